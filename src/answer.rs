@@ -11,7 +11,7 @@ pub const WITHIN: Duration = Duration::from_secs(30);
 
 /// Why a body is not here.
 #[derive(Debug, thiserror::Error)]
-pub enum Unread {
+pub enum UnreadBody {
     #[error("its answer is larger than {limit} bytes")]
     TooLarge { limit: usize },
     #[error("its answer broke off: {}", innermost(.0))]
@@ -27,11 +27,11 @@ fn innermost(error: &dyn std::error::Error) -> String {
 ///
 /// # Errors
 /// When there is more, or it does not come to its end.
-pub async fn read(mut response: reqwest::Response, limit: usize) -> Result<Vec<u8>, Unread> {
+pub async fn read(mut response: reqwest::Response, limit: usize) -> Result<Vec<u8>, UnreadBody> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(Unread::Broken)? {
+    while let Some(chunk) = response.chunk().await.map_err(UnreadBody::Broken)? {
         if body.len() + chunk.len() > limit {
-            return Err(Unread::TooLarge { limit });
+            return Err(UnreadBody::TooLarge { limit });
         }
         body.extend_from_slice(&chunk);
     }
@@ -85,7 +85,7 @@ mod tests {
         let http = reqwest::Client::new();
         let error =
             read(http.get(bad::endless().await).send().await.unwrap(), LIMIT).await.unwrap_err();
-        assert!(matches!(error, Unread::TooLarge { limit: LIMIT }), "{error}");
+        assert!(matches!(error, UnreadBody::TooLarge { limit: LIMIT }), "{error}");
         let dripping = http
             .get(bad::dripping().await)
             .timeout(Duration::from_millis(300))
@@ -93,6 +93,6 @@ mod tests {
             .await
             .unwrap();
         let error = read(dripping, LIMIT).await.unwrap_err();
-        assert!(matches!(&error, Unread::Broken(cause) if cause.is_timeout()), "{error}");
+        assert!(matches!(&error, UnreadBody::Broken(cause) if cause.is_timeout()), "{error}");
     }
 }

@@ -18,7 +18,7 @@ use crate::verbs;
 #[command(version, after_help = EXIT_CODES)]
 pub struct Cli {
     #[command(subcommand)]
-    verb: Option<Verb>,
+    verb: Option<CliVerb>,
     /// Show all of the plan before it is carried out
     #[arg(long, global = true)]
     verbose: bool,
@@ -36,7 +36,7 @@ Try it on this machine, offline, with your own Dockerfile:
   supply-action rehearse .";
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum CliVerb {
     /// Build, sign, attest, verify, tag (the default). Inputs come from INPUT_* and GITHUB_*, as a
     /// workflow runner passes them
     Publish {
@@ -68,7 +68,7 @@ enum Verb {
     /// Say what an action would do, for this environment or another event, and do nothing
     Plan {
         #[command(flatten)]
-        arguments: verbs::plan::Arguments,
+        arguments: verbs::plan::PlanArguments,
         /// An input of the action as NAME=VALUE
         #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = verbs::input)]
         inputs: Vec<(String, String)>,
@@ -78,23 +78,23 @@ enum Verb {
     Rehearse(verbs::rehearse::Rehearse),
     /// Check an image in a registry as a stranger would: who signed it, and that every part has its
     /// evidence
-    Verify(Box<verbs::verify::Arguments>),
+    Verify(Box<verbs::verify::VerifyArguments>),
     /// List the packages of an image, wherever it is: in a registry, an OCI layout, a saved
     /// archive, or a directory
-    Sbom(verbs::sbom::Arguments),
+    Sbom(verbs::sbom::SbomArguments),
     /// Say which known vulnerabilities an image has, wherever it is, or what an SBOM lists
-    Scan(Box<verbs::scan::Arguments>),
+    Scan(Box<verbs::scan::ScanArguments>),
     /// Delete what no name leads to any more, and leave every image that is kept whole, with its
     /// evidence; a dry run without --delete
-    Prune(verbs::prune::Arguments),
+    Prune(verbs::prune::PruneArguments),
     /// Keep advisories at hand, for scans that ask no service
-    Advisories(verbs::advisories::Arguments),
+    Advisories(verbs::advisories::AdvisoriesArguments),
     /// Check a Sigstore bundle about a file or a digest, offline
-    VerifyBundle(verbs::verify_bundle::Arguments),
+    VerifyBundle(verbs::verify_bundle::VerifyBundleArguments),
     /// Sign a file or an in-toto statement with an OIDC token, and write the Sigstore bundle
-    SignBundle(verbs::sign_bundle::Arguments),
+    SignBundle(verbs::sign_bundle::SignBundleArguments),
     /// Serve a registry, an OIDC issuer, Fulcio, Rekor and a timestamp authority on loopback
-    Sandbox(verbs::sandbox::Sandbox),
+    Sandbox(verbs::sandbox::SandboxArguments),
     /// Speak BuildKit's SBOM scanner protocol; BuildKit runs this inside the scanner image
     #[command(name = crate::build::scanner::VERB, hide = true)]
     SbomScanner,
@@ -115,18 +115,18 @@ pub fn run(cli: Cli, env: Environment) -> ExitCode {
             return ExitCode::from(exit::FAILED);
         }
     };
-    let verb = cli.verb.unwrap_or(Verb::Publish { inputs: Vec::new() });
+    let verb = cli.verb.unwrap_or(CliVerb::Publish { inputs: Vec::new() });
     let is_summed_up = matches!(
         verb,
-        Verb::Publish { .. }
-            | Verb::Merge { .. }
-            | Verb::Bake { .. }
-            | Verb::Promote { .. }
-            | Verb::Verify(_)
+        CliVerb::Publish { .. }
+            | CliVerb::Merge { .. }
+            | CliVerb::Bake { .. }
+            | CliVerb::Promote { .. }
+            | CliVerb::Verify(_)
     );
     // What a signal may leave half done, which who sent it cannot see.
     let unfinished = match &verb {
-        Verb::Prune(arguments) => arguments.unfinished(),
+        CliVerb::Prune(arguments) => arguments.unfinished(),
         _ => None,
     };
     let result = runtime.block_on(async {
@@ -155,25 +155,25 @@ pub fn run(cli: Cli, env: Environment) -> ExitCode {
     code
 }
 
-async fn dispatch(verb: Verb, env: &Environment, report: &Report) -> anyhow::Result<()> {
+async fn dispatch(verb: CliVerb, env: &Environment, report: &Report) -> anyhow::Result<()> {
     match verb {
-        Verb::Publish { inputs } => verbs::publish::run(&with_inputs(env, inputs), report).await,
-        Verb::Merge { inputs } => verbs::merge::run(&with_inputs(env, inputs), report).await,
-        Verb::Bake { inputs } => verbs::bake::run(&with_inputs(env, inputs), report).await,
-        Verb::Promote { inputs } => verbs::promote::run(&with_inputs(env, inputs), report).await,
-        Verb::Plan { arguments, inputs } => {
+        CliVerb::Publish { inputs } => verbs::publish::run(&with_inputs(env, inputs), report).await,
+        CliVerb::Merge { inputs } => verbs::merge::run(&with_inputs(env, inputs), report).await,
+        CliVerb::Bake { inputs } => verbs::bake::run(&with_inputs(env, inputs), report).await,
+        CliVerb::Promote { inputs } => verbs::promote::run(&with_inputs(env, inputs), report).await,
+        CliVerb::Plan { arguments, inputs } => {
             verbs::plan::run(&arguments, &with_inputs(env, inputs), report).await
         }
-        Verb::Rehearse(arguments) => verbs::rehearse::run(&arguments, env, report).await,
-        Verb::Verify(arguments) => verbs::verify::run(&arguments, env, report).await,
-        Verb::Sbom(arguments) => verbs::sbom::run(&arguments, env, report).await,
-        Verb::Scan(arguments) => verbs::scan::run(&arguments, env, report).await,
-        Verb::Prune(arguments) => verbs::prune::run(&arguments, env, report).await,
-        Verb::Advisories(arguments) => verbs::advisories::run(&arguments, env, report).await,
-        Verb::VerifyBundle(arguments) => verbs::verify_bundle::run(&arguments, report),
-        Verb::SignBundle(arguments) => verbs::sign_bundle::run(&arguments, env, report).await,
-        Verb::Sandbox(arguments) => verbs::sandbox::run(arguments, report).await,
-        Verb::SbomScanner => verbs::sbom_scanner::run(env, report),
+        CliVerb::Rehearse(arguments) => verbs::rehearse::run(&arguments, env, report).await,
+        CliVerb::Verify(arguments) => verbs::verify::run(&arguments, env, report).await,
+        CliVerb::Sbom(arguments) => verbs::sbom::run(&arguments, env, report).await,
+        CliVerb::Scan(arguments) => verbs::scan::run(&arguments, env, report).await,
+        CliVerb::Prune(arguments) => verbs::prune::run(&arguments, env, report).await,
+        CliVerb::Advisories(arguments) => verbs::advisories::run(&arguments, env, report).await,
+        CliVerb::VerifyBundle(arguments) => verbs::verify_bundle::run(&arguments, report),
+        CliVerb::SignBundle(arguments) => verbs::sign_bundle::run(&arguments, env, report).await,
+        CliVerb::Sandbox(arguments) => verbs::sandbox::run(arguments, report).await,
+        CliVerb::SbomScanner => verbs::sbom_scanner::run(env, report),
     }
 }
 
@@ -214,7 +214,7 @@ fn start_log(env: &Environment) {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(false)
-        .with_writer(log::Lines::default)
+        .with_writer(log::LineWriter::default)
         .try_init();
 }
 

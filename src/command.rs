@@ -173,13 +173,13 @@ impl Variables {
 /// A program that ended badly, with the last lines it wrote.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub struct Failed {
+pub struct FailedCommand {
     message: String,
     pub said: Vec<String>,
 }
 
 #[cfg(test)]
-impl Failed {
+impl FailedCommand {
     pub(crate) fn of(said: Vec<String>) -> Self {
         Self { message: "`buildx` ended with exit status: 1".to_owned(), said }
     }
@@ -187,7 +187,7 @@ impl Failed {
 
 /// Whether the child may draw on our terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Output {
+pub enum ChildOutput {
     /// It writes to our standard error itself.
     Inherited,
     /// Its standard error is passed on line by line, and its end is quoted when it fails.
@@ -230,7 +230,7 @@ impl Program {
     /// Runs to the end and gives what it wrote to standard output; an error quotes the last lines
     /// of its standard error.
     pub async fn capture(&self, arguments: &[String]) -> anyhow::Result<String> {
-        let mut child = self.start(arguments, Output::Kept, Stdio::piped())?;
+        let mut child = self.start(arguments, ChildOutput::Kept, Stdio::piped())?;
         let mut text = String::new();
         let read = async {
             match child.stdout.take() {
@@ -239,15 +239,16 @@ impl Program {
             }
         };
         let unseen: &mut (dyn FnMut(&str) + Send) = &mut |_| ();
-        let (tail, read) = tokio::join!(follow(child.stderr.take(), Output::Kept, unseen), read);
+        let (tail, read) =
+            tokio::join!(follow(child.stderr.take(), ChildOutput::Kept, unseen), read);
         read.context("reading the output of a program")?;
-        self.end(&mut child, tail?, Output::Kept).await?;
+        self.end(&mut child, tail?, ChildOutput::Kept).await?;
         Ok(text)
     }
 
     /// Runs to the end; an error quotes the last lines it wrote. Dropping the future kills the
     /// program.
-    pub async fn run(&self, arguments: &[String], output: Output) -> anyhow::Result<()> {
+    pub async fn run(&self, arguments: &[String], output: ChildOutput) -> anyhow::Result<()> {
         self.run_seen(arguments, output, &mut |_| ()).await
     }
 
@@ -255,7 +256,7 @@ impl Program {
     pub async fn run_seen(
         &self,
         arguments: &[String],
-        output: Output,
+        output: ChildOutput,
         seen: &mut (dyn FnMut(&str) + Send),
     ) -> anyhow::Result<()> {
         let mut child = self.start(arguments, output, Stdio::null())?;
@@ -273,7 +274,12 @@ impl Program {
         let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     }
 
-    fn start(&self, arguments: &[String], output: Output, stdout: Stdio) -> anyhow::Result<Child> {
+    fn start(
+        &self,
+        arguments: &[String],
+        output: ChildOutput,
+        stdout: Stdio,
+    ) -> anyhow::Result<Child> {
         #[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
         let mut command = Command::new(&self.path);
         command
@@ -287,7 +293,11 @@ impl Program {
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
         }
-        command.stderr(if output == Output::Inherited { Stdio::inherit() } else { Stdio::piped() });
+        command.stderr(if output == ChildOutput::Inherited {
+            Stdio::inherit()
+        } else {
+            Stdio::piped()
+        });
         command
             .spawn()
             .with_context(|| format!("`{}` could not be started", self.path.display()))
@@ -298,7 +308,7 @@ impl Program {
         &self,
         child: &mut Child,
         tail: VecDeque<String>,
-        output: Output,
+        output: ChildOutput,
     ) -> anyhow::Result<()> {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let status = child.wait().await.with_context(|| format!("waiting for `{name}`"))?;
@@ -308,7 +318,7 @@ impl Program {
         let said: Vec<String> = tail.into_iter().filter(|line| !line.is_empty()).collect();
         let message = match said.iter().rev().find(|line| line.starts_with("ERROR")).or(said.last())
         {
-            Some(_) if output == Output::Kept => {
+            Some(_) if output == ChildOutput::Kept => {
                 format!(
                     "`{name}` ended with {status}: {}",
                     said[said.len().saturating_sub(TAIL)..].join("\n  ")
@@ -317,20 +327,20 @@ impl Program {
             Some(reason) => format!("`{name}` ended with {status}: {reason}"),
             None => format!("`{name}` ended with {status}"),
         };
-        Err(Failed { message, said }.into())
+        Err(FailedCommand { message, said }.into())
     }
 }
 
 /// Reads a child's standard error to its end, and gives the last lines.
 async fn follow(
     stderr: Option<ChildStderr>,
-    output: Output,
+    output: ChildOutput,
     seen: &mut (dyn FnMut(&str) + Send),
 ) -> anyhow::Result<VecDeque<String>> {
     let mut tail = VecDeque::new();
     let Some(stderr) = stderr else { return Ok(tail) };
     let mut stderr = BufReader::new(stderr);
-    let mut lines = Lines::default();
+    let mut lines = OutputLines::default();
     loop {
         let read = stderr.fill_buf().await.context("reading the output of a program")?;
         let (count, ended) = (read.len(), read.is_empty());
@@ -338,7 +348,7 @@ async fn follow(
         stderr.consume(count);
         for line in found {
             seen(&line);
-            if output == Output::Relayed {
+            if output == ChildOutput::Relayed {
                 log::line(&line);
             }
             if tail.len() == KEPT {
@@ -354,7 +364,7 @@ async fn follow(
 
 /// A program's output, taken apart where a log's reader sees lines end: at CR as well as at LF.
 #[derive(Default)]
-struct Lines {
+struct OutputLines {
     begun: Vec<u8>,
     after_return: bool,
 }
@@ -369,7 +379,7 @@ fn shortened(mut line: String) -> String {
 /// A longer line is several.
 const LONGEST: usize = 1 << 20;
 
-impl Lines {
+impl OutputLines {
     fn split(&mut self, bytes: &[u8]) -> Vec<String> {
         let mut found = Vec::new();
         for byte in bytes {
@@ -416,7 +426,7 @@ mod tests {
 
     #[test]
     fn output_is_taken_apart_at_every_line_end() {
-        let mut lines = Lines::default();
+        let mut lines = OutputLines::default();
         let mut found = lines.split(b"one\r");
         found.extend(lines.split(b"\ntwo  \n\n\r\r\nthr\x1b[32mee\r::set-output::x\nla"));
         found.extend(lines.split(b"st"));

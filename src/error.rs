@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::page::Page;
+use crate::page::RefusalPage;
 
 /// Exit codes, as `--help` lists them.
 pub mod exit {
@@ -56,9 +56,9 @@ const MARK: &str = "hint: ";
 /// Which heading of `docs/troubleshooting.md` is about it; attached as context, rendered as its
 /// address.
 #[derive(Debug)]
-struct See(Page);
+struct PageOfRefusal(RefusalPage);
 
-impl fmt::Display for See {
+impl fmt::Display for PageOfRefusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{SEE}{}", self.0.address())
     }
@@ -70,7 +70,7 @@ const SEE: &str = "see: ";
 pub trait Remedy<T> {
     fn hint(self, remedy: impl Into<String>) -> anyhow::Result<T>;
     /// Names the heading of `docs/troubleshooting.md` that is about it.
-    fn see(self, page: Page) -> anyhow::Result<T>;
+    fn see(self, page: RefusalPage) -> anyhow::Result<T>;
 }
 
 impl<T, E: Into<anyhow::Error>> Remedy<T> for Result<T, E> {
@@ -78,7 +78,7 @@ impl<T, E: Into<anyhow::Error>> Remedy<T> for Result<T, E> {
         self.map_err(|error| with_hint(error.into(), remedy))
     }
 
-    fn see(self, page: Page) -> anyhow::Result<T> {
+    fn see(self, page: RefusalPage) -> anyhow::Result<T> {
         self.map_err(|error| with_see(error.into(), page))
     }
 }
@@ -89,8 +89,8 @@ pub fn with_hint(error: anyhow::Error, remedy: impl Into<String>) -> anyhow::Err
 }
 
 /// Adds a heading of `docs/troubleshooting.md` to an error at hand.
-pub fn with_see(error: anyhow::Error, page: Page) -> anyhow::Error {
-    error.context(See(page))
+pub fn with_see(error: anyhow::Error, page: RefusalPage) -> anyhow::Error {
+    error.context(PageOfRefusal(page))
 }
 
 /// An error of a module that knows remedies for its own situations.
@@ -98,7 +98,7 @@ pub trait Remedied: std::error::Error + Send + Sync + 'static {
     fn remedy(&self) -> Option<String>;
 
     /// The heading of `docs/troubleshooting.md` that is about it.
-    fn see(&self) -> Option<Page> {
+    fn see(&self) -> Option<RefusalPage> {
         None
     }
 }
@@ -131,9 +131,9 @@ pub struct WithExit {
 
 /// Several failures at once. Each keeps its remedies: they stand under it, in their order.
 #[derive(Debug)]
-pub struct Several(Vec<anyhow::Error>);
+pub struct SeveralFailures(Vec<anyhow::Error>);
 
-impl Several {
+impl SeveralFailures {
     /// The failures, those of a list among them one by one.
     pub fn of(errors: Vec<anyhow::Error>) -> Self {
         Self(
@@ -151,9 +151,9 @@ impl Several {
     }
 }
 
-impl std::error::Error for Several {}
+impl std::error::Error for SeveralFailures {}
 
-impl fmt::Display for Several {
+impl fmt::Display for SeveralFailures {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} things stand in the way:", self.0.len())?;
         for (at, error) in self.0.iter().enumerate() {
@@ -174,7 +174,7 @@ fn below(text: &str) -> String {
 
 /// The exit code of a failure; of several, the one that all of them have.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
-    if let Some(several) = error.downcast_ref::<Several>() {
+    if let Some(several) = error.downcast_ref::<SeveralFailures>() {
         let mut codes = several.each().iter().map(exit_code);
         let first = codes.next().unwrap_or(exit::FAILED);
         return if codes.all(|code| code == first) { first } else { exit::FAILED };
@@ -244,8 +244,8 @@ mod tests {
             .hint("first")
             .unwrap_err();
         let two = Err::<(), _>(anyhow!("no push")).hint("log in").unwrap_err();
-        let inner = anyhow::Error::new(Several::of(vec![one, two]));
-        let error = anyhow::Error::new(Several::of(vec![inner, anyhow!("no `id-token`")]))
+        let inner = anyhow::Error::new(SeveralFailures::of(vec![one, two]));
+        let error = anyhow::Error::new(SeveralFailures::of(vec![inner, anyhow!("no `id-token`")]))
             .context("nothing was tagged");
         assert_eq!(
             message(&error),
@@ -253,7 +253,10 @@ mod tests {
              (2) no push\n      hint: log in\n  (3) no `id-token`"
         );
         assert_eq!(hints(&error), Vec::<String>::new());
-        assert_eq!(error.downcast_ref::<Several>().map(|several| several.each().len()), Some(3));
+        assert_eq!(
+            error.downcast_ref::<SeveralFailures>().map(|several| several.each().len()),
+            Some(3)
+        );
     }
 
     #[test]
@@ -262,7 +265,7 @@ mod tests {
             let errors = codes
                 .iter()
                 .map(|code| anyhow::Error::new(WithExit { code: *code, message: "x".to_owned() }));
-            let several = anyhow::Error::new(Several::of(errors.collect()));
+            let several = anyhow::Error::new(SeveralFailures::of(errors.collect()));
             exit_code(&several.context("nothing was tagged"))
         };
         assert_eq!(of(&[exit::UNKNOWN, exit::UNKNOWN]), exit::UNKNOWN);

@@ -25,7 +25,7 @@ pub const VERIFICATION_SUMMARY: &str = "https://slsa.dev/verification_summary/v1
 /// What carries evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Part {
+pub enum EvidencePart {
     Index,
     /// The image of one platform.
     Platform,
@@ -38,7 +38,7 @@ pub enum Part {
 /// How a signed statement is kept in a registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Format {
+pub enum EvidenceFormat {
     /// A Sigstore bundle, as a referrer.
     Bundle,
     /// cosign's older scheme: layers under the tags `.sig` and `.att`.
@@ -47,7 +47,7 @@ pub enum Format {
 
 /// What a statement is about an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum EvidenceKind {
     Signature,
     Sbom,
     /// SLSA, of whichever version.
@@ -59,8 +59,8 @@ pub enum Kind {
 }
 
 /// All that is said of one kind.
-struct Row {
-    kind: Kind,
+struct EvidenceRow {
+    kind: EvidenceKind,
     /// In a policy.
     word: &'static str,
     /// For people.
@@ -68,7 +68,7 @@ struct Row {
     /// The first is the one to make, or to ask for.
     types: &'static [Type],
     /// What such a statement can be about.
-    parts: &'static [Part],
+    parts: &'static [EvidencePart],
 }
 
 /// One predicate type.
@@ -91,18 +91,24 @@ const fn row_type(uri: &'static str, cosign: Option<&'static str>, stem: &'stati
     Type { uri, cosign, stem, document: None, version: None, has_versions: false }
 }
 
-const IMAGES: &[Part] = &[Part::Index, Part::Platform, Part::Artifact];
+const IMAGES: &[EvidencePart] =
+    &[EvidencePart::Index, EvidencePart::Platform, EvidencePart::Artifact];
 
-const TABLE: [Row; 7] = [
-    Row {
-        kind: Kind::Signature,
+const TABLE: [EvidenceRow; 7] = [
+    EvidenceRow {
+        kind: EvidenceKind::Signature,
         word: "signature",
         label: "signature",
         types: &[row_type(SIGNATURE, None, "signature")],
-        parts: &[Part::Index, Part::Platform, Part::Attestations, Part::Artifact],
+        parts: &[
+            EvidencePart::Index,
+            EvidencePart::Platform,
+            EvidencePart::Attestations,
+            EvidencePart::Artifact,
+        ],
     },
-    Row {
-        kind: Kind::Sbom,
+    EvidenceRow {
+        kind: EvidenceKind::Sbom,
         word: "sbom",
         label: "SBOM",
         types: &[
@@ -119,8 +125,8 @@ const TABLE: [Row; 7] = [
         ],
         parts: IMAGES,
     },
-    Row {
-        kind: Kind::Provenance,
+    EvidenceRow {
+        kind: EvidenceKind::Provenance,
         word: "provenance",
         label: "provenance",
         types: &[
@@ -132,8 +138,8 @@ const TABLE: [Row; 7] = [
         ],
         parts: IMAGES,
     },
-    Row {
-        kind: Kind::Vulnerabilities,
+    EvidenceRow {
+        kind: EvidenceKind::Vulnerabilities,
         word: "vuln",
         label: "vulnerability scan",
         types: &[
@@ -144,22 +150,22 @@ const TABLE: [Row; 7] = [
         ],
         parts: IMAGES,
     },
-    Row {
-        kind: Kind::Vex,
+    EvidenceRow {
+        kind: EvidenceKind::Vex,
         word: "vex",
         label: "VEX",
         types: &[Type { has_versions: true, ..row_type(OPENVEX, Some("openvex"), "vex") }],
         parts: IMAGES,
     },
-    Row {
-        kind: Kind::TestResult,
+    EvidenceRow {
+        kind: EvidenceKind::TestResult,
         word: "test-result",
         label: "test result",
         types: &[row_type(TEST_RESULT, None, "test-result")],
         parts: IMAGES,
     },
-    Row {
-        kind: Kind::VerificationSummary,
+    EvidenceRow {
+        kind: EvidenceKind::VerificationSummary,
         word: "vsa",
         label: "verification summary",
         types: &[row_type(VERIFICATION_SUMMARY, None, "verification-summary")],
@@ -175,19 +181,19 @@ impl Type {
     }
 }
 
-fn found(predicate_type: &str) -> Option<(&'static Row, &'static Type)> {
+fn found(predicate_type: &str) -> Option<(&'static EvidenceRow, &'static Type)> {
     TABLE.iter().find_map(|row| {
         row.types.iter().find(|known| known.is(predicate_type)).map(|known| (row, known))
     })
 }
 
-impl Kind {
+impl EvidenceKind {
     /// `None` of a predicate type that no row has.
     pub fn of(predicate_type: &str) -> Option<Self> {
         found(predicate_type).map(|(row, _)| row.kind)
     }
 
-    fn row(self) -> &'static Row {
+    fn row(self) -> &'static EvidenceRow {
         // The rows stand in the order of the kinds, as a test says.
         &TABLE[self as usize]
     }
@@ -208,7 +214,7 @@ impl Kind {
     }
 
     /// Whether such a statement can be about such a part.
-    pub fn belongs_to(self, part: Part) -> bool {
+    pub fn belongs_to(self, part: EvidencePart) -> bool {
         self.row().parts.contains(&part)
     }
 
@@ -218,7 +224,7 @@ impl Kind {
     }
 }
 
-impl FromStr for Kind {
+impl FromStr for EvidenceKind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -279,7 +285,7 @@ pub fn is_slsa_provenance(predicate_type: &str) -> bool {
     predicate_type.starts_with("https://slsa.dev/provenance/")
 }
 
-impl FromStr for Part {
+impl FromStr for EvidencePart {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -292,7 +298,7 @@ impl FromStr for Part {
     }
 }
 
-impl fmt::Display for Part {
+impl fmt::Display for EvidencePart {
     /// The word of a policy.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
@@ -304,7 +310,7 @@ impl fmt::Display for Part {
     }
 }
 
-impl FromStr for Format {
+impl FromStr for EvidenceFormat {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -323,13 +329,13 @@ mod tests {
     #[test]
     fn each_kind_has_one_row_and_its_own_words() {
         let kinds = [
-            Kind::Signature,
-            Kind::Sbom,
-            Kind::Provenance,
-            Kind::Vulnerabilities,
-            Kind::Vex,
-            Kind::TestResult,
-            Kind::VerificationSummary,
+            EvidenceKind::Signature,
+            EvidenceKind::Sbom,
+            EvidenceKind::Provenance,
+            EvidenceKind::Vulnerabilities,
+            EvidenceKind::Vex,
+            EvidenceKind::TestResult,
+            EvidenceKind::VerificationSummary,
         ];
         assert_eq!(TABLE.each_ref().map(|row| row.kind), kinds);
         let mut stems = Vec::new();
@@ -348,9 +354,9 @@ mod tests {
     #[test]
     fn a_version_behind_is_known_where_writers_put_one() {
         for (predicate_type, kind) in [
-            ("https://spdx.dev/Document/v2.3", Some(Kind::Sbom)),
-            ("https://cyclonedx.org/bom/v1.5", Some(Kind::Sbom)),
-            ("https://openvex.dev/ns/v0.2.0", Some(Kind::Vex)),
+            ("https://spdx.dev/Document/v2.3", Some(EvidenceKind::Sbom)),
+            ("https://cyclonedx.org/bom/v1.5", Some(EvidenceKind::Sbom)),
+            ("https://openvex.dev/ns/v0.2.0", Some(EvidenceKind::Vex)),
             ("https://spdx.dev/DocumentX", None),
             ("https://spdx.dev/Document/", None),
             ("https://cyclonedx.org/bomb", None),
@@ -358,7 +364,7 @@ mod tests {
             ("https://slsa.dev/provenance/v1/v2", None),
             ("", None),
         ] {
-            assert_eq!(Kind::of(predicate_type), kind, "{predicate_type}");
+            assert_eq!(EvidenceKind::of(predicate_type), kind, "{predicate_type}");
         }
         assert_eq!(cosign_type("https://spdx.dev/Document/v2.3"), "https://spdx.dev/Document/v2.3");
         assert_eq!(cosign_type(SPDX), "spdxjson");

@@ -6,7 +6,7 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-use crate::page::Page;
+use crate::page::RefusalPage;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -28,18 +28,18 @@ impl crate::error::Remedied for FileError {
         })
     }
 
-    fn see(&self) -> Option<Page> {
-        matches!(self, Self::Link(_)).then_some(Page::SymbolicLink)
+    fn see(&self) -> Option<RefusalPage> {
+        matches!(self, Self::Link(_)).then_some(RefusalPage::SymbolicLink)
     }
 }
 
 /// A folder, held open: what is done in it is done there, whatever its name stands for meanwhile.
-pub struct Folder {
+pub struct OpenFolder {
     open: OwnedFd,
     path: PathBuf,
 }
 
-impl Folder {
+impl OpenFolder {
     /// Opens a folder. Below `trusted`, the workspace or where the program was started, no part of
     /// its path may be a link; above it is the machine's.
     pub fn open(path: &Path, trusted: &Path) -> Result<Self, FileError> {
@@ -169,7 +169,7 @@ impl Folder {
 
 /// A file in a folder, under a name that nobody looks for.
 pub struct NewFile<'folder> {
-    folder: &'folder Folder,
+    folder: &'folder OpenFolder,
     part: PathBuf,
     file: File,
 }
@@ -224,7 +224,7 @@ pub fn write(file: &Path, trusted: &Path, bytes: &[u8]) -> Result<(), FileError>
         .filter(|parent| !parent.as_os_str().is_empty())
         .unwrap_or_else(|| Path::new("."));
     let Some(name) = file.file_name() else { return Err(FileError::Kind(file.to_owned())) };
-    Folder::open(folder, trusted)?.write(Path::new(name), bytes)
+    OpenFolder::open(folder, trusted)?.write(Path::new(name), bytes)
 }
 
 /// The part of a path that is trusted, and the names below it, which may be a checkout's.
@@ -300,17 +300,17 @@ mod tests {
         }
         for folder in ["folder", "folder/deep", "folder/more", "real/up", "real/up/more"] {
             assert!(
-                is_link(Folder::make(&workspace.join(folder), &workspace).map(drop)),
+                is_link(OpenFolder::make(&workspace.join(folder), &workspace).map(drop)),
                 "{folder}"
             );
             assert!(
-                is_link(Folder::open(&workspace.join(folder), &workspace).map(drop)),
+                is_link(OpenFolder::open(&workspace.join(folder), &workspace).map(drop)),
                 "{folder}"
             );
         }
         // A folder that is not below is no link itself.
-        assert!(is_link(Folder::make(&workspace.join("folder"), &outside).map(drop)));
-        let folder = Folder::open(&workspace, &workspace).unwrap();
+        assert!(is_link(OpenFolder::make(&workspace.join("folder"), &outside).map(drop)));
+        let folder = OpenFolder::open(&workspace, &workspace).unwrap();
         assert!(
             is_link(folder.read(Path::new("environ")).map(drop))
                 && is_link(folder.is_folder(Path::new("folder")).map(drop))
@@ -322,7 +322,7 @@ mod tests {
     #[test]
     fn files_and_folders_are_written_and_read() {
         let world = tempfile::tempdir().unwrap();
-        let folder = Folder::make(&world.path().join("a/b"), world.path()).unwrap();
+        let folder = OpenFolder::make(&world.path().join("a/b"), world.path()).unwrap();
         folder.write(Path::new("x"), b"1").unwrap();
         folder.write(Path::new("x"), b"2").unwrap();
         assert_eq!(folder.read(Path::new("x")).unwrap().unwrap(), b"2");

@@ -5,22 +5,22 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::environment::Environment;
 use crate::error::{OrRemedy as _, Remedy as _, remedied};
-use crate::github::Context;
+use crate::github::RunContext;
 use crate::github::server::Server;
 use crate::image::Repository;
 use crate::inputs::Login;
-use crate::page::Page;
+use crate::page::RefusalPage;
 use crate::registry::exchange::{self, DockerLogin, Endpoints, Method};
-use crate::registry::{Credentials, Secret};
+use crate::registry::{Credentials, LoginSecret};
 use crate::report::Report;
 use crate::sigstore::identity;
 
 /// Which registries a run will talk to, and where its logins come from.
-pub struct Asked<'a> {
+pub struct LoginsAsked<'a> {
     pub logins: &'a [Login],
     pub images: &'a [Repository],
     pub env: &'a Environment,
-    pub context: &'a Context,
+    pub context: &'a RunContext,
     /// The token of the workflow's own server, whatever password it is given as.
     pub token: Option<&'a SecretString>,
 }
@@ -31,7 +31,7 @@ pub struct Asked<'a> {
 /// When an exchange is refused, or the only login at a registry of `images` needs a program that is
 /// not here.
 pub async fn credentials(
-    asked: &Asked<'_>,
+    asked: &LoginsAsked<'_>,
     endpoints: &Endpoints,
     report: &Report,
 ) -> anyhow::Result<Credentials> {
@@ -50,19 +50,19 @@ pub async fn credentials(
         if !matches!(login.method, Method::Password { .. }) {
             report.mask(&[password.expose_secret().to_owned()]);
         }
-        credentials.add(&login.registry, &username, Secret::Password(password));
+        credentials.add(&login.registry, &username, LoginSecret::Password(password));
     }
     in_its_place(asked, credentials)
 }
 
 /// The logins that cost no question: for a build that publishes nothing, and may not ask for
 /// tokens.
-pub fn stored_credentials(asked: &Asked<'_>) -> anyhow::Result<Credentials> {
+pub fn stored_credentials(asked: &LoginsAsked<'_>) -> anyhow::Result<Credentials> {
     let mut credentials = Credentials::default();
     from_docker_config(asked, &mut credentials)?;
     for login in asked.logins {
         if let Method::Password { username, password } = &login.method {
-            credentials.add(&login.registry, username, Secret::Password(password.clone()));
+            credentials.add(&login.registry, username, LoginSecret::Password(password.clone()));
         }
     }
     in_its_place(asked, credentials)
@@ -70,20 +70,26 @@ pub fn stored_credentials(asked: &Asked<'_>) -> anyhow::Result<Credentials> {
 
 /// The token of a server is no password for the registry of another, which could do with it what
 /// the workflow may.
-fn in_its_place(asked: &Asked<'_>, mut credentials: Credentials) -> anyhow::Result<Credentials> {
+fn in_its_place(
+    asked: &LoginsAsked<'_>,
+    mut credentials: Credentials,
+) -> anyhow::Result<Credentials> {
     if let Some(token) = asked.token.filter(|token| !token.expose_secret().is_empty()) {
         credentials.bind(token.clone(), Server::of(&asked.context.server_url));
     }
     if let Some((registry, server)) = credentials.misplaced() {
         return Err(anyhow::anyhow!("the password for `{registry}` is the workflow's own token, which goes to hosts of `{server}` alone"))
             .hint(format!("give a password of `{registry}` itself, with `registry-auth` or `username` and `password`"))
-            .see(Page::WorkflowTokenForAnotherHost);
+            .see(RefusalPage::WorkflowTokenForAnotherHost);
     }
     Ok(credentials)
 }
 
 /// Reads `config.json` of `DOCKER_CONFIG`, or of the home directory.
-fn from_docker_config(asked: &Asked<'_>, credentials: &mut Credentials) -> anyhow::Result<()> {
+fn from_docker_config(
+    asked: &LoginsAsked<'_>,
+    credentials: &mut Credentials,
+) -> anyhow::Result<()> {
     let get = |name: &str| asked.env.get(name).filter(|value| !value.is_empty());
     let folder = get("DOCKER_CONFIG")
         .map(std::path::PathBuf::from)
@@ -98,10 +104,10 @@ fn from_docker_config(asked: &Asked<'_>, credentials: &mut Credentials) -> anyho
     for login in config.logins {
         match login {
             DockerLogin::Password { registry, username, password } => {
-                credentials.add(&registry, &username, Secret::Password(password))
+                credentials.add(&registry, &username, LoginSecret::Password(password))
             }
             DockerLogin::IdentityToken { registry, token } => {
-                credentials.add(&registry, "<token>", Secret::IdentityToken(token))
+                credentials.add(&registry, "<token>", LoginSecret::IdentityToken(token))
             }
         }
     }

@@ -3,7 +3,7 @@
 
 /// A heading of `docs/troubleshooting.md`: what a refusal leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Page {
+pub enum RefusalPage {
     NoOidcToken,
     NoLogin,
     NoRightToPush,
@@ -47,7 +47,7 @@ pub enum Page {
     CouldNotBeFoundOut,
 }
 
-impl Page {
+impl RefusalPage {
     /// Every one, in the order of the page.
     pub const ALL: [Self; 41] = [
         Self::NoOidcToken,

@@ -4,9 +4,9 @@
 use crate::build::outputs;
 use crate::error::{Remedy as _, WithExit, exit};
 use crate::github::facts::Visibility;
-use crate::image::spelling::Named;
+use crate::image::spelling::NamedImage;
 use crate::image::{Repository, Tag};
-use crate::page::Page;
+use crate::page::RefusalPage;
 
 /// What is written beside each signature.
 pub const TOLD_BY_CERTIFICATE: &str =
@@ -38,7 +38,7 @@ pub fn public_log(
     };
     Err(anyhow::anyhow!("{private}, and signing writes to the public log of `{log}`: {told} would be public for ever"))
         .hint("set `allow-public-log: true` if they may be public, or give a `signing-config` of a private instance, or one without a log")
-        .see(Page::PrivateRepository)
+        .see(RefusalPage::PrivateRepository)
 }
 
 /// Whether what a service logs is for everybody to read.
@@ -98,7 +98,7 @@ pub fn secret_build_args(place: &str, build_args: &[String]) -> anyhow::Result<(
     let listed: Vec<String> = suspicious.iter().map(|name| format!("`{name}`")).collect();
     Err(anyhow::anyhow!("{place}: {} looks like a secret, and the provenance (`mode=max`) publishes build arguments", listed.join(", ")))
         .hint("pass it with `secrets` and `RUN --mount=type=secret`, or set `provenance: mode=min`")
-        .see(Page::SecretInABuildArgument)
+        .see(RefusalPage::SecretInABuildArgument)
 }
 
 /// Whether a build argument looks like a secret, by its name or by how its value begins.
@@ -130,8 +130,8 @@ pub fn cache_under_a_name<C: AsRef<str>>(
     let latest = images.iter().map(|image| format!("{image}:latest"));
     let known: Vec<String> = names.iter().cloned().chain(latest).collect();
     for written in caches.iter().filter_map(|cache| cache_reference(cache.as_ref())) {
-        let named = Named::of(&written);
-        let Some(name) = known.iter().find(|name| named.is_some() && Named::of(name) == named)
+        let named = NamedImage::of(&written);
+        let Some(name) = known.iter().find(|name| named.is_some() && NamedImage::of(name) == named)
         else {
             continue;
         };
@@ -152,7 +152,7 @@ pub fn cache_under_a_name<C: AsRef<str>>(
             .hint(format!(
                 "write the cache under a name of its own, such as `ref={place}:buildcache`"
             ))
-            .see(Page::CacheUnderATagOfTheImage);
+            .see(RefusalPage::CacheUnderATagOfTheImage);
     }
     Ok(())
 }

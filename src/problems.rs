@@ -1,7 +1,7 @@
 //! Everything that is missing or wrong, as one error: a user mends all of it in one go. It never
 //! hides one problem behind another.
 
-use crate::error::Several;
+use crate::error::SeveralFailures;
 use crate::registry::RegistryError;
 
 /// Everything that is missing or wrong.
@@ -33,7 +33,7 @@ impl Problems {
             (1, Some(only)) => Err(only),
             (_, Some(last)) => {
                 self.0.push(last);
-                Err(Several::of(self.0).into())
+                Err(SeveralFailures::of(self.0).into())
             }
         }
     }

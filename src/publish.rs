@@ -8,23 +8,23 @@ use futures_util::future::{LocalBoxFuture, join_all, try_join_all};
 use serde::Serialize;
 
 use crate::assess::Scanned;
-use crate::build::progress::Work;
+use crate::build::progress::PlatformWork;
 use crate::error::{
     Consequence, OrRemedy as _, Remedy as _, WithExit, exit, remedied, with_hint, with_see,
 };
-use crate::image::name::Name;
+use crate::image::name::ImageName;
 use crate::image::{Digest, ImageRef};
-use crate::page::Page;
-use crate::registry::{Registry, RegistryError, Seen};
-use crate::verify::{Evidence, VerifiedImage};
+use crate::page::RefusalPage;
+use crate::registry::{Registry, RegistryError, SeenTag};
+use crate::verify::{VerifiedEvidence, VerifiedImage};
 
 /// What each name meant when the plan was made.
 #[derive(Debug)]
-pub struct Baseline(HashMap<Name, Option<Digest>>);
+pub struct Baseline(HashMap<ImageName, Option<Digest>>);
 
 impl Baseline {
     /// Looks every name up.
-    pub async fn observe(registry: &Registry, names: &[Name]) -> anyhow::Result<Self> {
+    pub async fn observe(registry: &Registry, names: &[ImageName]) -> anyhow::Result<Self> {
         let looked_up = names.iter().map(|name| async {
             Ok::<_, RegistryError>((name.clone(), current(registry, name).await?))
         });
@@ -34,12 +34,12 @@ impl Baseline {
 
 impl Baseline {
     /// The image that a name stood on when the plan was made.
-    pub fn taken(&self, name: &Name) -> Option<ImageRef> {
+    pub fn taken(&self, name: &ImageName) -> Option<ImageRef> {
         Some(name.repository.at(self.0.get(name)?.as_ref()?))
     }
 }
 
-async fn current(registry: &Registry, name: &Name) -> Result<Option<Digest>, RegistryError> {
+async fn current(registry: &Registry, name: &ImageName) -> Result<Option<Digest>, RegistryError> {
     Ok(registry
         .tagged(&name.repository, &name.tag)
         .await?
@@ -48,15 +48,15 @@ async fn current(registry: &Registry, name: &Name) -> Result<Option<Digest>, Reg
 
 /// One image, verified in each of its repositories, and the names that it gets.
 #[derive(Debug)]
-pub struct Lot<'a> {
+pub struct VerifiedLot<'a> {
     pub verified: Vec<VerifiedImage>,
-    pub names: &'a [Name],
+    pub names: &'a [ImageName],
 }
 
 /// A name that stays where it is.
 #[derive(Debug, Clone, Serialize)]
-pub struct Kept {
-    pub name: Name,
+pub struct KeptName {
+    pub name: ImageName,
     /// What it stands on.
     pub digest: Digest,
     pub why: String,
@@ -66,16 +66,16 @@ pub struct Kept {
 #[derive(Debug)]
 pub struct Published {
     pub images: Vec<ImageRef>,
-    pub names: Vec<Name>,
+    pub names: Vec<ImageName>,
     /// Names that stay on another image, because this one would not be a step forward.
-    pub kept: Vec<Kept>,
+    pub kept: Vec<KeptName>,
     /// Whether the image is that of an earlier run of this commit.
     pub reused: bool,
-    pub evidence: Evidence,
+    pub evidence: VerifiedEvidence,
     /// How large the layers of each image are, as they are fetched.
     pub sizes: Vec<(Digest, u64)>,
     /// How each platform was built, as far as it is known.
-    pub work: Vec<Work>,
+    pub work: Vec<PlatformWork>,
     /// The numbers of the attestations that GitHub keeps.
     pub stored: Vec<u64>,
     pub scanned: Scanned,
@@ -89,18 +89,18 @@ pub enum OnTagConflict {
 }
 
 /// On which terms names are put.
-pub struct Terms<'a> {
+pub struct NamingTerms<'a> {
     pub baseline: &'a Baseline,
     pub rule: OnTagConflict,
     /// Whether a run of this very commit published the image that a name stands on; then it is no
     /// conflict.
-    pub same_commit: &'a (dyn Fn(Name, ImageRef) -> LocalBoxFuture<'a, bool> + 'a),
+    pub same_commit: &'a (dyn Fn(ImageName, ImageRef) -> LocalBoxFuture<'a, bool> + 'a),
     /// Told of each name as soon as it is put, so that a log says how far an interrupted run came.
-    pub on_put: &'a dyn Fn(&Name),
+    pub on_put: &'a dyn Fn(&ImageName),
 }
 
 /// A name to be, and the verified image that gets it.
-type Place<'a> = (&'a VerifiedImage, &'a Name);
+type NamePlace<'a> = (&'a VerifiedImage, &'a ImageName);
 
 /// Puts every name on its verified image: conflicts first, then names of one version, floating ones
 /// last, each on condition that it is as it was seen, and read back; all are looked at once more
@@ -110,12 +110,12 @@ type Place<'a> = (&'a VerifiedImage, &'a Name);
 /// With exit code 3 when some names are put and others not; the message lists both.
 pub async fn publish(
     registry: &Registry,
-    lots: Vec<Lot<'_>>,
-    terms: &Terms<'_>,
+    lots: Vec<VerifiedLot<'_>>,
+    terms: &NamingTerms<'_>,
 ) -> anyhow::Result<Vec<Published>> {
     let places = places(&lots)?;
     let mut seen = find_conflicts(registry, &places, terms).await?;
-    let mut put: Vec<Place<'_>> = Vec::new();
+    let mut put: Vec<NamePlace<'_>> = Vec::new();
     let ranks: Vec<Vec<usize>> = (0..=4)
         .map(|rank| {
             (0..places.len()).filter(|at| places[*at].1.tag.floats() == rank).collect::<Vec<_>>()
@@ -125,7 +125,7 @@ pub async fn publish(
     for (at, rank) in ranks.iter().enumerate() {
         let attempts = rank.iter().map(|at| put_name(registry, places[*at], seen[*at].as_ref()));
         let outcomes = join_all(attempts).await;
-        let tried: Vec<(Place<'_>, Result<(), NotPut>)> =
+        let tried: Vec<(NamePlace<'_>, Result<(), NotPut>)> =
             rank.iter().map(|at| places[*at]).zip(outcomes).collect();
         let next = ranks.get(at + 1);
         let (failed, looked) = tokio::join!(
@@ -176,12 +176,12 @@ pub async fn publish(
 }
 
 /// The names of these places, in the order of all.
-fn in_order<'a>(put: &[Place<'a>], all: &[Place<'a>]) -> Vec<&'a Name> {
-    let names: Vec<&Name> = put.iter().map(|(_, name)| *name).collect();
+fn in_order<'a>(put: &[NamePlace<'a>], all: &[NamePlace<'a>]) -> Vec<&'a ImageName> {
+    let names: Vec<&ImageName> = put.iter().map(|(_, name)| *name).collect();
     all.iter().map(|(_, name)| *name).filter(|name| names.contains(name)).collect()
 }
 
-fn places<'a>(lots: &'a [Lot<'_>]) -> anyhow::Result<Vec<Place<'a>>> {
+fn places<'a>(lots: &'a [VerifiedLot<'_>]) -> anyhow::Result<Vec<NamePlace<'a>>> {
     if lots.is_empty() || lots.iter().any(|lot| lot.verified.is_empty()) {
         anyhow::bail!("nothing was verified, so nothing is published");
     }
@@ -210,8 +210,8 @@ enum NotPut {
 /// Puts one name on the verified bytes, on condition that it is as it was seen.
 async fn put_name(
     registry: &Registry,
-    (verified, name): Place<'_>,
-    seen: Option<&Seen>,
+    (verified, name): NamePlace<'_>,
+    seen: Option<&SeenTag>,
 ) -> Result<(), NotPut> {
     let digest = &verified.image().digest;
     let refused = match attempt(registry, verified, name, seen).await {
@@ -240,8 +240,8 @@ async fn put_name(
 async fn attempt(
     registry: &Registry,
     verified: &VerifiedImage,
-    name: &Name,
-    seen: Option<&Seen>,
+    name: &ImageName,
+    seen: Option<&SeenTag>,
 ) -> Result<(), RegistryError> {
     #[expect(
         clippy::disallowed_methods,
@@ -252,25 +252,25 @@ async fn attempt(
 
 /// Names that stand where they were put, and why others do not.
 struct ReadBack<'a> {
-    standing: Vec<Place<'a>>,
-    failed: Vec<(&'a Name, NotPut)>,
+    standing: Vec<NamePlace<'a>>,
+    failed: Vec<(&'a ImageName, NotPut)>,
 }
 
 /// Reads back what was `put` before, and what was just `tried`.
 async fn read_back<'a>(
     registry: &Registry,
-    put: &[Place<'a>],
-    tried: Vec<(Place<'a>, Result<(), NotPut>)>,
-    on_put: &dyn Fn(&Name),
+    put: &[NamePlace<'a>],
+    tried: Vec<(NamePlace<'a>, Result<(), NotPut>)>,
+    on_put: &dyn Fn(&ImageName),
 ) -> ReadBack<'a> {
     let (accepted, refused): (Vec<_>, Vec<_>) =
         tried.into_iter().partition(|(_, outcome)| outcome.is_ok());
-    let mut failed: Vec<(&Name, NotPut)> = refused
+    let mut failed: Vec<(&ImageName, NotPut)> = refused
         .into_iter()
         .filter_map(|(place, outcome)| Some((place.1, outcome.err()?)))
         .collect();
     let fresh = accepted.len();
-    let all: Vec<Place<'a>> =
+    let all: Vec<NamePlace<'a>> =
         accepted.into_iter().map(|(place, _)| place).chain(put.iter().copied()).collect();
     let found = join_all(all.iter().map(|(_, name)| current(registry, name))).await;
     let mut standing = Vec::new();
@@ -293,11 +293,11 @@ async fn read_back<'a>(
 /// run's.
 async fn look_again<'a>(
     registry: &Registry,
-    places: &[Place<'a>],
+    places: &[NamePlace<'a>],
     next: &[usize],
-    seen: &[Option<Seen>],
+    seen: &[Option<SeenTag>],
     rule: OnTagConflict,
-) -> Vec<(usize, Result<Option<Seen>, NotPut>)> {
+) -> Vec<(usize, Result<Option<SeenTag>, NotPut>)> {
     if rule == OnTagConflict::Overwrite {
         return Vec::new();
     }
@@ -322,9 +322,9 @@ async fn look_again<'a>(
 /// Refuses, before anything is put, when a name moved since the plan was made.
 async fn find_conflicts(
     registry: &Registry,
-    places: &[Place<'_>],
-    terms: &Terms<'_>,
-) -> anyhow::Result<Vec<Option<Seen>>> {
+    places: &[NamePlace<'_>],
+    terms: &NamingTerms<'_>,
+) -> anyhow::Result<Vec<Option<SeenTag>>> {
     if terms.rule == OnTagConflict::Overwrite {
         return Ok(vec![None; places.len()]);
     }
@@ -356,23 +356,27 @@ async fn find_conflicts(
     Err(anyhow::anyhow!(moved.join("; ")))
         .context(Consequence::NothingTagged)
         .hint("another run published meanwhile; run this workflow again if it should win, set `on-tag-conflict: overwrite`, or serialise runs with `concurrency`")
-        .see(Page::TagMovedDuringTheRun)
+        .see(RefusalPage::TagMovedDuringTheRun)
 }
 
-fn partly(put: &[&Name], failed: &[(&Name, NotPut)], places: &[Place<'_>]) -> anyhow::Error {
-    let quoted = |names: &[&Name]| {
+fn partly(
+    put: &[&ImageName],
+    failed: &[(&ImageName, NotPut)],
+    places: &[NamePlace<'_>],
+) -> anyhow::Error {
+    let quoted = |names: &[&ImageName]| {
         names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
     };
-    let of = |wanted: fn(&NotPut) -> bool| -> Vec<&Name> {
+    let of = |wanted: fn(&NotPut) -> bool| -> Vec<&ImageName> {
         failed.iter().filter(|(_, why)| wanted(why)).map(|(name, _)| *name).collect()
     };
     let unconfirmed = of(|why| matches!(why, NotPut::Unconfirmed(_)));
     let lost = of(|why| matches!(why, NotPut::Lost(_)));
     let all = places.iter().map(|(_, name)| *name);
-    let missing: Vec<&Name> = all
+    let missing: Vec<&ImageName> = all
         .filter(|name| ![put, &unconfirmed, &lost].iter().any(|known| known.contains(name)))
         .collect();
-    let told = |(name, why): &(&Name, NotPut)| match why {
+    let told = |(name, why): &(&ImageName, NotPut)| match why {
         NotPut::Refused(error) | NotPut::Unconfirmed(error) => {
             format!("`{name}`: {}", crate::error::message(error))
         }
@@ -410,7 +414,7 @@ fn partly(put: &[&Name], failed: &[(&Name, NotPut)], places: &[Place<'_>]) -> an
     let error = if is_partly { error } else { error.context(Consequence::NothingTagged) };
     let error = with_see(
         error,
-        if is_partly { Page::OnlySomeTagsExist } else { Page::TagMovedDuringTheRun },
+        if is_partly { RefusalPage::OnlySomeTagsExist } else { RefusalPage::TagMovedDuringTheRun },
     );
     let errors = failed.iter().filter_map(|(_, why)| match why {
         NotPut::Refused(error) | NotPut::Unconfirmed(error) => Some(error),

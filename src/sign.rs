@@ -9,14 +9,14 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use crate::build::BuiltImage;
 use crate::error::OrRemedy as _;
 use crate::evidence;
-use crate::evidence::{Format, Part};
+use crate::evidence::{EvidenceFormat, EvidencePart};
 use crate::image::Repository;
 use crate::registry::legacy::{Attached, LegacyLayer};
 use crate::registry::manifest::Descriptor;
-use crate::registry::{Artifact, Registry, by_registry};
+use crate::registry::{ReferrerArtifact, Registry, by_registry};
 use crate::sigstore::BUNDLE;
 use crate::sigstore::session::{Promise, Session};
-use crate::verify::existing::Existing;
+use crate::verify::existing::ExistingStatements;
 use crate::verify::legacy;
 use crate::verify::policy::Requirements;
 
@@ -53,18 +53,23 @@ pub async fn sign(
     built: BuiltImage,
     wanted: &Requirements,
     annotations: &Annotations,
-    existing: &Existing,
+    existing: &ExistingStatements,
     now: jiff::Timestamp,
 ) -> anyhow::Result<SignedImage> {
     let repositories = built.repositories();
     let has = |format| wanted.formats.contains(&format);
     let statement = |subject: &Descriptor| statement(repositories, subject, annotations);
     let is_there = |subject: &Descriptor| {
-        existing.has_everywhere(repositories, &subject.digest, Format::Bundle, &statement(subject))
+        existing.has_everywhere(
+            repositories,
+            &subject.digest,
+            EvidenceFormat::Bundle,
+            &statement(subject),
+        )
     };
     let signatures = signed_parts(&built, wanted).into_iter().map(|subject| async move {
         let bundle = async {
-            if has(Format::Bundle) && !is_there(subject) {
+            if has(EvidenceFormat::Bundle) && !is_there(subject) {
                 let sealed = sealed(
                     registry,
                     session,
@@ -80,14 +85,14 @@ pub async fn sign(
             anyhow::Ok(())
         };
         let legacy = async {
-            if has(Format::Legacy) {
+            if has(EvidenceFormat::Legacy) {
                 let payloads = repositories.iter().map(|repository| {
                     let payload =
                         legacy::payload(&repository.to_string(), &subject.digest, annotations);
                     (repository, payload)
                 });
                 let lacking = payloads.filter(|(repository, payload)| {
-                    !existing.has(repository, &subject.digest, Format::Legacy, payload)
+                    !existing.has(repository, &subject.digest, EvidenceFormat::Legacy, payload)
                 });
                 let each = lacking.map(|(repository, payload)| {
                     sign_legacy(registry, session, repository, subject, payload)
@@ -104,7 +109,7 @@ pub async fn sign(
 
 /// The parts that need a signature.
 pub fn signed_parts<'a>(built: &'a BuiltImage, wanted: &Requirements) -> Vec<&'a Descriptor> {
-    let needs = |parts: &[Part]| parts.iter().any(|part| wanted.signs(*part));
+    let needs = |parts: &[EvidencePart]| parts.iter().any(|part| wanted.signs(*part));
     built
         .subjects()
         .into_iter()
@@ -193,20 +198,20 @@ fn statement(
 }
 
 /// A bundle as an artifact with the annotations cosign and actions/attest write.
-fn artifact(bundle: Vec<u8>, predicate_type: &str, now: jiff::Timestamp) -> Artifact {
+fn artifact(bundle: Vec<u8>, predicate_type: &str, now: jiff::Timestamp) -> ReferrerArtifact {
     let created = now.round(jiff::Unit::Second).unwrap_or(now).to_string();
     let annotations = BTreeMap::from([
         ("dev.sigstore.bundle.content".to_owned(), "dsse-envelope".to_owned()),
         ("dev.sigstore.bundle.predicateType".to_owned(), predicate_type.to_owned()),
         ("org.opencontainers.image.created".to_owned(), created),
     ]);
-    Artifact { artifact_type: BUNDLE, layer: bundle.into(), annotations }
+    ReferrerArtifact { artifact_type: BUNDLE, layer: bundle.into(), annotations }
 }
 
 /// A signed statement: its bundle, what the older format needs of it, and places for the bundle's
 /// upload.
 pub(crate) struct SealedStatement<'a> {
-    pub(crate) artifact: Artifact,
+    pub(crate) artifact: ReferrerArtifact,
     pub(crate) envelope: Vec<u8>,
     pub(crate) promise: Option<Promise>,
     homes: Vec<(&'a Repository, Vec<&'a Repository>)>,
@@ -263,7 +268,7 @@ pub(crate) async fn attach_everywhere(
     registry: &Registry,
     repositories: &[Repository],
     subject: &Descriptor,
-    artifact: &Artifact,
+    artifact: &ReferrerArtifact,
 ) -> anyhow::Result<()> {
     futures_util::future::try_join_all(
         repositories

@@ -4,12 +4,12 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::metadata::line::{Line, Reading, Scheme, Version, reading};
+use crate::metadata::line::{BranchReading, LineVersion, ReleaseLine, Scheme, reading};
 use crate::metadata::sanitised;
 
 /// The input `push`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Push {
+pub enum PushInput {
     /// As the event suggests.
     Auto,
     Always,
@@ -19,7 +19,7 @@ pub enum Push {
 /// What the run will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Decision {
+pub enum TriggerDecision {
     Publish,
     /// For another job to publish; never the event's own answer.
     PushByDigest,
@@ -28,7 +28,7 @@ pub enum Decision {
 
 /// What is known of the event.
 #[derive(Debug, Clone, Copy)]
-pub struct Event<'a> {
+pub struct TriggerEvent<'a> {
     pub name: &'a str,
     /// `refs/heads/main`, `refs/tags/v1`, `refs/pull/1/merge`; empty outside a workflow.
     pub git_ref: &'a str,
@@ -44,34 +44,34 @@ pub struct Event<'a> {
 
 /// A rule for `metadata`, and what the name that it gives stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ruled {
+pub struct TriggeredRule {
     pub text: String,
-    pub line: Line,
+    pub line: ReleaseLine,
 }
 
 /// The answer for one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    pub decision: Decision,
+pub struct TriggerAnswer {
+    pub decision: TriggerDecision,
     pub reason: String,
     /// The tags for when the input `tags` is not set: rules for `metadata`, and whether `latest` is
     /// among them.
-    pub rules: Vec<Ruled>,
+    pub rules: Vec<TriggeredRule>,
     pub latest: bool,
     /// The version that the Git tag names, by which `latest` is compared.
-    pub version: Option<Version>,
+    pub version: Option<LineVersion>,
     /// What a user should know about it.
     pub notices: Vec<String>,
 }
 
 /// Decides.
-pub fn decide(push: Push, event: &Event<'_>) -> Answer {
+pub fn decide(push: PushInput, event: &TriggerEvent<'_>) -> TriggerAnswer {
     let (decision, reason) = match push {
-        Push::Never => (Decision::BuildOnly, "`push: false`".to_owned()),
-        Push::Always => (Decision::Publish, "`push: true`".to_owned()),
-        Push::Auto => automatic(event),
+        PushInput::Never => (TriggerDecision::BuildOnly, "`push: false`".to_owned()),
+        PushInput::Always => (TriggerDecision::Publish, "`push: true`".to_owned()),
+        PushInput::Auto => automatic(event),
     };
-    let mut answer = Answer {
+    let mut answer = TriggerAnswer {
         decision,
         reason,
         rules: Vec::new(),
@@ -83,9 +83,9 @@ pub fn decide(push: Push, event: &Event<'_>) -> Answer {
     answer
 }
 
-fn automatic(event: &Event<'_>) -> (Decision, String) {
-    let build_only = |why: &str| (Decision::BuildOnly, why.to_owned());
-    let publish = |why: String| (Decision::Publish, why);
+fn automatic(event: &TriggerEvent<'_>) -> (TriggerDecision, String) {
+    let build_only = |why: &str| (TriggerDecision::BuildOnly, why.to_owned());
+    let publish = |why: String| (TriggerDecision::Publish, why);
     match event.name {
         name if is_of_pull_request(name) => {
             build_only("a pull request is built and checked, and publishes nothing")
@@ -124,9 +124,10 @@ fn automatic(event: &Event<'_>) -> (Decision, String) {
 }
 
 /// Whether a run of this event publishes nothing, whatever its payload says.
-pub fn only_builds(push: Push, event_name: &str) -> bool {
-    push == Push::Never
-        || (push == Push::Auto && (is_of_pull_request(event_name) || event_name == "merge_group"))
+pub fn only_builds(push: PushInput, event_name: &str) -> bool {
+    push == PushInput::Never
+        || (push == PushInput::Auto
+            && (is_of_pull_request(event_name) || event_name == "merge_group"))
 }
 
 fn is_of_pull_request(event_name: &str) -> bool {
@@ -190,14 +191,16 @@ fn short(git_ref: &str) -> &str {
 const NO_LATEST: &str = "no `latest` by itself";
 
 /// The tags of a run without the input `tags`: names of one version or commit first.
-fn rules(event: &Event<'_>, answer: &mut Answer) {
+fn rules(event: &TriggerEvent<'_>, answer: &mut TriggerAnswer) {
     let number = |value: &Value| value.as_u64().map(|number| number.to_string());
     match kind(event.git_ref) {
         // Its ref is the branch that it wants to change.
         _ if event.name == "pull_request_target" => {
             let numbered = number(&event.payload["number"])
                 .or_else(|| number(&event.payload["pull_request"]["number"]));
-            answer.rules.extend(numbered.map(|number| raw(&format!("pr-{number}"), Line::Free)));
+            answer
+                .rules
+                .extend(numbered.map(|number| raw(&format!("pr-{number}"), ReleaseLine::Free)));
         }
         // Its ref is the default branch, whatever ran.
         _ if event.name == "workflow_run" && untrusted_run(event.payload).is_some() => {
@@ -212,19 +215,22 @@ fn rules(event: &Event<'_>, answer: &mut Answer) {
             if let Some(number) =
                 event.git_ref.strip_prefix("refs/pull/").and_then(|rest| rest.split('/').next())
             {
-                answer
-                    .rules
-                    .extend(legal(&format!("pr-{number}")).ok().map(|name| raw(&name, Line::Free)));
+                answer.rules.extend(
+                    legal(&format!("pr-{number}")).ok().map(|name| raw(&name, ReleaseLine::Free)),
+                );
             }
         }
     }
     if !event.sha.is_empty() {
-        answer.rules.push(Ruled { text: "type=sha,format=long".to_owned(), line: Line::Free });
+        answer.rules.push(TriggeredRule {
+            text: "type=sha,format=long".to_owned(),
+            line: ReleaseLine::Free,
+        });
     }
 }
 
-fn raw(name: &str, line: Line) -> Ruled {
-    Ruled { text: format!("type=raw,value={name}"), line }
+fn raw(name: &str, line: ReleaseLine) -> TriggeredRule {
+    TriggeredRule { text: format!("type=raw,value={name}"), line }
 }
 
 /// The longest tag.
@@ -249,7 +255,7 @@ fn legal(name: &str) -> Result<String, String> {
 
 /// A branch gets its name, unless people would take it for a release's: `latest` of another than
 /// the default branch, a whole version, or a line of versions that has releases, or may have.
-fn of_branch(branch: &str, event: &Event<'_>, answer: &mut Answer) {
+fn of_branch(branch: &str, event: &TriggerEvent<'_>, answer: &mut TriggerAnswer) {
     let is_default = event.default_branch == Some(branch);
     answer.latest = is_default;
     let name = match legal(branch) {
@@ -257,11 +263,13 @@ fn of_branch(branch: &str, event: &Event<'_>, answer: &mut Answer) {
         Err(why) => return answer.notices.push(unnamed("branch", branch, &why)),
     };
     let left_out = match reading(&name) {
-        Some(Reading::Latest) if !is_default => Some("it is not the default branch".to_owned()),
-        Some(Reading::WholeVersion) => {
+        Some(BranchReading::Latest) if !is_default => {
+            Some("it is not the default branch".to_owned())
+        }
+        Some(BranchReading::WholeVersion) => {
             Some("it reads as a version, which is a release's name".to_owned())
         }
-        Some(Reading::Line(line)) if !is_default => match event.line_has_tags {
+        Some(BranchReading::Line(line)) if !is_default => match event.line_has_tags {
             Some(false) => None,
             Some(true) => Some(format!("there are releases of `{line}`, whose name it is")),
             None => Some(format!(
@@ -271,7 +279,7 @@ fn of_branch(branch: &str, event: &Event<'_>, answer: &mut Answer) {
         _ => None,
     };
     match left_out {
-        None => answer.rules.push(raw(&name, Line::Ref(event.git_ref.to_owned()))),
+        None => answer.rules.push(raw(&name, ReleaseLine::Ref(event.git_ref.to_owned()))),
         Some(why) => {
             answer
                 .notices
@@ -286,12 +294,12 @@ fn unnamed(kind: &str, name: &str, why: &str) -> String {
 
 /// A version gets its ranges and, when it lies on the default branch, `latest`; a prerelease gets
 /// nothing that floats.
-fn of_tag(tag: &str, event: &Event<'_>, answer: &mut Answer) {
+fn of_tag(tag: &str, event: &TriggerEvent<'_>, answer: &mut TriggerAnswer) {
     match legal(tag) {
-        Ok(name) => answer.rules.push(raw(&name, Line::Ref(event.git_ref.to_owned()))),
+        Ok(name) => answer.rules.push(raw(&name, ReleaseLine::Ref(event.git_ref.to_owned()))),
         Err(why) => return answer.notices.push(unnamed("tag", tag, &why)),
     }
-    answer.version = Version::read(tag, Scheme::Any);
+    answer.version = LineVersion::read(tag, Scheme::Any);
     let (prefix, version) = match tag.strip_prefix('v') {
         Some(rest) => ("v", rest),
         None => ("", tag),
@@ -307,7 +315,8 @@ fn of_tag(tag: &str, event: &Event<'_>, answer: &mut Answer) {
         answer.notices.push(format!("the release of `{tag}` is marked as a prerelease: it gets its version and commit, and {NO_LATEST}"));
         return;
     }
-    let line = Line::Version { version: Version::within(tag, tag, Scheme::Any), whole: false };
+    let line =
+        ReleaseLine::Version { version: LineVersion::within(tag, tag, Scheme::Any), whole: false };
     answer.rules.push(raw(&format!("{prefix}{}.{}", version.major, version.minor), line.clone()));
     // Before 1.0.0 any change may break, so `v0` would promise what nobody keeps.
     if version.major > 0 {
@@ -340,7 +349,7 @@ mod tests {
         line_has_tags: Option<bool>,
     ) -> Vec<String> {
         let default_branch = Some(default);
-        let event = Event {
+        let event = TriggerEvent {
             name: "push",
             git_ref,
             sha: "abc",
@@ -349,7 +358,7 @@ mod tests {
             on_default_branch,
             line_has_tags,
         };
-        let answer = decide(Push::Auto, &event);
+        let answer = decide(PushInput::Auto, &event);
         let rules = answer.rules.iter().map(|rule| {
             rule.text.replace("type=raw,value=", "").replace("type=sha,format=long", "sha")
         });
@@ -411,8 +420,8 @@ mod tests {
     fn a_name_that_is_too_long_is_left_out_with_a_notice() {
         for (letters, named) in [(128, true), (129, false)] {
             let git_ref = format!("refs/heads/{}", "x".repeat(letters));
-            let event = Event { git_ref: &git_ref, ..run_of("push", &Value::Null) };
-            let answer = decide(Push::Auto, &event);
+            let event = TriggerEvent { git_ref: &git_ref, ..run_of("push", &Value::Null) };
+            let answer = decide(PushInput::Auto, &event);
             assert_eq!(
                 (answer.rules.len(), answer.notices.is_empty()),
                 (if named { 2 } else { 1 }, named),
@@ -421,8 +430,8 @@ mod tests {
         }
     }
 
-    fn run_of<'a>(name: &'a str, payload: &'a Value) -> Event<'a> {
-        Event {
+    fn run_of<'a>(name: &'a str, payload: &'a Value) -> TriggerEvent<'a> {
+        TriggerEvent {
             name,
             git_ref: "refs/heads/main",
             sha: "abc",
@@ -433,7 +442,7 @@ mod tests {
         }
     }
 
-    fn given(answer: &Answer) -> Vec<String> {
+    fn given(answer: &TriggerAnswer) -> Vec<String> {
         let rules = answer.rules.iter().map(|rule| {
             rule.text.replace("type=raw,value=", "").replace("type=sha,format=long", "sha")
         });
@@ -463,16 +472,21 @@ mod tests {
         ] {
             let payload = json!({ "action": action, "workflow_run": run, "repository": { "full_name": "octo/app" } });
             let (auto, forced) = (
-                decide(Push::Auto, &run_of("workflow_run", &payload)),
-                decide(Push::Always, &run_of("workflow_run", &payload)),
+                decide(PushInput::Auto, &run_of("workflow_run", &payload)),
+                decide(PushInput::Always, &run_of("workflow_run", &payload)),
             );
-            assert_eq!(auto.decision == Decision::Publish, publishes, "{payload}: {}", auto.reason);
+            assert_eq!(
+                auto.decision == TriggerDecision::Publish,
+                publishes,
+                "{payload}: {}",
+                auto.reason
+            );
             let names = if publishes { vec!["main", "sha", "latest"] } else { vec!["sha"] };
             assert_eq!(given(&forced), names, "{payload}");
         }
         assert_eq!(
-            decide(Push::Auto, &run_of("workflow_run", &Value::Null)).decision,
-            Decision::BuildOnly
+            decide(PushInput::Auto, &run_of("workflow_run", &Value::Null)).decision,
+            TriggerDecision::BuildOnly
         );
     }
 
@@ -486,14 +500,14 @@ mod tests {
             (&Value::Null, vec!["sha"]),
         ] {
             assert_eq!(
-                given(&decide(Push::Always, &run_of("pull_request_target", payload))),
+                given(&decide(PushInput::Always, &run_of("pull_request_target", payload))),
                 names
             );
         }
         assert!(
-            only_builds(Push::Auto, "pull_request_target")
-                && !only_builds(Push::Always, "pull_request")
-                && only_builds(Push::Never, "push")
+            only_builds(PushInput::Auto, "pull_request_target")
+                && !only_builds(PushInput::Always, "pull_request")
+                && only_builds(PushInput::Never, "push")
         );
     }
 
@@ -504,12 +518,12 @@ mod tests {
             [(true, vec!["v1.2.3", "sha"]), (false, vec!["v1.2.3", "v1.2", "v1", "sha", "latest"])]
         {
             let payload = release(prerelease);
-            let event = Event {
+            let event = TriggerEvent {
                 git_ref: "refs/tags/v1.2.3",
                 on_default_branch: Some(true),
                 ..run_of("release", &payload)
             };
-            assert_eq!(given(&decide(Push::Auto, &event)), names);
+            assert_eq!(given(&decide(PushInput::Auto, &event)), names);
         }
     }
 
@@ -518,19 +532,19 @@ mod tests {
         let published = json!({ "action": "published" });
         let edited = json!({ "action": "edited" });
         for (name, payload, decision) in [
-            ("push", &Value::Null, Decision::Publish),
-            ("pull_request", &Value::Null, Decision::BuildOnly),
-            ("pull_request_target", &Value::Null, Decision::BuildOnly),
-            ("merge_group", &Value::Null, Decision::BuildOnly),
-            ("workflow_dispatch", &Value::Null, Decision::Publish),
-            ("schedule", &Value::Null, Decision::Publish),
-            ("repository_dispatch", &Value::Null, Decision::Publish),
-            ("release", &published, Decision::Publish),
-            ("release", &edited, Decision::BuildOnly),
-            ("issue_comment", &Value::Null, Decision::BuildOnly),
-            ("", &Value::Null, Decision::Publish),
+            ("push", &Value::Null, TriggerDecision::Publish),
+            ("pull_request", &Value::Null, TriggerDecision::BuildOnly),
+            ("pull_request_target", &Value::Null, TriggerDecision::BuildOnly),
+            ("merge_group", &Value::Null, TriggerDecision::BuildOnly),
+            ("workflow_dispatch", &Value::Null, TriggerDecision::Publish),
+            ("schedule", &Value::Null, TriggerDecision::Publish),
+            ("repository_dispatch", &Value::Null, TriggerDecision::Publish),
+            ("release", &published, TriggerDecision::Publish),
+            ("release", &edited, TriggerDecision::BuildOnly),
+            ("issue_comment", &Value::Null, TriggerDecision::BuildOnly),
+            ("", &Value::Null, TriggerDecision::Publish),
         ] {
-            let event = Event {
+            let event = TriggerEvent {
                 name,
                 git_ref: "refs/heads/main",
                 sha: "abc",
@@ -539,11 +553,11 @@ mod tests {
                 on_default_branch: None,
                 line_has_tags: None,
             };
-            let answer = decide(Push::Auto, &event);
+            let answer = decide(PushInput::Auto, &event);
             assert_eq!(answer.decision, decision, "{name}");
             assert!(!answer.reason.is_empty());
-            assert_eq!(decide(Push::Never, &event).decision, Decision::BuildOnly);
-            assert_eq!(decide(Push::Always, &event).decision, Decision::Publish);
+            assert_eq!(decide(PushInput::Never, &event).decision, TriggerDecision::BuildOnly);
+            assert_eq!(decide(PushInput::Always, &event).decision, TriggerDecision::Publish);
         }
     }
 }

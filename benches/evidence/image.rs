@@ -7,10 +7,10 @@ use supply_action::evidence::{SLSA_1, SPDX};
 use supply_action::image::{Digest, Platform, Repository};
 use supply_action::registry::Registry;
 use supply_action::registry::manifest::{
-    Descriptor, EMPTY_JSON, Manifest, OCI_INDEX, OCI_MANIFEST,
+    Descriptor, EMPTY_JSON, OCI_INDEX, OCI_MANIFEST, RegistryManifest,
 };
-use supply_action::sbom::foreign::Format;
-use supply_action::sbom::index::{Detail, Index, Part};
+use supply_action::sbom::foreign::ForeignFormat;
+use supply_action::sbom::index::{DocumentedIndex, IndexDetail, IndexPart};
 use supply_action::sigstore::IN_TOTO;
 
 pub(crate) const PLATFORMS: [&str; 2] = ["linux/amd64", "linux/arm64"];
@@ -96,7 +96,7 @@ async fn manifest(
     json: &Value,
     media_type: &str,
 ) -> Descriptor {
-    let manifest = Manifest::new(json.to_string().into_bytes(), media_type);
+    let manifest = RegistryManifest::new(json.to_string().into_bytes(), media_type);
     registry.put_manifest(to, &manifest).await.unwrap();
     manifest.descriptor
 }
@@ -143,16 +143,17 @@ pub(crate) fn sbom(platform: &str) -> Value {
 /// What is said of the index, made of the documents above.
 pub(crate) fn sbom_of_index(repository: &Repository, pushed: &Pushed) -> Value {
     let documents = PLATFORMS.map(|platform| sbom(platform).to_string());
-    let parts: Vec<Part<'_>> = (0..PLATFORMS.len())
-        .map(|at| Part {
+    let parts: Vec<IndexPart<'_>> = (0..PLATFORMS.len())
+        .map(|at| IndexPart {
             platform: PLATFORMS[at].to_owned(),
             digest: pushed.platforms[at].to_string(),
             documents: vec![&documents[at]],
         })
         .collect();
     let name = repository.to_string();
-    let index = Index::read(Format::Spdx, &name, pushed.root.as_str(), &parts).unwrap();
-    serde_json::from_str(&index.document(Detail::Whole)).unwrap()
+    let index =
+        DocumentedIndex::read(ForeignFormat::Spdx, &name, pushed.root.as_str(), &parts).unwrap();
+    serde_json::from_str(&index.document(IndexDetail::Whole)).unwrap()
 }
 
 /// About 30 kB: `mode=max` describes every step of the build.

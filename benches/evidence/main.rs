@@ -25,22 +25,22 @@ use rekor2::Rekor2;
 use secrecy::ExposeSecret as _;
 use supply_action::attest::provenance;
 use supply_action::attest::sboms::Sboms;
-use supply_action::build::buildx::{Buildx, Place};
-use supply_action::command::{Output, Program, Variables};
+use supply_action::build::buildx::{BuildFolder, Buildx};
+use supply_action::command::{ChildOutput, Program, Variables};
 use supply_action::environment::{self, Environment};
-use supply_action::evidence::{Format, Part, SPDX};
-use supply_action::github::Context;
-use supply_action::github::facts::Facts;
+use supply_action::evidence::{EvidenceFormat, EvidencePart, SPDX};
+use supply_action::github::RunContext;
+use supply_action::github::facts::GitHubFacts;
 use supply_action::image::{Digest, ImageRef, Repository};
 use supply_action::inputs::Inputs;
-use supply_action::plan::{self, Plan};
+use supply_action::plan::{self, PublishPlan};
 use supply_action::registry::{Credentials, Registry};
-use supply_action::sandbox::{self, Claims, Config, Request, Sandbox, Service};
+use supply_action::sandbox::{self, Claims, Request, Sandbox, SandboxConfig, SandboxService};
 use supply_action::sigstore::identity;
 use supply_action::sigstore::verifier::{BundleVerifier, Signer};
 use supply_action::verbs::scanning::Scanning;
 use supply_action::verbs::{outside, prove, publish, release};
-use supply_action::verify::policy::{Policy, Requirements};
+use supply_action::verify::policy::{EvidencePolicy, Requirements};
 use supply_action::{sigstore, verify};
 
 /// How often each side runs at each latency; the median counts.
@@ -61,14 +61,14 @@ struct Run {
 }
 
 impl Run {
-    fn count(&self, service: Service) -> usize {
+    fn count(&self, service: SandboxService) -> usize {
         self.requests.iter().filter(|request| request.service == service).count()
     }
 
     fn certificates(&self) -> usize {
         self.requests
             .iter()
-            .filter(|request| request.service == Service::Fulcio && request.method == "POST")
+            .filter(|request| request.service == SandboxService::Fulcio && request.method == "POST")
             .count()
     }
 }
@@ -168,10 +168,10 @@ impl World {
     async fn new(latency: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let claims = Claims::default();
-        let sandbox = sandbox::start(Config {
+        let sandbox = sandbox::start(SandboxConfig {
             latency,
             claims: claims.clone(),
-            ..Config::new(folder.path().join("sandbox"))
+            ..SandboxConfig::new(folder.path().join("sandbox"))
         })
         .await
         .unwrap();
@@ -192,7 +192,7 @@ impl World {
         self.folder.path().join(name).display().to_string()
     }
 
-    fn policy(&self) -> Policy {
+    fn policy(&self) -> EvidencePolicy {
         let issuer = self
             .sandbox
             .environment()
@@ -201,17 +201,17 @@ impl World {
             .unwrap()
             .1;
         let platforms = PLATFORMS.map(|platform| platform.parse().unwrap());
-        Policy {
+        EvidencePolicy {
             signer: Signer::Keyless { identity: self.claims.identity(), issuer }.into(),
             requirements: Requirements::new(
                 &platforms,
                 &[SPDX],
                 true,
-                &[Part::Index, Part::Platform, Part::Attestations],
+                &[EvidencePart::Index, EvidencePart::Platform, EvidencePart::Attestations],
                 if self.log.is_some() {
-                    &[Format::Bundle]
+                    &[EvidenceFormat::Bundle]
                 } else {
-                    &[Format::Bundle, Format::Legacy]
+                    &[EvidenceFormat::Bundle, EvidenceFormat::Legacy]
                 },
             ),
         }
@@ -265,9 +265,10 @@ impl World {
         let repository = self.repository(name);
         let pushed = image::push(&self.registry, &repository).await;
         let env = self.step(&repository, &pushed);
-        let context = Context::new(&env);
+        let context = RunContext::new(&env);
         let inputs = Inputs::read(&env, &context).unwrap();
-        let Plan::Publish(plan) = plan::plan(&inputs, &context, &env, &Facts::default()).unwrap()
+        let PublishPlan::Publish(plan) =
+            plan::plan(&inputs, &context, &env, &GitHubFacts::default()).unwrap()
         else {
             panic!("the step does not publish")
         };
@@ -280,7 +281,7 @@ impl World {
             &Credentials::default(),
         )
         .unwrap();
-        let place = Place {
+        let place = BuildFolder {
             env: &env,
             named: &[],
             private: self.folder.path(),
@@ -309,8 +310,8 @@ impl World {
         let before = self.sandbox.requests().len();
         let began = Instant::now();
         let authority =
-            release::Authority::Oidc(identity::token(&http, &context, &[]).await.unwrap());
-        let means = prove::Means {
+            release::SigningAuthority::Oidc(identity::token(&http, &context, &[]).await.unwrap());
+        let means = prove::EvidenceMeans {
             sboms: &Sboms::Build,
             targets: &plan.release.targets,
             scanning: &Scanning::Not(String::new()),
@@ -337,7 +338,7 @@ impl World {
     async fn cosign(&self, name: &str, program: &Path) -> Run {
         let repository = self.repository(name);
         let pushed = image::push(&self.registry, &repository).await;
-        let context = Context::new(&self.sandbox.environment().into_iter().collect());
+        let context = RunContext::new(&self.sandbox.environment().into_iter().collect());
         let commands = self.commands(&repository, &pushed, &context);
         let env = Environment::from([
             ("HOME".to_owned(), self.path("")),
@@ -350,7 +351,7 @@ impl World {
         let token = identity::token(&http, &context, &[]).await.unwrap();
         for command in commands {
             let token = ["--identity-token".to_owned(), token.jwt.expose_secret().to_owned()];
-            program.run(&[command, token.to_vec()].concat(), Output::Kept).await.unwrap();
+            program.run(&[command, token.to_vec()].concat(), ChildOutput::Kept).await.unwrap();
         }
         let took = began.elapsed();
         let requests = self.sandbox.requests().split_off(before);
@@ -359,7 +360,7 @@ impl World {
         // Its commands sign index and platforms, and write bundles alone.
         let mut policy = self.policy();
         (policy.requirements.formats, policy.requirements.attestations) =
-            (vec![Format::Bundle], Vec::new());
+            (vec![EvidenceFormat::Bundle], Vec::new());
         verify::verify(&self.registry, &BundleVerifier::new(&root).unwrap(), &image, &policy)
             .await
             .unwrap();
@@ -370,7 +371,7 @@ impl World {
         &self,
         repository: &Repository,
         pushed: &Pushed,
-        context: &Context,
+        context: &RunContext,
     ) -> Vec<Vec<String>> {
         let common = [
             "-y".to_owned(),
@@ -387,7 +388,7 @@ impl World {
             std::fs::write(&file, predicate.to_string()).unwrap();
             command(&["attest", "--type", kind, "--predicate", &file], repository.at(subject))
         };
-        let workflow = provenance::Workflow::new(context, &self.claims.job_workflow_ref);
+        let workflow = provenance::WorkflowOfRun::new(context, &self.claims.job_workflow_ref);
         let mut commands = vec![command(&["sign", "-r"], repository.at(&pushed.root))];
         for (platform, digest) in PLATFORMS.into_iter().zip(&pushed.platforms) {
             commands.push(attest("spdxjson", image::sbom(platform), digest));
@@ -450,11 +451,11 @@ fn tell(near: &Round, far: &Round) -> bool {
     };
     count("requests", &|run| run.requests.len());
     for (name, service) in [
-        ("  registry", Service::Registry),
-        ("  OIDC tokens", Service::Oidc),
-        ("  Fulcio", Service::Fulcio),
-        ("  Rekor", Service::Rekor),
-        ("  timestamps", Service::Timestamp),
+        ("  registry", SandboxService::Registry),
+        ("  OIDC tokens", SandboxService::Oidc),
+        ("  Fulcio", SandboxService::Fulcio),
+        ("  Rekor", SandboxService::Rekor),
+        ("  timestamps", SandboxService::Timestamp),
     ] {
         count(name, &|run| run.count(service));
     }

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use serde::{Deserialize, Serialize};
 
-use super::call::Failure;
+use super::call::CallFailure;
 use super::outline::base;
-use super::service::Service;
-use super::{Question, RecordId};
+use super::service::OsvSource;
+use super::{AdvisoryQuestion, RecordId};
 
 /// The service takes no more: <https://google.github.io/osv.dev/post-v1-querybatch/>.
 const MOST_QUERIES: usize = 1000;
@@ -37,18 +37,18 @@ pub enum Listing {
 pub(super) struct UnansweredPart {
     /// The places of its questions.
     pub(super) questions: BTreeSet<usize>,
-    pub(super) cause: Failure,
+    pub(super) cause: CallFailure,
 }
 
 /// What of a question is to be asked next.
 #[derive(Debug, Clone)]
-struct Query {
+struct BatchQuery {
     question: usize,
     page: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Asked<'a> {
+struct PendingQuestion<'a> {
     queries: Vec<AskedQuery<'a>>,
 }
 
@@ -87,12 +87,12 @@ struct ListedRecord {
 
 /// What is known so far.
 struct Listings<'a> {
-    questions: &'a [&'a Question],
+    questions: &'a [&'a AdvisoryQuestion],
     listed: Vec<Listing>,
     pages: Vec<usize>,
     records: usize,
     unanswered: BTreeSet<usize>,
-    cause: Option<Failure>,
+    cause: Option<CallFailure>,
 }
 
 /// The listing of each question, in their order.
@@ -100,13 +100,13 @@ struct Listings<'a> {
 /// # Errors
 /// The questions that no answer came for, and why.
 pub(super) async fn list(
-    service: &Service,
-    questions: &[&Question],
+    service: &OsvSource,
+    questions: &[&AdvisoryQuestion],
 ) -> Result<Vec<Listing>, UnansweredPart> {
-    let mut waiting: Vec<Vec<Query>> = Vec::new();
-    let all: Vec<Query> =
-        (0..questions.len()).map(|question| Query { question, page: None }).collect();
-    waiting.extend(all.chunks(MOST_QUERIES).rev().map(<[Query]>::to_vec));
+    let mut waiting: Vec<Vec<BatchQuery>> = Vec::new();
+    let all: Vec<BatchQuery> =
+        (0..questions.len()).map(|question| BatchQuery { question, page: None }).collect();
+    waiting.extend(all.chunks(MOST_QUERIES).rev().map(<[BatchQuery]>::to_vec));
     let mut known = Listings {
         questions,
         listed: vec![Listing::Records(BTreeMap::new()); questions.len()],
@@ -135,15 +135,15 @@ impl<'a> Listings<'a> {
     /// Takes an outcome in, and gives what has to be asked next.
     fn after(
         &mut self,
-        part: Vec<Query>,
-        outcome: Result<Vec<AnsweredQuery>, Failure>,
-    ) -> Vec<Vec<Query>> {
+        part: Vec<BatchQuery>,
+        outcome: Result<Vec<AnsweredQuery>, CallFailure>,
+    ) -> Vec<Vec<BatchQuery>> {
         match outcome {
             Ok(results) => self.take_in(part, results),
-            Err(Failure::TimedOut(_) | Failure::TooLarge(_)) if is_splittable(&part) => {
+            Err(CallFailure::TimedOut(_) | CallFailure::TooLarge(_)) if is_splittable(&part) => {
                 halves(part)
             }
-            Err(Failure::Refused(400, said)) => self.refused(part, &said),
+            Err(CallFailure::Refused(400, said)) => self.refused(part, &said),
             Err(failure) => {
                 self.give_up(&part, failure);
                 Vec::new()
@@ -151,7 +151,11 @@ impl<'a> Listings<'a> {
         }
     }
 
-    fn take_in(&mut self, part: Vec<Query>, results: Vec<AnsweredQuery>) -> Vec<Vec<Query>> {
+    fn take_in(
+        &mut self,
+        part: Vec<BatchQuery>,
+        results: Vec<AnsweredQuery>,
+    ) -> Vec<Vec<BatchQuery>> {
         let mut more = Vec::new();
         for (query, result) in part.into_iter().zip(results) {
             let question = query.question;
@@ -164,14 +168,14 @@ impl<'a> Listings<'a> {
                 if self.pages[question] == MOST_PAGES {
                     return Some(format!("its answer has more than {MOST_PAGES} pages"));
                 }
-                more.push(Query { question, page: Some(next) });
+                more.push(BatchQuery { question, page: Some(next) });
                 None
             });
             if let Some(why) = failure {
-                self.give_up(&[Query { question, page: None }], Failure::Other(why));
+                self.give_up(&[BatchQuery { question, page: None }], CallFailure::Other(why));
             }
         }
-        more.chunks(MOST_QUERIES).map(<[Query]>::to_vec).collect()
+        more.chunks(MOST_QUERIES).map(<[BatchQuery]>::to_vec).collect()
     }
 
     fn list(&mut self, question: usize, records: Vec<ListedRecord>) -> Result<(), String> {
@@ -190,8 +194,8 @@ impl<'a> Listings<'a> {
     }
 
     /// One query that is not understood costs its whole batch the answer: it is looked for.
-    fn refused(&mut self, part: Vec<Query>, said: &str) -> Vec<Vec<Query>> {
-        let ecosystem = |query: &Query| self.questions[query.question].ecosystem.as_str();
+    fn refused(&mut self, part: Vec<BatchQuery>, said: &str) -> Vec<Vec<BatchQuery>> {
+        let ecosystem = |query: &BatchQuery| self.questions[query.question].ecosystem.as_str();
         let of_one =
             part.windows(2).all(|pair| base(ecosystem(&pair[0])) == base(ecosystem(&pair[1])));
         if part.len() == 1 || (of_one && said.contains("ecosystem")) {
@@ -203,42 +207,42 @@ impl<'a> Listings<'a> {
         if of_one {
             return halves(part);
         }
-        let mut parts: BTreeMap<&str, Vec<Query>> = BTreeMap::new();
+        let mut parts: BTreeMap<&str, Vec<BatchQuery>> = BTreeMap::new();
         for query in &part {
             parts.entry(base(ecosystem(query))).or_default().push(query.clone());
         }
         parts.into_values().collect()
     }
 
-    fn give_up(&mut self, part: &[Query], cause: Failure) {
+    fn give_up(&mut self, part: &[BatchQuery], cause: CallFailure) {
         self.unanswered.extend(part.iter().map(|query| query.question));
         self.cause.get_or_insert(cause);
     }
 }
 
-fn is_splittable(part: &[Query]) -> bool {
+fn is_splittable(part: &[BatchQuery]) -> bool {
     part.len() > SMALLEST_SPLIT
 }
 
-fn halves(mut part: Vec<Query>) -> Vec<Vec<Query>> {
+fn halves(mut part: Vec<BatchQuery>) -> Vec<Vec<BatchQuery>> {
     let other = part.split_off(part.len() / 2);
     vec![other, part]
 }
 
 async fn ask(
-    service: &Service,
-    questions: &[&Question],
-    part: Vec<Query>,
-) -> (Vec<Query>, Result<Vec<AnsweredQuery>, Failure>) {
+    service: &OsvSource,
+    questions: &[&AdvisoryQuestion],
+    part: Vec<BatchQuery>,
+) -> (Vec<BatchQuery>, Result<Vec<AnsweredQuery>, CallFailure>) {
     let queries = part.iter().map(|query| {
-        let Question { ecosystem, name, version } = questions[query.question];
+        let AdvisoryQuestion { ecosystem, name, version } = questions[query.question];
         AskedQuery {
             package: AskedPackage { ecosystem, name },
             version,
             page_token: query.page.as_deref(),
         }
     });
-    let asked = Asked { queries: queries.collect() };
+    let asked = PendingQuestion { queries: queries.collect() };
     let request = || service.http.post(service.at("v1/querybatch")).json(&asked);
     let read = |body: Vec<u8>| {
         let answer: Answered = serde_json::from_slice(&body)

@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::outline::Outline;
+use super::outline::RecordOutline;
 use super::{AdvisoryError, RecordId};
-use crate::files::Folder;
+use crate::files::OpenFolder;
 
 /// How long a record serves for which no listing says when it changed.
 const FRESH: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
-pub(super) struct RecordCache(Folder);
+pub(super) struct RecordCache(OpenFolder);
 
 impl RecordCache {
     pub(super) fn open(folder: &Path) -> Result<Self, AdvisoryError> {
         let here = std::env::current_dir().unwrap_or_default();
-        Folder::make(folder, &here).map(Self).map_err(AdvisoryError::Cache)
+        OpenFolder::make(folder, &here).map(Self).map_err(AdvisoryError::Cache)
     }
 
     /// The record, if it was changed last at `modified`, or where that is not known, if it was
@@ -28,7 +28,7 @@ impl RecordCache {
         id: &RecordId,
         modified: Option<&str>,
         now: Timestamp,
-    ) -> Option<(Vec<u8>, Outline)> {
+    ) -> Option<(Vec<u8>, RecordOutline)> {
         // What cannot be read is fetched again.
         let kept = self.0.read(&name(id)).ok()??;
         let end = kept.iter().position(|byte| *byte == b'\n')?;
@@ -38,7 +38,7 @@ impl RecordCache {
         if hash != hex::encode(Sha256::digest(record)) {
             return None;
         }
-        let outline = Outline::of(record).filter(|outline| outline.id == id.as_str())?;
+        let outline = RecordOutline::of(record).filter(|outline| outline.id == id.as_str())?;
         let serves = match modified {
             Some(modified) => {
                 modified.parse::<Timestamp>().is_ok_and(|modified| modified == outline.modified)

@@ -19,7 +19,7 @@ pub(super) const ATTEMPTS: u32 = 4;
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(super) enum CallFailure {
     /// The service or its gateway took too long; a smaller question may be answered.
     TimedOut(String),
     TooLarge(usize),
@@ -29,7 +29,7 @@ pub(super) enum Failure {
     Other(String),
 }
 
-impl std::fmt::Display for Failure {
+impl std::fmt::Display for CallFailure {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::TimedOut(how) | Self::Other(how) => formatter.write_str(how),
@@ -49,16 +49,17 @@ pub(super) struct Patience {
 }
 
 /// How one attempt ended without an answer.
-pub(super) struct Missed {
-    pub(super) failure: Failure,
+pub(super) struct MissedAttempt {
+    pub(super) failure: CallFailure,
     /// How long to wait before the next attempt; `None` when there should be none.
     pub(super) pause: Option<Duration>,
 }
 
-impl Missed {
+impl MissedAttempt {
     fn of(error: &reqwest::Error, attempt: u32) -> Self {
         let how = cause(error);
-        let failure = if error.is_timeout() { Failure::TimedOut(how) } else { Failure::Other(how) };
+        let failure =
+            if error.is_timeout() { CallFailure::TimedOut(how) } else { CallFailure::Other(how) };
         let stays = error.is_builder() || error.is_redirect();
         Self { failure, pause: again(attempt).filter(|_| !stays) }
     }
@@ -82,13 +83,16 @@ impl Patience {
         splits: bool,
         request: impl Fn() -> RequestBuilder,
         read: impl Fn(Vec<u8>) -> Result<T, String>,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, CallFailure> {
         let outcome = self.tried(splits, async |attempt| {
             let response = self.sent(request(), attempt).await?;
             let Some(body) = self.body(response, limit, attempt).await? else {
-                return Err(Missed { failure: Failure::TooLarge(limit), pause: None });
+                return Err(MissedAttempt { failure: CallFailure::TooLarge(limit), pause: None });
             };
-            read(body).map_err(|why| Missed { failure: Failure::Other(why), pause: again(attempt) })
+            read(body).map_err(|why| MissedAttempt {
+                failure: CallFailure::Other(why),
+                pause: again(attempt),
+            })
         });
         outcome.await
     }
@@ -97,8 +101,8 @@ impl Patience {
     pub(super) async fn tried<T>(
         &self,
         splits: bool,
-        one: impl AsyncFn(u32) -> Result<T, Missed>,
-    ) -> Result<T, Failure> {
+        one: impl AsyncFn(u32) -> Result<T, MissedAttempt>,
+    ) -> Result<T, CallFailure> {
         let mut attempt = 0;
         loop {
             attempt += 1;
@@ -108,10 +112,10 @@ impl Patience {
                 Ok(Err(missed)) => missed,
                 Err(_) => {
                     let why = "its time was over before it had answered all";
-                    return Err(Failure::Other(why.to_owned()));
+                    return Err(CallFailure::Other(why.to_owned()));
                 }
             };
-            let is_split = splits && matches!(missed.failure, Failure::TimedOut(_));
+            let is_split = splits && matches!(missed.failure, CallFailure::TimedOut(_));
             let is_in_time = |pause: &Duration| Instant::now() + *pause < self.until;
             let pause = missed.pause.filter(|pause| !is_split && is_in_time(pause));
             let Some(pause) = pause else { return Err(missed.failure) };
@@ -125,8 +129,8 @@ impl Patience {
         &self,
         request: RequestBuilder,
         attempt: u32,
-    ) -> Result<Response, Missed> {
-        let broken = |error| Missed::of(&error, attempt);
+    ) -> Result<Response, MissedAttempt> {
+        let broken = |error| MissedAttempt::of(&error, attempt);
         let response = request.timeout(self.request).send().await.map_err(broken)?;
         let status = response.status();
         if status.is_success() || status == StatusCode::NOT_MODIFIED {
@@ -137,11 +141,11 @@ impl Patience {
         let said = quotable(&said);
         let timed_out = [StatusCode::GATEWAY_TIMEOUT, StatusCode::REQUEST_TIMEOUT];
         let failure = if timed_out.contains(&status) {
-            Failure::TimedOut(format!("HTTP {}{said}", status.as_u16()))
+            CallFailure::TimedOut(format!("HTTP {}{said}", status.as_u16()))
         } else {
-            Failure::Refused(status.as_u16(), said)
+            CallFailure::Refused(status.as_u16(), said)
         };
-        Err(Missed { failure, pause })
+        Err(MissedAttempt { failure, pause })
     }
 
     /// A piece of a body.
@@ -149,8 +153,8 @@ impl Patience {
         &self,
         response: &mut Response,
         attempt: u32,
-    ) -> Result<Option<bytes::Bytes>, Missed> {
-        response.chunk().await.map_err(|error| Missed::of(&error, attempt))
+    ) -> Result<Option<bytes::Bytes>, MissedAttempt> {
+        response.chunk().await.map_err(|error| MissedAttempt::of(&error, attempt))
     }
 
     /// The body; `None` when it is larger than allowed.
@@ -159,7 +163,7 @@ impl Patience {
         mut response: Response,
         limit: usize,
         attempt: u32,
-    ) -> Result<Option<Vec<u8>>, Missed> {
+    ) -> Result<Option<Vec<u8>>, MissedAttempt> {
         let mut body = Vec::new();
         let mut permit: Option<SemaphorePermit<'_>> = None;
         while let Some(chunk) = self.chunk(&mut response, attempt).await? {
@@ -220,7 +224,7 @@ mod tests {
         let failure =
             patience.answer(1 << 20, false, || http.get(&url), Ok::<_, String>).await.unwrap_err();
         assert!(
-            matches!(&failure, Failure::Other(why) if why.contains("time was over")),
+            matches!(&failure, CallFailure::Other(why) if why.contains("time was over")),
             "{failure}"
         );
         assert!(began.elapsed() < Duration::from_secs(20));
@@ -232,6 +236,6 @@ mod tests {
         let (url, http) = (crate::answer::bad::endless().await, reqwest::Client::new());
         let failure =
             patience.answer(8 << 20, true, || http.get(&url), Ok::<_, String>).await.unwrap_err();
-        assert_eq!(failure, Failure::TooLarge(8 << 20));
+        assert_eq!(failure, CallFailure::TooLarge(8 << 20));
     }
 }

@@ -15,12 +15,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::AdvisoryError;
 use super::archive::{ARCHIVE, ArchiveError, Archives, Differences};
-use super::call::{Failure, Missed, Patience};
+use super::call::{CallFailure, MissedAttempt, Patience};
 use super::service::service_url;
 use crate::error::Remedied;
-use crate::files::{FileError, Folder, NewFile};
+use crate::files::{FileError, NewFile, OpenFolder};
 use crate::github::network::{Plain, certificate_remedy, unreachable_page};
-use crate::page::Page;
+use crate::page::RefusalPage;
 
 /// Where the public service keeps an archive of each ecosystem:
 /// <https://google.github.io/osv.dev/data/#data-dumps>.
@@ -66,7 +66,7 @@ impl Remedied for DownloadError {
         }
     }
 
-    fn see(&self) -> Option<Page> {
+    fn see(&self) -> Option<RefusalPage> {
         match self {
             Self::Unanswered { cause, .. } => Some(unreachable_page(cause)),
             Self::File(error) => error.see(),
@@ -82,11 +82,11 @@ pub struct Update {
     pub newest: Option<Timestamp>,
     /// Of the archive.
     pub sha256: String,
-    pub change: Change,
+    pub change: ArchiveChange,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum ArchiveChange {
     /// There was none before.
     New,
     /// It is as it was.
@@ -97,7 +97,7 @@ pub enum Change {
 /// What is known of an archive at hand.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Known {
+struct KnownArchive {
     url: String,
     sha256: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,13 +107,13 @@ struct Known {
 }
 
 /// A place that has `ECOSYSTEM/all.zip` for each.
-pub struct Mirror<'a> {
+pub struct AdvisoryMirror<'a> {
     http: &'a Client,
     base: Url,
     patience: Patience,
 }
 
-impl<'a> Mirror<'a> {
+impl<'a> AdvisoryMirror<'a> {
     /// # Errors
     /// When the address is none to ask.
     pub fn new(http: &'a Client, address: &str, plain: &Plain) -> Result<Self, DownloadError> {
@@ -128,7 +128,7 @@ impl<'a> Mirror<'a> {
     pub async fn renew(
         &self,
         ecosystem: &str,
-        to: &Folder,
+        to: &OpenFolder,
         path: &Path,
         now: Timestamp,
     ) -> Result<Update, DownloadError> {
@@ -152,7 +152,7 @@ impl<'a> Mirror<'a> {
         })?;
         let Some((new, source)) = fetched else {
             let (archives, known) = (earlier.unwrap_or_default(), known.unwrap_or_default());
-            return Ok(update(&archives, known.sha256, Change::Same));
+            return Ok(update(&archives, known.sha256, ArchiveChange::Same));
         };
         let file = new.reopened()?;
         let renewed = Archives::renewed(file, &path, ecosystem, now, earlier.as_ref());
@@ -167,9 +167,9 @@ impl<'a> Mirror<'a> {
         new.keep(Path::new(ARCHIVE))?;
         folder.write(Path::new(SOURCE), &serde_json::to_vec(&source).unwrap_or_default())?;
         let change = match differences {
-            None => Change::New,
-            Some(differences) if differences == Differences::default() => Change::Same,
-            Some(differences) => Change::Different(differences),
+            None => ArchiveChange::New,
+            Some(differences) if differences == Differences::default() => ArchiveChange::Same,
+            Some(differences) => ArchiveChange::Different(differences),
         };
         Ok(update(&archives, source.sha256, change))
     }
@@ -187,9 +187,9 @@ impl<'a> Mirror<'a> {
     async fn fetched<'f>(
         &self,
         url: &Url,
-        known: Option<&Known>,
-        folder: &'f Folder,
-    ) -> Result<Option<(NewFile<'f>, Known)>, FetchFailure> {
+        known: Option<&KnownArchive>,
+        folder: &'f OpenFolder,
+    ) -> Result<Option<(NewFile<'f>, KnownArchive)>, FetchFailure> {
         let conditions = known.map(conditions).unwrap_or_default();
         let outcome = self.patience.tried(false, async |attempt| {
             let request = self.http.get(url.clone()).headers(conditions.clone());
@@ -198,8 +198,8 @@ impl<'a> Mirror<'a> {
                 return Ok(Ok(None));
             }
             if !response.status().is_success() {
-                let failure = Failure::Refused(response.status().as_u16(), String::new());
-                return Err(Missed { failure, pause: None });
+                let failure = CallFailure::Refused(response.status().as_u16(), String::new());
+                return Err(MissedAttempt { failure, pause: None });
             }
             let of = |name: HeaderName| {
                 response
@@ -217,8 +217,8 @@ impl<'a> Mirror<'a> {
             while let Some(chunk) = self.patience.chunk(&mut response, attempt).await? {
                 length += chunk.len() as u64;
                 if length > LARGEST {
-                    let failure = Failure::Other(format!("it is larger than {LARGEST} bytes"));
-                    return Err(Missed { failure, pause: None });
+                    let failure = CallFailure::Other(format!("it is larger than {LARGEST} bytes"));
+                    return Err(MissedAttempt { failure, pause: None });
                 }
                 hash.update(&chunk);
                 if let Err(error) = new.write(&chunk) {
@@ -226,24 +226,24 @@ impl<'a> Mirror<'a> {
                 }
             }
             let (url, sha256) = (url.to_string(), hex::encode(hash.finalize()));
-            Ok(Ok(Some((new, Known { url, sha256, etag, last_modified }))))
+            Ok(Ok(Some((new, KnownArchive { url, sha256, etag, last_modified }))))
         });
         outcome.await.map_err(FetchFailure::Unanswered)?.map_err(FetchFailure::File)
     }
 }
 
 enum FetchFailure {
-    Unanswered(Failure),
+    Unanswered(CallFailure),
     File(FileError),
 }
 
-fn update(archives: &Archives, sha256: String, change: Change) -> Update {
+fn update(archives: &Archives, sha256: String, change: ArchiveChange) -> Update {
     let newest = archives.newest().values().max().copied();
     Update { records: archives.records_at_hand(), newest, sha256, change }
 }
 
 /// A server that knows the tag looks at nothing else.
-fn conditions(known: &Known) -> HeaderMap {
+fn conditions(known: &KnownArchive) -> HeaderMap {
     let values = [(IF_NONE_MATCH, &known.etag), (IF_MODIFIED_SINCE, &known.last_modified)];
     let each = values
         .into_iter()
@@ -252,9 +252,9 @@ fn conditions(known: &Known) -> HeaderMap {
 }
 
 /// What is known of the archive in a folder, if it is still that archive.
-fn at_hand(folder: &Folder) -> Result<Option<Known>, FileError> {
+fn at_hand(folder: &OpenFolder) -> Result<Option<KnownArchive>, FileError> {
     let Some(source) = folder.read(Path::new(SOURCE))? else { return Ok(None) };
-    let Ok(known) = serde_json::from_slice::<Known>(&source) else { return Ok(None) };
+    let Ok(known) = serde_json::from_slice::<KnownArchive>(&source) else { return Ok(None) };
     let Some(mut file) = folder.file(Path::new(ARCHIVE))? else { return Ok(None) };
     let mut hash = Sha256::new();
     let mut piece = vec![0; 1 << 16];
@@ -306,7 +306,7 @@ mod tests {
             ("https://x.example", "https://x.example/Red%20Hat/all.zip"),
             ("https://x.example/osv/", "https://x.example/osv/Red%20Hat/all.zip"),
         ] {
-            let mirror = Mirror::new(&http, base, &Plain::default()).unwrap();
+            let mirror = AdvisoryMirror::new(&http, base, &Plain::default()).unwrap();
             assert_eq!(mirror.url("Red Hat").as_str(), url);
         }
     }

@@ -29,7 +29,7 @@ pub struct Scores {
 }
 
 #[derive(Deserialize)]
-struct Row<'a> {
+struct EpssRow<'a> {
     cve: &'a str,
     epss: f64,
     percentile: f64,
@@ -64,7 +64,7 @@ impl Scores {
         }
         let mut record = csv::StringRecord::new();
         while rows.read_record(&mut record).map_err(wrong)? {
-            let row: Row<'_> = record.deserialize(Some(&header)).map_err(wrong)?;
+            let row: EpssRow<'_> = record.deserialize(Some(&header)).map_err(wrong)?;
             let (name, is_share) = (cve(row.cve)?, |number: f64| (0.0..=1.0).contains(&number));
             if !is_share(row.epss) || !is_share(row.percentile) {
                 return Err(FeedError::new(format!("a score of `{name}` is not between 0 and 1")));

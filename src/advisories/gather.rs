@@ -5,21 +5,21 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::archive::Archives;
 use super::batch::Listing;
-use super::service::Service;
-use super::{Question, RecordId};
+use super::service::OsvSource;
+use super::{AdvisoryQuestion, RecordId};
 use crate::error::OrRemedy as _;
 use crate::scan::exploited::Exploited;
-use crate::scan::findings::{Findings, Subject};
+use crate::scan::findings::{Findings, ScanSubject};
 use crate::scan::question::Gap;
-use crate::scan::record::Record;
-use crate::scan::records::Records;
-use crate::scan::severity::Level;
+use crate::scan::record::AdvisoryRecord;
+use crate::scan::records::AdvisoryRecords;
+use crate::scan::severity::SeverityLevel;
 
 /// Where records come from: what the archives cover, nobody else is asked.
 #[derive(Default)]
 pub struct Sources {
     pub archives: Vec<Archives>,
-    pub service: Option<Service>,
+    pub service: Option<OsvSource>,
 }
 
 impl Sources {
@@ -28,11 +28,11 @@ impl Sources {
     ///
     /// # Errors
     /// When a part went unanswered, or a record cannot be read: then nothing can be said.
-    pub async fn records(&self, subjects: &mut [Subject]) -> anyhow::Result<Records> {
-        let asked: BTreeSet<Question> =
+    pub async fn records(&self, subjects: &mut [ScanSubject]) -> anyhow::Result<AdvisoryRecords> {
+        let asked: BTreeSet<AdvisoryQuestion> =
             subjects.iter().flat_map(|subject| subject.inquiry.questions.iter().cloned()).collect();
-        let mut open: Vec<Question> = asked.into_iter().collect();
-        let mut found = Found::default();
+        let mut open: Vec<AdvisoryQuestion> = asked.into_iter().collect();
+        let mut found = GatheredRecords::default();
         for archives in &self.archives {
             let listings = tokio::task::block_in_place(|| {
                 archives.assess(&open, |id, bytes| found.add(id, &bytes))
@@ -61,17 +61,18 @@ impl Sources {
     /// Adds what other databases say of findings that nobody rates.
     async fn with_ratings(
         &self,
-        records: Records,
-        subjects: &[Subject],
-    ) -> anyhow::Result<Records> {
+        records: AdvisoryRecords,
+        subjects: &[ScanSubject],
+    ) -> anyhow::Result<AdvisoryRecords> {
         let findings = Findings::of(subjects, &records, &Exploited::default(), None);
-        let unrated = findings.findings.iter().filter(|it| it.severity.level == Level::Unknown);
+        let unrated =
+            findings.findings.iter().filter(|it| it.severity.level == SeverityLevel::Unknown);
         let mut wanted: BTreeSet<RecordId> = unrated
             .flat_map(|finding| &finding.ids)
             .filter(|id| records.get(id).is_none())
             .filter_map(|id| RecordId::of(id))
             .collect();
-        let mut found = Found { records, failure: None };
+        let mut found = GatheredRecords { records, failure: None };
         for archives in &self.archives {
             let absent = tokio::task::block_in_place(|| {
                 archives.records(&wanted, |id, bytes| found.add(id, &bytes))
@@ -88,14 +89,14 @@ impl Sources {
 
 /// Records as they come, and the first that cannot be read.
 #[derive(Default)]
-struct Found {
-    records: Records,
+struct GatheredRecords {
+    records: AdvisoryRecords,
     failure: Option<anyhow::Error>,
 }
 
-impl Found {
+impl GatheredRecords {
     fn add(&mut self, id: &RecordId, bytes: &[u8]) {
-        match Record::parse(bytes) {
+        match AdvisoryRecord::parse(bytes) {
             Ok(record) => self.records.add(record),
             Err(error) => {
                 let told = anyhow::Error::new(error)
@@ -105,7 +106,7 @@ impl Found {
         }
     }
 
-    fn whole(self) -> anyhow::Result<Records> {
+    fn whole(self) -> anyhow::Result<AdvisoryRecords> {
         match self.failure {
             Some(failure) => Err(failure),
             None => Ok(self.records),
@@ -114,7 +115,7 @@ impl Found {
 }
 
 /// The questions to which a source has nothing to say.
-fn unassessed(asked: Vec<Question>, listings: &[Listing]) -> Vec<Question> {
+fn unassessed(asked: Vec<AdvisoryQuestion>, listings: &[Listing]) -> Vec<AdvisoryQuestion> {
     let is_open = |listing: &Listing| matches!(listing, Listing::NotAssessed(_));
     asked
         .into_iter()

@@ -24,18 +24,18 @@ pub struct Catalogue {
 }
 
 #[derive(Deserialize)]
-struct Document {
+struct KevCatalog {
     #[serde(rename = "catalogVersion")]
     version: String,
     #[serde(rename = "dateReleased")]
     released: Timestamp,
     count: usize,
-    vulnerabilities: Vec<Row>,
+    vulnerabilities: Vec<KevRow>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Row {
+struct KevRow {
     #[serde(rename = "cveID")]
     cve: String,
     #[serde(default)]
@@ -48,9 +48,9 @@ impl Catalogue {
     /// # Errors
     /// When the bytes are no catalogue, or not all of one.
     pub fn of(bytes: &[u8]) -> Result<Self, FeedError> {
-        let document: Document =
+        let document: KevCatalog =
             serde_json::from_slice(bytes).map_err(|error| FeedError::new(error.to_string()))?;
-        let Document { version, released, count, vulnerabilities } = document;
+        let KevCatalog { version, released, count, vulnerabilities } = document;
         if vulnerabilities.len() != count {
             let found = vulnerabilities.len();
             return Err(FeedError::new(format!("it has {found} entries and says {count}")));

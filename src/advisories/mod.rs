@@ -20,12 +20,12 @@ use std::fmt;
 
 use crate::error::Remedied;
 use crate::github::network::{certificate_remedy, unreachable_page};
-use crate::page::Page;
-pub use crate::scan::question::Question;
+use crate::page::RefusalPage;
+pub use crate::scan::question::AdvisoryQuestion;
 
 /// A question as it stands in a message.
-fn shown(question: &Question) -> String {
-    let Question { ecosystem, name, version } = question;
+fn shown(question: &AdvisoryQuestion) -> String {
+    let AdvisoryQuestion { ecosystem, name, version } = question;
     format!("`{name}` `{version}` of `{ecosystem}`")
 }
 
@@ -99,7 +99,7 @@ impl Remedied for AdvisoryError {
         }
     }
 
-    fn see(&self) -> Option<Page> {
+    fn see(&self) -> Option<RefusalPage> {
         match self {
             Self::Address { .. } => None,
             Self::Unanswered { cause, .. } | Self::UnansweredRecords { cause, .. } => {

@@ -8,7 +8,7 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 
 /// What is read of every record before anybody matches it.
 #[derive(Debug, Deserialize)]
-pub(super) struct Outline {
+pub(super) struct RecordOutline {
     pub(super) id: String,
     pub(super) modified: jiff::Timestamp,
     #[serde(default, deserialize_with = "packages")]
@@ -22,7 +22,7 @@ pub(super) struct NamedPackage {
     pub(super) name: String,
 }
 
-impl Outline {
+impl RecordOutline {
     /// `None` when the bytes are no record.
     pub(super) fn of(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
@@ -65,8 +65,8 @@ fn packages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<NamedPacka
         #[serde(default)]
         package: Option<NamedPackage>,
     }
-    struct Packages;
-    impl<'de> Visitor<'de> for Packages {
+    struct OutlinePackages;
+    impl<'de> Visitor<'de> for OutlinePackages {
         type Value = Vec<NamedPackage>;
 
         fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -85,7 +85,7 @@ fn packages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<NamedPacka
             Ok(packages)
         }
     }
-    deserializer.deserialize_any(Packages)
+    deserializer.deserialize_any(OutlinePackages)
 }
 
 #[cfg(test)]
@@ -97,7 +97,7 @@ mod tests {
         let record = br#"{"id":"X-1","modified":"2026-01-02T03:04:05.678Z","new":{"field":[1]},"affected":[
             {"package":{"ecosystem":"PyPI","name":"Zope.Interface","purl":"x"},"ranges":7},{"ranges":[]},
             {"package":null},{"package":{"ecosystem":"PyPI","name":"Zope.Interface"}},{"package":{"ecosystem":"Debian:12","name":"z"}}]}"#;
-        let outline = Outline::of(record).unwrap();
+        let outline = RecordOutline::of(record).unwrap();
         assert_eq!((outline.id.as_str(), outline.affected.len()), ("X-1", 2));
         for (ecosystem, name, is_named) in [
             ("PyPI", "zope-interface", true),
@@ -109,7 +109,7 @@ mod tests {
         ] {
             assert_eq!(outline.names(ecosystem, name), is_named, "{ecosystem} {name}");
         }
-        assert!(Outline::of(br#"{"id":"X","modified":"0001-01-01T00:00:00Z"}"#).is_some());
+        assert!(RecordOutline::of(br#"{"id":"X","modified":"0001-01-01T00:00:00Z"}"#).is_some());
         for wrong in [
             "",
             "[]",
@@ -120,7 +120,7 @@ mod tests {
             r#"{"id":"X","id":"Y","modified":"2026-01-01T00:00:00Z"}"#,
             r#"{"id":"X","modified":"2026-01-01T00:00:00Z","affected":{}}"#,
         ] {
-            assert!(Outline::of(wrong.as_bytes()).is_none(), "{wrong}");
+            assert!(RecordOutline::of(wrong.as_bytes()).is_none(), "{wrong}");
         }
     }
 }

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 
-use super::call::Failure;
-use super::outline::Outline;
-use super::service::Service;
-use super::{AdvisoryError, Question, RecordId, shown};
+use super::call::CallFailure;
+use super::outline::RecordOutline;
+use super::service::OsvSource;
+use super::{AdvisoryError, AdvisoryQuestion, RecordId, shown};
 
 /// Records that are asked for at once; over HTTP/2 they share a connection.
 const AT_ONCE: usize = 64;
@@ -32,7 +32,7 @@ pub(super) struct UnansweredRecords {
     pub(super) example: RecordId,
     pub(super) records: usize,
     pub(super) questions: BTreeSet<usize>,
-    pub(super) cause: Failure,
+    pub(super) cause: CallFailure,
 }
 
 pub(super) enum RecordsFailure {
@@ -45,8 +45,8 @@ pub(super) enum RecordsFailure {
 /// # Errors
 /// The records that no answer came for. One that is listed for a question must be there.
 pub(super) async fn fetch(
-    service: &Service,
-    questions: &[&Question],
+    service: &OsvSource,
+    questions: &[&AdvisoryQuestion],
     wanted: &BTreeMap<RecordId, RecordRequest>,
     mut keep: impl FnMut(&RecordId, Vec<u8>),
 ) -> Result<Vec<RecordId>, RecordsFailure> {
@@ -93,13 +93,13 @@ pub(super) async fn fetch(
 }
 
 enum OneFailure {
-    Unanswered(Failure),
+    Unanswered(CallFailure),
     Cache(AdvisoryError),
 }
 
 async fn one(
-    service: &Service,
-    questions: &[&Question],
+    service: &OsvSource,
+    questions: &[&AdvisoryQuestion],
     id: &RecordId,
     request: &RecordRequest,
     now: Timestamp,
@@ -109,7 +109,7 @@ async fn one(
     let (record, outline) = match cached {
         Some(cached) => cached,
         None => {
-            let read = |record: Vec<u8>| match Outline::of(&record) {
+            let read = |record: Vec<u8>| match RecordOutline::of(&record) {
                 Some(outline) if outline.id == id.as_str() => Ok((record, outline)),
                 Some(_) => Err(format!("in the place of `{id}` it gave another record")),
                 None => Err(format!("what it gave for `{id}` is no record")),
@@ -117,7 +117,9 @@ async fn one(
             let get = || service.http.get(service.at(&format!("v1/vulns/{id}")));
             let fetched = match service.patience.answer(LARGEST, false, get, read).await {
                 Ok(fetched) => fetched,
-                Err(Failure::Refused(404, _)) if request.listed_for.is_empty() => return Ok(None),
+                Err(CallFailure::Refused(404, _)) if request.listed_for.is_empty() => {
+                    return Ok(None);
+                }
                 Err(failure) => return Err(OneFailure::Unanswered(failure)),
             };
             if let Some(cache) = &service.cache {
@@ -134,7 +136,7 @@ async fn one(
         .find(|question| !outline.names(&question.ecosystem, &question.name));
     match astray {
         None => Ok(Some(record)),
-        Some(question) => Err(OneFailure::Unanswered(Failure::Other(format!(
+        Some(question) => Err(OneFailure::Unanswered(CallFailure::Other(format!(
             "it listed `{id}` for {}, which that record does not name",
             shown(question)
         )))),

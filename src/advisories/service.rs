@@ -14,7 +14,7 @@ use super::batch::{self, UnansweredPart};
 use super::cache::RecordCache;
 use super::call::Patience;
 use super::records::{self, RecordRequest, RecordsFailure};
-use super::{AdvisoryError, Question, RecordId, shown};
+use super::{AdvisoryError, AdvisoryQuestion, RecordId, shown};
 use crate::github::network::Plain;
 
 /// The public service.
@@ -22,28 +22,28 @@ pub const PUBLIC: &str = "https://api.osv.dev";
 
 /// How long is waited.
 #[derive(Debug, Clone, Copy)]
-pub struct Times {
+pub struct WaitTimes {
     /// For one request; the public service gives up after 35 to 60 seconds.
     pub request: Duration,
     /// For all of them.
     pub whole: Duration,
 }
 
-impl Default for Times {
+impl Default for WaitTimes {
     fn default() -> Self {
         Self { request: Duration::from_secs(60), whole: Duration::from_secs(300) }
     }
 }
 
 /// An OSV service, for one run.
-pub struct Service {
+pub struct OsvSource {
     pub(super) http: Client,
     base: Url,
     pub(super) cache: Option<RecordCache>,
     pub(super) patience: Patience,
 }
 
-impl Service {
+impl OsvSource {
     /// The service at this address; its time begins now. Records are kept in the folder `cache`.
     ///
     /// # Errors
@@ -53,7 +53,7 @@ impl Service {
         address: &str,
         plain: &Plain,
         cache: Option<&Path>,
-        times: Times,
+        times: WaitTimes,
     ) -> Result<Self, AdvisoryError> {
         Ok(Self {
             http,
@@ -79,13 +79,13 @@ impl Service {
     /// When any part went unanswered: then nothing can be said about its packages.
     pub async fn assess(
         &self,
-        questions: &[Question],
+        questions: &[AdvisoryQuestion],
         keep: impl FnMut(&RecordId, Vec<u8>),
     ) -> Result<Vec<Listing>, AdvisoryError> {
-        let different: Vec<&Question> =
+        let different: Vec<&AdvisoryQuestion> =
             questions.iter().collect::<BTreeSet<_>>().into_iter().collect();
         let unanswered = |places: &BTreeSet<usize>, cause: String| {
-            let concerned: BTreeSet<&Question> =
+            let concerned: BTreeSet<&AdvisoryQuestion> =
                 places.iter().map(|place| different[*place]).collect();
             AdvisoryError::Unanswered {
                 service: self.address().to_owned(),
@@ -114,7 +114,7 @@ impl Service {
                 return Err(unanswered(&failed.questions, failed.cause.to_string()));
             }
         }
-        let place: BTreeMap<&Question, usize> =
+        let place: BTreeMap<&AdvisoryQuestion, usize> =
             different.iter().enumerate().map(|(place, question)| (*question, place)).collect();
         Ok(questions.iter().map(|question| listings[place[question]].clone()).collect())
     }

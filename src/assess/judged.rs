@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::About;
+use super::AssessedAbout;
 use crate::scan::findings::Findings;
-use crate::scan::gate::{Acceptance, How, Reason, Verdict};
+use crate::scan::gate::{Acceptance, AcceptanceKind, GateVerdict, Reason};
 use crate::scan::report::{
     AcceptedStatus, AdvisorySource, FindingAcceptance, ImageScan, JudgedFinding, Justification,
 };
@@ -14,8 +14,8 @@ use crate::scan::report::{
 /// The scan of one image; `times`: when it began and ended.
 pub(super) fn scan(
     known: Findings,
-    verdict: &Verdict,
-    about: About,
+    verdict: &GateVerdict,
+    about: AssessedAbout,
     sources: Vec<AdvisorySource>,
     times: (Timestamp, Timestamp),
 ) -> ImageScan {
@@ -60,21 +60,21 @@ pub(super) fn scan(
 fn shown(acceptance: &Acceptance) -> FindingAcceptance {
     let place = acceptance.place.clone();
     match &acceptance.how {
-        How::Risk { reason, expires } => FindingAcceptance {
+        AcceptanceKind::Risk { reason, expires } => FindingAcceptance {
             status: AcceptedStatus::Affected,
             reason: reason.clone(),
             by: place,
             since: None,
             until: *expires,
         },
-        How::Fixed { author } => FindingAcceptance {
+        AcceptanceKind::Fixed { author } => FindingAcceptance {
             status: AcceptedStatus::Fixed,
             reason: "its author says that it is repaired".to_owned(),
             by: author.clone(),
             since: None,
             until: None,
         },
-        How::NotAffected { author, justification, impact } => {
+        AcceptanceKind::NotAffected { author, justification, impact } => {
             let known = Justification::ALL
                 .into_iter()
                 .find(|known| Some(known.as_str()) == justification.as_deref());

@@ -4,30 +4,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::{Asker, ScanTerms};
+use super::{ScanTerms, TermsAuthor};
 use crate::advisories::epss::{self, Scores};
 use crate::advisories::feed;
 use crate::advisories::kev::{self, Catalogue};
 use crate::error::{WithExit, exit};
 use crate::github::network::Network;
-use crate::scan::accepted::Accepted;
+use crate::scan::accepted::AcceptedRisks;
 use crate::scan::exploited::{Exploited, Kev};
-use crate::scan::record::Record;
-use crate::scan::records::Records;
+use crate::scan::record::AdvisoryRecord;
+use crate::scan::records::AdvisoryRecords;
 
 /// No file of accepted risks is larger.
 const LARGEST: u64 = 16 << 20;
 
 /// What was handed over beside the image.
-pub(super) struct Lists {
-    pub(super) accepted: Accepted,
+pub(super) struct HandedLists {
+    pub(super) accepted: AcceptedRisks,
     kev: BTreeMap<String, Kev>,
     /// The scores, to be searched for what is found.
     epss: Option<(String, Vec<u8>)>,
 }
 
-pub(super) async fn read(terms: &ScanTerms, network: &Network) -> anyhow::Result<Lists> {
-    let mut lists = Lists { accepted: Accepted::default(), kev: BTreeMap::new(), epss: None };
+pub(super) async fn read(terms: &ScanTerms, network: &Network) -> anyhow::Result<HandedLists> {
+    let mut lists =
+        HandedLists { accepted: AcceptedRisks::default(), kev: BTreeMap::new(), epss: None };
     for file in &terms.ignore_files {
         add(&mut lists.accepted, file)?;
     }
@@ -54,13 +55,17 @@ pub(super) async fn read(terms: &ScanTerms, network: &Network) -> anyhow::Result
     Ok(lists)
 }
 
-impl Lists {
+impl HandedLists {
     /// What they say of the flaws that these records are about.
-    pub(super) fn exploited(&self, records: &Records, asker: Asker) -> anyhow::Result<Exploited> {
+    pub(super) fn exploited(
+        &self,
+        records: &AdvisoryRecords,
+        asker: TermsAuthor,
+    ) -> anyhow::Result<Exploited> {
         let mut exploited = Exploited::default();
         exploited.add_kev(self.kev.iter().map(|(cve, entry)| (cve.clone(), *entry)));
         if let Some((given, bytes)) = &self.epss {
-            let ids = |record: &Record| {
+            let ids = |record: &AdvisoryRecord| {
                 let others = [&record.aliases, &record.upstream, &record.related];
                 let others: Vec<String> = others.into_iter().flatten().cloned().collect();
                 std::iter::once(record.id.clone()).chain(others)
@@ -75,7 +80,7 @@ impl Lists {
 }
 
 /// By the name that its own program looks for; any other is ours.
-fn add(accepted: &mut Accepted, file: &Path) -> anyhow::Result<()> {
+fn add(accepted: &mut AcceptedRisks, file: &Path) -> anyhow::Result<()> {
     let (text, shown) = (text(file)?, file.display().to_string());
     let name = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     match name.as_str() {

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use self::lists::Lists;
+use self::lists::HandedLists;
 use crate::advisories::gather::Sources;
 use crate::error::{Remedy as _, WithExit, exit, exit_code};
 use crate::github::network::Network;
@@ -19,8 +19,8 @@ use crate::image::{Digest, Platform};
 use crate::report::text::visible;
 use crate::sbom::spdx::oci_purl;
 use crate::scan::accepted::Product;
-use crate::scan::findings::{Findings, Subject};
-use crate::scan::gate::{self, Rules, Verdict};
+use crate::scan::findings::{Findings, ScanSubject};
+use crate::scan::gate::{self, GateRules, GateVerdict};
 use crate::scan::report::{AdvisorySource, ImageScan};
 use crate::scan::rows::summary;
 use crate::text;
@@ -29,8 +29,8 @@ use crate::text::age::Age;
 /// What a scan goes by: options of the command line, or inputs of an action.
 #[derive(Debug, Clone, Default)]
 pub struct ScanTerms {
-    pub asker: Asker,
-    pub rules: Rules,
+    pub asker: TermsAuthor,
+    pub rules: GateRules,
     /// Folders and archives of OSV records. With one of them no service is asked that is not named.
     pub advisories: Vec<PathBuf>,
     pub osv_url: Option<String>,
@@ -47,13 +47,13 @@ pub struct ScanTerms {
 
 /// Who set the terms: messages name them as they are written there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Asker {
+pub enum TermsAuthor {
     #[default]
     CommandLine,
     Action,
 }
 
-impl Asker {
+impl TermsAuthor {
     /// `option `--kev``, or `input `kev``.
     pub fn named(self, name: &str) -> String {
         match self {
@@ -80,13 +80,13 @@ impl ScanTerms {
 
 /// What is known of an image beside its packages.
 #[derive(Debug, Clone)]
-pub struct About {
+pub struct AssessedAbout {
     pub name: String,
     pub digest: Option<Digest>,
     pub platform: Option<Platform>,
 }
 
-impl About {
+impl AssessedAbout {
     /// `GOOS` and `GOARCH`.
     fn go_platform(&self) -> Option<(&str, &str)> {
         self.platform
@@ -103,16 +103,16 @@ impl About {
 
 /// An image and the packages that it has.
 #[derive(Debug)]
-pub struct Listed {
-    pub about: About,
-    pub subjects: Vec<Subject>,
+pub struct ImagePackages {
+    pub about: AssessedAbout,
+    pub subjects: Vec<ScanSubject>,
 }
 
 /// What is known about one image, and what the rules say of it.
 #[derive(Debug)]
 pub struct Assessed {
     pub scan: ImageScan,
-    pub verdict: Verdict,
+    pub verdict: GateVerdict,
 }
 
 /// What became of the scan of one image of a release.
@@ -138,7 +138,7 @@ impl Scanned {
 /// Sources and lists, opened before anything is made: what is wrong with them is found here.
 pub struct Assessor {
     terms: ScanTerms,
-    lists: Lists,
+    lists: HandedLists,
     sources: Sources,
     newest: Vec<AdvisorySource>,
 }
@@ -161,11 +161,11 @@ impl Assessor {
         Ok(Self { terms: terms.clone(), lists, sources, newest })
     }
 
-    pub fn rules(&self) -> &Rules {
+    pub fn rules(&self) -> &GateRules {
         &self.terms.rules
     }
 
-    pub fn asker(&self) -> Asker {
+    pub fn asker(&self) -> TermsAuthor {
         self.terms.asker
     }
 
@@ -175,12 +175,13 @@ impl Assessor {
     /// When a part went unanswered.
     pub async fn assess(
         &self,
-        images: Vec<Listed>,
+        images: Vec<ImagePackages>,
         started: Timestamp,
     ) -> anyhow::Result<Vec<Assessed>> {
-        let (abouts, counts): (Vec<About>, Vec<usize>) =
+        let (abouts, counts): (Vec<AssessedAbout>, Vec<usize>) =
             images.iter().map(|image| (image.about.clone(), image.subjects.len())).unzip();
-        let mut all: Vec<Subject> = images.into_iter().flat_map(|image| image.subjects).collect();
+        let mut all: Vec<ScanSubject> =
+            images.into_iter().flat_map(|image| image.subjects).collect();
         let records = self.sources.records(&mut all).await.map_err(unanswered)?;
         let exploited = self.lists.exploited(&records, self.terms.asker)?;
         let mut assessed = Vec::new();

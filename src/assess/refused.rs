@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Assessed;
 use crate::report::text::visible;
-use crate::scan::findings::{Finding, Kind};
+use crate::scan::findings::{Finding, FindingKind};
 use crate::scan::gate::Reason;
-use crate::scan::severity::Level;
+use crate::scan::severity::SeverityLevel;
 use crate::text;
 
 /// What refuses the images.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct ScanRefusal {
     /// `2 critical vulnerabilities that have a fix, 1 package not assessed`.
     pub sentence: String,
     /// What to do first comes first.
@@ -24,25 +24,25 @@ pub struct Refusal {
 
 /// Which sort of reason it is; the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Sort {
+enum ReasonSort {
     Malicious,
-    Severe { level: Reverse<Level>, is_fixed: bool },
-    Exploited { level: Reverse<Level> },
+    Severe { level: Reverse<SeverityLevel>, is_fixed: bool },
+    Exploited { level: Reverse<SeverityLevel> },
     Unrated,
 }
 
 /// A flaw of a package, however many platforms have it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Refused<'a> {
-    sort: Sort,
+struct RefusedFlaw<'a> {
+    sort: ReasonSort,
     id: &'a str,
     name: &'a str,
     version: &'a str,
 }
 
 /// `None` where every image passes.
-pub fn refusal(assessed: &[&Assessed]) -> Option<Refusal> {
-    let mut refused: BTreeMap<Refused<'_>, (&Finding, BTreeSet<String>)> = BTreeMap::new();
+pub fn refusal(assessed: &[&Assessed]) -> Option<ScanRefusal> {
+    let mut refused: BTreeMap<RefusedFlaw<'_>, (&Finding, BTreeSet<String>)> = BTreeMap::new();
     let mut unassessed: BTreeSet<(&str, Option<&str>)> = BTreeSet::new();
     for Assessed { scan, verdict } in assessed {
         for reason in &verdict.reasons {
@@ -61,13 +61,17 @@ pub fn refusal(assessed: &[&Assessed]) -> Option<Refusal> {
             };
             let level = Reverse(finding.severity.level);
             let sort = match () {
-                () if finding.kind == Kind::Malicious => Sort::Malicious,
-                () if is_exploited => Sort::Exploited { level },
-                () if is_unrated => Sort::Unrated,
-                () => Sort::Severe { level, is_fixed: finding.fixed.is_some() },
+                () if finding.kind == FindingKind::Malicious => ReasonSort::Malicious,
+                () if is_exploited => ReasonSort::Exploited { level },
+                () if is_unrated => ReasonSort::Unrated,
+                () => ReasonSort::Severe { level, is_fixed: finding.fixed.is_some() },
             };
-            let key =
-                Refused { sort, id: &finding.id, name: &finding.name, version: &finding.version };
+            let key = RefusedFlaw {
+                sort,
+                id: &finding.id,
+                name: &finding.name,
+                version: &finding.version,
+            };
             let (_, platforms) = refused.entry(key).or_insert_with(|| (finding, BTreeSet::new()));
             platforms.extend(scan.platform.as_ref().map(ToString::to_string));
         }
@@ -75,7 +79,7 @@ pub fn refusal(assessed: &[&Assessed]) -> Option<Refusal> {
     if refused.is_empty() && unassessed.is_empty() {
         return None;
     }
-    let mut counts: BTreeMap<Sort, usize> = BTreeMap::new();
+    let mut counts: BTreeMap<ReasonSort, usize> = BTreeMap::new();
     for key in refused.keys() {
         *counts.entry(key.sort).or_default() += 1;
     }
@@ -95,15 +99,15 @@ pub fn refusal(assessed: &[&Assessed]) -> Option<Refusal> {
             visible(version.unwrap_or("without a version"))
         )
     }));
-    Some(Refusal { sentence: parts.join(", "), lines: lines.collect(), names_findings })
+    Some(ScanRefusal { sentence: parts.join(", "), lines: lines.collect(), names_findings })
 }
 
-impl Sort {
+impl ReasonSort {
     /// `2 critical vulnerabilities that have a fix`.
     fn counted(self, count: usize) -> String {
         let have = if count == 1 { "has" } else { "have" };
         let are = if count == 1 { "is" } else { "are" };
-        let of = |level: Level| {
+        let of = |level: SeverityLevel| {
             let counted = text::plural(count, "vulnerability");
             let (number, noun) = counted.split_once(' ').unwrap_or_default();
             format!("{number} {} {noun}", level.as_str())
@@ -127,11 +131,15 @@ impl Sort {
 }
 
 /// `CVE-2024-1 (critical) in openssl 3.0.11, fixed in 3.0.15: usr/lib/x, layer sha256:…`.
-fn line<'a>(sort: Sort, finding: &Finding, platforms: impl Iterator<Item = &'a String>) -> String {
+fn line<'a>(
+    sort: ReasonSort,
+    finding: &Finding,
+    platforms: impl Iterator<Item = &'a String>,
+) -> String {
     let exploited = if finding.kev.is_some() { ", exploited" } else { "" };
     let fixed = match (&finding.fixed, sort) {
         (Some(fixed), _) => format!(", fixed in {}", visible(fixed)),
-        (None, Sort::Malicious) => ": malicious software, which has to go".to_owned(),
+        (None, ReasonSort::Malicious) => ": malicious software, which has to go".to_owned(),
         (None, _) => ", no fix yet".to_owned(),
     };
     let mut places: Vec<String> = Vec::new();

@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use super::ScanTerms;
 use crate::advisories::archive::Archives;
 use crate::advisories::gather::Sources;
-use crate::advisories::service::{PUBLIC, Service, Times};
+use crate::advisories::service::{OsvSource, PUBLIC, WaitTimes};
 use crate::error::{OrRemedy as _, WithExit, exit};
 use crate::github::network::Network;
-use crate::scan::records::Records;
+use crate::scan::records::AdvisoryRecords;
 use crate::scan::report::AdvisorySource;
 
 /// The archives at hand, and the service where one is named or nothing is at hand.
@@ -24,7 +24,7 @@ pub(super) async fn open(terms: &ScanTerms, network: &Network) -> anyhow::Result
         let address = terms.osv_url.as_deref().unwrap_or(PUBLIC);
         let cache = terms.advisory_cache.as_deref();
         let http = network.client()?;
-        let service = Service::new(http, address, &network.plain, cache, Times::default());
+        let service = OsvSource::new(http, address, &network.plain, cache, WaitTimes::default());
         sources.service = Some(service.remedied().map_err(wrong)?);
     }
     Ok(sources)
@@ -55,7 +55,7 @@ pub(super) fn at_hand(sources: &Sources, paths: &[PathBuf]) -> Vec<AdvisorySourc
 pub(super) fn named(
     sources: &Sources,
     at_hand: &[AdvisorySource],
-    records: &Records,
+    records: &AdvisoryRecords,
     now: Timestamp,
 ) -> Vec<AdvisorySource> {
     let service = sources.service.iter().map(|service| AdvisorySource {

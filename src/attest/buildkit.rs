@@ -7,15 +7,17 @@ use crate::evidence;
 use anyhow::{Context as _, bail};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::{Draft, Parts, statement};
+use super::{Draft, DraftParts, statement};
 use crate::error::{OrRemedy as _, Remedy as _};
 use crate::evidence::{SLSA_1, SPDX};
 use crate::image::Repository;
-use crate::provenance::{Origin, Provenance, Slsa, Statement, Terms, Times};
+use crate::provenance::{
+    BuildStatement, BuildTimes, Provenance, ProvenanceTerms, Slsa, SourceOrigin,
+};
 use crate::registry::Registry;
 use crate::registry::contents::PlatformImage;
 use crate::registry::manifest::Descriptor;
-use crate::sbom::foreign::{self, Listed};
+use crate::sbom::foreign::{self, ListedAmount};
 use crate::sigstore::IN_TOTO;
 
 /// BuildKit itself refuses larger ones.
@@ -23,14 +25,14 @@ const STATEMENT_LIMIT: usize = 40 << 20;
 
 /// What the build stated of one platform's image.
 #[derive(Debug, Default)]
-pub struct Stated {
+pub struct StatedByBuild {
     pub drafts: Vec<Draft>,
     /// When its builds ran.
-    pub times: Times,
+    pub times: BuildTimes,
     /// Whose source its provenances name, of each.
-    pub origins: Vec<Origin>,
+    pub origins: Vec<SourceOrigin>,
     /// What the emptiest of its SBOMs lists.
-    pub listed: Option<Listed>,
+    pub listed: Option<ListedAmount>,
 }
 
 /// What one statement comes to.
@@ -38,18 +40,18 @@ pub struct Stated {
 pub struct Rebuilt {
     /// Of the types that are signed.
     pub drafts: Vec<Draft>,
-    times: Times,
-    origin: Option<Origin>,
-    listed: Option<Listed>,
+    times: BuildTimes,
+    origin: Option<SourceOrigin>,
+    listed: Option<ListedAmount>,
 }
 
 /// What the build stated of each platform's image, in their order; provenances in these versions.
 pub async fn stated(
     registry: &Registry,
-    parts: &Parts,
-    terms: &Terms,
+    parts: &DraftParts,
+    terms: &ProvenanceTerms,
     versions: &[Slsa],
-) -> anyhow::Result<Vec<Stated>> {
+) -> anyhow::Result<Vec<StatedByBuild>> {
     let of_platforms = parts
         .platforms
         .iter()
@@ -61,10 +63,10 @@ async fn of_platform(
     registry: &Registry,
     repository: &Repository,
     part: &PlatformImage,
-    terms: &Terms,
+    terms: &ProvenanceTerms,
     versions: &[Slsa],
-) -> anyhow::Result<Stated> {
-    let mut stated = Stated::default();
+) -> anyhow::Result<StatedByBuild> {
+    let mut stated = StatedByBuild::default();
     for rebuilt in rebuilt(registry, repository, part, terms, versions).await? {
         stated.drafts.extend(rebuilt.drafts);
         stated.times = stated.times.with(rebuilt.times);
@@ -78,7 +80,7 @@ async fn rebuilt(
     registry: &Registry,
     repository: &Repository,
     part: &PlatformImage,
-    terms: &Terms,
+    terms: &ProvenanceTerms,
     versions: &[Slsa],
 ) -> anyhow::Result<Vec<Rebuilt>> {
     let Some(attestations) = &part.attestations else { return Ok(Vec::new()) };
@@ -102,10 +104,10 @@ pub fn rebuild(
     bytes: &[u8],
     repository: &Repository,
     part: &PlatformImage,
-    terms: &Terms,
+    terms: &ProvenanceTerms,
     versions: &[Slsa],
 ) -> anyhow::Result<Rebuilt> {
-    let unsigned = Statement::read(bytes).with_context(|| {
+    let unsigned = BuildStatement::read(bytes).with_context(|| {
         format!("a statement that BuildKit made for `{}` cannot be read", part.platform)
     })?;
     let kind = unsigned.predicate_type.as_str();
@@ -147,7 +149,11 @@ fn refusal(part: &PlatformImage) -> String {
 }
 
 /// The predicate as it is signed, whose source it names, and when it was built.
-fn accepted(kind: &str, predicate: &str, terms: &Terms) -> anyhow::Result<(String, Origin, Times)> {
+fn accepted(
+    kind: &str,
+    predicate: &str,
+    terms: &ProvenanceTerms,
+) -> anyhow::Result<(String, SourceOrigin, BuildTimes)> {
     let read = Provenance::read(kind, predicate)?;
     let verdict = terms.check(&read)?;
     let predicate = match &verdict.builder {
@@ -157,7 +163,7 @@ fn accepted(kind: &str, predicate: &str, terms: &Terms) -> anyhow::Result<(Strin
     Ok((predicate, verdict.origin, read.times))
 }
 
-fn about(unsigned: &Statement<'_>, part: &PlatformImage) -> anyhow::Result<()> {
+fn about(unsigned: &BuildStatement<'_>, part: &PlatformImage) -> anyhow::Result<()> {
     let own = part.descriptor.digest.hex();
     if !unsigned.subjects.is_empty()
         && unsigned.subjects.iter().all(|subject| subject.as_deref() == Some(own))
@@ -189,20 +195,20 @@ fn draft(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provenance::{Asked, Run};
+    use crate::provenance::{BuildAsked, ProvenanceRun};
 
     const PREDICATE: &str = r#"{"SPDXID":"SPDXRef-DOCUMENT","spdxVersion":"SPDX-2.3","dataLicense":"CC0-1.0","name":"x","documentNamespace":"https://x.example/1",
         "creationInfo":{"created":"2026-01-01T00:00:00Z","creators":["Tool: x"]}, "n": 1.0, "packages":[ {"SPDXID":"SPDXRef-a","name":"a","downloadLocation":"NONE"}]}"#;
 
-    fn terms() -> Terms {
-        let context = crate::github::Context {
+    fn terms() -> ProvenanceTerms {
+        let context = crate::github::RunContext {
             server_url: "https://github.com".into(),
             repository: Some("octo/app".into()),
             sha: "a".repeat(40),
             run_id: "7".into(),
             ..Default::default()
         };
-        Terms { asked: Asked::OfThisRun, run: Run::of(&context) }
+        ProvenanceTerms { asked: BuildAsked::OfThisRun, run: ProvenanceRun::of(&context) }
     }
 
     fn rebuild(

@@ -11,7 +11,7 @@ use super::Draft;
 use crate::error::{with_hint, with_see};
 use crate::evidence::{CYCLONEDX, SPDX};
 use crate::image::Digest;
-use crate::page::Page;
+use crate::page::RefusalPage;
 
 /// A log of version 1 keeps whole envelopes, and the public one drops connections somewhere above
 /// this many bytes: <https://github.com/sigstore/rekor/issues/2915>. Later versions keep a digest.
@@ -67,7 +67,7 @@ pub(super) fn refusal(kind: &str, subject: &Digest, size: usize, limit: usize) -
         refused,
         "give `provenance: mode=min`, a leaner SBOM generator, or a `signing-config` with a log of version 2 or none",
     );
-    with_see(refused, Page::StatementTooLarge)
+    with_see(refused, RefusalPage::StatementTooLarge)
 }
 
 /// An SPDX document about packages alone.

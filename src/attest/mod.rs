@@ -19,20 +19,20 @@ use tokio::sync::oneshot;
 use self::provenance::Foreign;
 use self::sboms::Sboms;
 use crate::build::BuiltImage;
-use crate::build::merge::Taken;
+use crate::build::merge::TakenImage;
 use crate::error::OrRemedy as _;
-use crate::evidence::{Format, Kind, SPDX};
+use crate::evidence::{EvidenceFormat, EvidenceKind, SPDX};
 use crate::image::{Digest, Repository};
-use crate::provenance::{Slsa, Terms, Times};
+use crate::provenance::{BuildTimes, ProvenanceTerms, Slsa};
 use crate::registry::Registry;
 use crate::registry::contents::PlatformImage;
-use crate::registry::legacy::{Attached, LegacyLayer, Opened};
+use crate::registry::legacy::{Attached, LegacyLayer, OpenedTag};
 use crate::registry::manifest::Descriptor;
 use crate::sign::{
     CONCURRENCY, SealedStatement, SignedImage, attach_everywhere, legacy_layer, sealed, staged,
 };
 use crate::sigstore::session::Session;
-use crate::verify::existing::Existing;
+use crate::verify::existing::ExistingStatements;
 use crate::verify::legacy;
 
 /// A statement that is to be signed, and what it is about.
@@ -44,7 +44,7 @@ pub struct Draft {
 }
 
 /// Layers by the subject under whose tag they belong.
-type Layers = BTreeMap<Digest, Vec<LegacyLayer>>;
+type LegacyLayers = BTreeMap<Digest, Vec<LegacyLayer>>;
 
 impl Draft {
     pub fn statement(&self) -> &[u8] {
@@ -73,14 +73,14 @@ impl AttestedImage {
 
 /// What others say of an image, read and accepted before anything of it is signed.
 #[derive(Debug)]
-pub struct Accepted {
+pub struct AcceptedEvidence {
     drafts: Vec<Draft>,
     foreign: Vec<Foreign>,
     /// When the builds ran.
-    times: Times,
+    times: BuildTimes,
 }
 
-impl Accepted {
+impl AcceptedEvidence {
     /// What was built from something else than this run's commit.
     pub fn foreign(&self) -> &[Foreign] {
         &self.foreign
@@ -90,13 +90,13 @@ impl Accepted {
 /// Reads what the build stated, and the user's own SBOMs. Whatever does not hold is refused here.
 pub async fn accept(
     registry: &Registry,
-    parts: &Parts,
-    terms: &Terms,
+    parts: &DraftParts,
+    terms: &ProvenanceTerms,
     sboms: &Sboms<'_>,
     versions: &[Slsa],
-) -> anyhow::Result<Accepted> {
+) -> anyhow::Result<AcceptedEvidence> {
     let stated = buildkit::stated(registry, parts, terms, versions).await?;
-    let times = stated.iter().fold(Times::default(), |times, stated| times.with(stated.times));
+    let times = stated.iter().fold(BuildTimes::default(), |times, stated| times.with(stated.times));
     let foreign = parts
         .platforms
         .iter()
@@ -114,17 +114,17 @@ pub async fn accept(
         // A job may have made some before its image was merged; each platform gets one.
         Sboms::Layers(_) => drafts.retain(|draft| draft.predicate_type != SPDX),
     }
-    Ok(Accepted { drafts, foreign, times })
+    Ok(AcceptedEvidence { drafts, foreign, times })
 }
 
 /// Collects what is to be attested: what was accepted, SBOMs of layers, and the workflow's
 /// provenance.
 pub async fn draft(
     registry: &Registry,
-    parts: &Parts,
-    workflow: &provenance::Workflow,
+    parts: &DraftParts,
+    workflow: &provenance::WorkflowOfRun,
     sboms: &Sboms<'_>,
-    accepted: impl Future<Output = anyhow::Result<Accepted>>,
+    accepted: impl Future<Output = anyhow::Result<AcceptedEvidence>>,
 ) -> anyhow::Result<Vec<Draft>> {
     let of_layers = async {
         match sboms {
@@ -132,7 +132,7 @@ pub async fn draft(
             Sboms::Build | Sboms::Files(_) => Ok(Vec::new()),
         }
     };
-    let (Accepted { mut drafts, foreign, times }, of_layers) =
+    let (AcceptedEvidence { mut drafts, foreign, times }, of_layers) =
         futures_util::try_join!(accepted, of_layers)?;
     drafts.extend(of_layers);
     let predicate = provenance::predicate(workflow, &parts.taken, &foreign);
@@ -151,14 +151,14 @@ pub async fn draft(
 
 /// What drafts are about: a copy, because the image itself is signed meanwhile.
 #[derive(Debug, Clone)]
-pub struct Parts {
+pub struct DraftParts {
     repository: Repository,
     root: Descriptor,
     platforms: Vec<PlatformImage>,
-    taken: Vec<Taken>,
+    taken: Vec<TakenImage>,
 }
 
-impl Parts {
+impl DraftParts {
     pub fn of(built: &BuiltImage) -> Self {
         Self {
             repository: built.repositories()[0].clone(),
@@ -182,10 +182,10 @@ impl Parts {
 pub fn lacking(
     drafts: Vec<Draft>,
     repositories: &[Repository],
-    formats: &[Format],
-    existing: &Existing,
+    formats: &[EvidenceFormat],
+    existing: &ExistingStatements,
 ) -> Vec<Draft> {
-    let is_there = |draft: &Draft, format: &Format| {
+    let is_there = |draft: &Draft, format: &EvidenceFormat| {
         existing.has_everywhere(repositories, &draft.subject.digest, *format, &draft.statement)
             || vulnerabilities::scan(draft).is_some_and(|scan| {
                 let kind = (*format, draft.predicate_type.as_str());
@@ -196,9 +196,10 @@ pub fn lacking(
     for draft in drafts {
         let subject = &draft.subject.digest;
         // What was decided about findings is in the result of the scan as well, which comes first.
-        let is_decided = Kind::Vex.is(&draft.predicate_type)
+        let is_decided = EvidenceKind::Vex.is(&draft.predicate_type)
             && !lacking.iter().any(|other| {
-                other.subject.digest == *subject && Kind::Vulnerabilities.is(&other.predicate_type)
+                other.subject.digest == *subject
+                    && EvidenceKind::Vulnerabilities.is(&other.predicate_type)
             })
             && formats.iter().all(|format| {
                 let kind = (*format, draft.predicate_type.as_str());
@@ -218,12 +219,12 @@ pub async fn attest(
     registry: &Registry,
     session: &Session,
     repositories: &[Repository],
-    formats: &[Format],
+    formats: &[EvidenceFormat],
     now: jiff::Timestamp,
     drafts: impl Future<Output = anyhow::Result<Vec<Draft>>>,
     signing: impl Future<Output = anyhow::Result<SignedImage>>,
 ) -> anyhow::Result<AttestedImage> {
-    let legacy = formats.contains(&Format::Legacy);
+    let legacy = formats.contains(&EvidenceFormat::Legacy);
     let (hand_over, handed_over) = oneshot::channel();
     let sealing = async {
         let drafts = drafts.await?;
@@ -231,7 +232,7 @@ pub async fn attest(
             open(registry, repositories, if legacy { counted(&drafts) } else { BTreeMap::new() });
         let (opened, sealed) =
             futures_util::try_join!(opening, seal(registry, session, repositories, drafts, now))?;
-        let layers = if legacy { legacy_layers(&sealed)? } else { Layers::new() };
+        let layers = if legacy { legacy_layers(&sealed)? } else { LegacyLayers::new() };
         let _ = hand_over.send((opened, layers)); // whoever waits for it is gone only when something failed
         stream::iter(sealed.iter().map(|(_, sealed)| staged(registry, sealed)))
             .buffer_unordered(CONCURRENCY)
@@ -247,7 +248,7 @@ pub async fn attest(
     };
     let bundles = async {
         let (signed, sealed) = futures_util::try_join!(signing, sealing)?;
-        if formats.contains(&Format::Bundle) {
+        if formats.contains(&EvidenceFormat::Bundle) {
             let attached = sealed.iter().map(|(draft, sealed)| {
                 attach_everywhere(registry, repositories, &draft.subject, &sealed.artifact)
             });
@@ -284,14 +285,14 @@ async fn seal<'a>(
 
 /// A tag `.att` that was looked at: where it is, whose it is, and the uploads that were opened for
 /// it.
-type Place<'a> = (&'a Repository, Digest, Opened);
+type AttestationTag<'a> = (&'a Repository, Digest, OpenedTag);
 
 /// Looks at the tags `.att` of these subjects, and opens as many uploads as there will be layers.
 async fn open<'a>(
     registry: &Registry,
     repositories: &'a [Repository],
     expected: BTreeMap<Digest, usize>,
-) -> anyhow::Result<Vec<Place<'a>>> {
+) -> anyhow::Result<Vec<AttestationTag<'a>>> {
     let places = expected.into_iter().flat_map(|(subject, count)| {
         repositories.iter().map(move |repository| (repository, subject.clone(), count))
     });
@@ -307,8 +308,8 @@ async fn open<'a>(
 
 async fn append(
     registry: &Registry,
-    places: Vec<Place<'_>>,
-    layers: &Layers,
+    places: Vec<AttestationTag<'_>>,
+    layers: &LegacyLayers,
 ) -> anyhow::Result<()> {
     let appended = places.into_iter().map(|(repository, subject, opened)| async move {
         let added = layers.get(&subject).map(Vec::as_slice).unwrap_or_default();
@@ -327,8 +328,8 @@ fn counted(drafts: &[Draft]) -> BTreeMap<Digest, usize> {
 }
 
 /// The envelopes of each subject, to be added under its tag `.att` in one go.
-fn legacy_layers(sealed: &[(Draft, SealedStatement<'_>)]) -> anyhow::Result<Layers> {
-    let mut layers = Layers::new();
+fn legacy_layers(sealed: &[(Draft, SealedStatement<'_>)]) -> anyhow::Result<LegacyLayers> {
+    let mut layers = LegacyLayers::new();
     for (draft, sealed) in sealed {
         let Some(promise) = sealed.promise.clone() else {
             anyhow::bail!("the older attestation format needs a transparency log of version 1");
@@ -356,7 +357,7 @@ fn statement(
 ) -> anyhow::Result<Vec<u8>> {
     #[derive(serde::Serialize)]
     #[serde(rename_all = "camelCase")]
-    struct Statement<'a> {
+    struct DraftStatement<'a> {
         #[serde(rename = "_type")]
         kind: &'static str,
         subject: [serde_json::Value; 1],
@@ -371,7 +372,7 @@ fn statement(
             )
         },
     )?;
-    let statement = Statement {
+    let statement = DraftStatement {
         kind: "https://in-toto.io/Statement/v1",
         subject: [
             serde_json::json!({ "name": repository.to_string(), "digest": { "sha256": subject.digest.hex() } }),

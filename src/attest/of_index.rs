@@ -7,15 +7,15 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::lean::{envelope_size, fitting, refusal};
-use super::{Draft, Parts, statement};
-use crate::sbom::foreign::{self, Format};
-use crate::sbom::index::{Detail, Index, Part};
+use super::{Draft, DraftParts, statement};
+use crate::sbom::foreign::{self, ForeignFormat};
+use crate::sbom::index::{DocumentedIndex, IndexDetail, IndexPart};
 
 /// Readers of attestations stop at 10 MiB and more, and this one could grow with every platform.
 const LARGEST: usize = 8 << 20;
 
 #[derive(Deserialize)]
-struct Statement<'a> {
+struct IndexStatement<'a> {
     #[serde(borrow)]
     predicate: &'a RawValue,
 }
@@ -23,7 +23,7 @@ struct Statement<'a> {
 /// All that is signed, none of it in an envelope of more than `limit` bytes; and what was left out
 /// for that.
 pub fn completed(
-    parts: &Parts,
+    parts: &DraftParts,
     drafts: Vec<Draft>,
     limit: usize,
 ) -> anyhow::Result<(Vec<Draft>, Vec<String>)> {
@@ -31,7 +31,7 @@ pub fn completed(
     if parts.platforms.iter().any(|part| part.descriptor.digest == parts.root.digest) {
         return Ok((drafts, left_out));
     }
-    for format in [Format::Spdx, Format::CycloneDx] {
+    for format in [ForeignFormat::Spdx, ForeignFormat::CycloneDx] {
         let of_index = of_format(parts, &drafts, format, limit.min(LARGEST))
             .context("the SBOM of the index cannot be made of those of its platforms")?;
         if let Some((draft, lacking)) = of_index {
@@ -44,9 +44,9 @@ pub fn completed(
 
 /// Made of the SBOMs in one format, if there are any, with as much in it as fits.
 fn of_format(
-    parts: &Parts,
+    parts: &DraftParts,
     drafts: &[Draft],
-    format: Format,
+    format: ForeignFormat,
     limit: usize,
 ) -> anyhow::Result<Option<(Draft, Option<String>)>> {
     let kind = format.predicate_type();
@@ -58,16 +58,16 @@ fn of_format(
     for part in &parts.platforms {
         let about = |draft: &&&Draft| draft.subject.digest == part.descriptor.digest;
         let texts = sboms.iter().filter(about).map(|draft| predicate(&draft.statement));
-        images.push(Part {
+        images.push(IndexPart {
             platform: part.platform.to_string(),
             digest: part.descriptor.digest.to_string(),
             documents: texts.collect::<Result<_, _>>()?,
         });
     }
     let (root, name) = (&parts.root, parts.repository.to_string());
-    let index = Index::read(format, &name, root.digest.as_str(), &images)?;
+    let index = DocumentedIndex::read(format, &name, root.digest.as_str(), &images)?;
     let mut sizes = Vec::new();
-    for detail in Detail::ALL {
+    for detail in IndexDetail::ALL {
         let document = index.document(detail);
         let statement = statement(&parts.repository, root, kind, &document)?;
         let size = envelope_size(&statement);
@@ -83,15 +83,15 @@ fn of_format(
 }
 
 pub(super) fn predicate(statement: &[u8]) -> Result<&str, serde_json::Error> {
-    Ok(serde_json::from_slice::<Statement<'_>>(statement)?.predicate.get())
+    Ok(serde_json::from_slice::<IndexStatement<'_>>(statement)?.predicate.get())
 }
 
 /// What is not in it.
-fn lacking(detail: Detail, sizes: &[usize]) -> Option<String> {
+fn lacking(detail: IndexDetail, sizes: &[usize]) -> Option<String> {
     let what = match detail {
-        Detail::Whole => return None,
-        Detail::Names => "it lists names, versions and purls of packages alone",
-        Detail::References => "it names the SBOMs of the platforms, which list the packages",
+        IndexDetail::Whole => return None,
+        IndexDetail::Names => "it lists names, versions and purls of packages alone",
+        IndexDetail::References => "it names the SBOMs of the platforms, which list the packages",
     };
     let whole = sizes.first().copied().unwrap_or_default();
     Some(format!("the SBOM of the index would be too large ({} KiB): {what}", whole >> 10))
@@ -104,15 +104,15 @@ mod tests {
     use super::*;
     use crate::registry::contents::PlatformImage;
     use crate::registry::manifest::Descriptor;
-    use crate::sbom::foreign::Format;
+    use crate::sbom::foreign::ForeignFormat;
 
-    fn parts(platforms: &[&str]) -> Parts {
+    fn parts(platforms: &[&str]) -> DraftParts {
         let platform = |name: &&str| PlatformImage {
             platform: name.parse().unwrap(),
             descriptor: Descriptor::of(name.as_bytes(), "m"),
             attestations: None,
         };
-        Parts {
+        DraftParts {
             repository: "r.io/a".parse().unwrap(),
             root: Descriptor::of(b"index", "i"),
             platforms: platforms.iter().map(platform).collect(),
@@ -120,7 +120,7 @@ mod tests {
         }
     }
 
-    fn sbom(parts: &Parts, platform: usize, packages: usize) -> Draft {
+    fn sbom(parts: &DraftParts, platform: usize, packages: usize) -> Draft {
         let package = |number: usize| {
             json!({ "SPDXID": format!("SPDXRef-{number}"), "name": format!("package-{number}"),
                 "downloadLocation": "NONE", "supplier": format!("Organization: {}", "s".repeat(60)) })
@@ -132,7 +132,7 @@ mod tests {
             "packages": (0..packages).map(package).collect::<Vec<_>>(),
         });
         let (kind, subject) =
-            (Format::Spdx.predicate_type(), parts.platforms[platform].descriptor.bare());
+            (ForeignFormat::Spdx.predicate_type(), parts.platforms[platform].descriptor.bare());
         let statement =
             statement(&parts.repository, &subject, kind, &document.to_string()).unwrap();
         Draft { subject, predicate_type: kind.to_owned(), statement }
@@ -182,7 +182,8 @@ mod tests {
         assert!(listed.len() == 3 && references["externalDocumentRefs"][1].is_object());
         assert!(told.contains("names the SBOMs of the platforms") && smallest < smaller, "{told}");
         let of_platform = vec![sbom(&two, 0, 0)];
-        let too_large = of_format(&two, &of_platform, Format::Spdx, smallest / 2).unwrap_err();
+        let too_large =
+            of_format(&two, &of_platform, ForeignFormat::Spdx, smallest / 2).unwrap_err();
         let message = crate::error::message(&too_large);
         assert!(message.contains("KiB, and a log of version 1 takes"), "{message}");
     }

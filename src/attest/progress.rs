@@ -15,17 +15,17 @@ const LONGEST: Duration = Duration::from_secs(10);
 
 /// How far the reading has come.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub struct ReadingProgress {
     read: AtomicU64,
     /// Compressed bytes of all layers, where they are known.
     expected: AtomicU64,
     /// Entries of a cache that do not count.
     distrusted: AtomicU64,
-    layers: Mutex<Layers>,
+    layers: Mutex<LayersRead>,
 }
 
 #[derive(Debug, Default)]
-struct Layers {
+struct LayersRead {
     /// From 1 on.
     places: BTreeMap<Blob, usize>,
     /// Those still to be read, of all images that are told of.
@@ -35,7 +35,7 @@ struct Layers {
     lines: Vec<String>,
 }
 
-impl Progress {
+impl ReadingProgress {
     /// Is told of layers that will be read together, each once.
     pub fn expect<'a>(&self, layers: impl IntoIterator<Item = &'a Blob>) {
         let mut known = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,7 +75,7 @@ impl Progress {
     }
 }
 
-impl Watcher for Progress {
+impl Watcher for ReadingProgress {
     fn read(&self, bytes: u64) {
         self.read.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -111,7 +111,7 @@ fn megabytes(bytes: u64) -> String {
 /// Does the work, and shows meanwhile how far the reading is.
 pub async fn shown<T>(
     report: &Report,
-    progress: &Progress,
+    progress: &ReadingProgress,
     work: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
     let mut running = std::pin::pin!(work);
@@ -161,7 +161,7 @@ mod tests {
             is_foreign: false,
         };
         let (progress, one, two) =
-            (Progress::default(), blob("1", 1_000_000), blob("2", 3_000_000));
+            (ReadingProgress::default(), blob("1", 1_000_000), blob("2", 3_000_000));
         assert_eq!(progress.line(), "");
         progress.expect([&one, &two, &one]);
         progress.read(1_000_000);

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::build::merge::Taken;
-use crate::github::Context;
-use crate::metadata::line::Version;
-use crate::provenance::{OF_IMAGE, Origin, Resource, Slsa, Times};
+use crate::build::merge::TakenImage;
+use crate::github::RunContext;
+use crate::metadata::line::LineVersion;
+use crate::provenance::{BuildTimes, OF_IMAGE, Resource, Slsa, SourceOrigin};
 use crate::registry::contents::PlatformImage;
 
 /// An image that was built from something else than this run's commit, or from nobody knows what.
@@ -24,11 +24,11 @@ pub struct Foreign {
 
 impl Foreign {
     /// Those of one platform.
-    pub(super) fn of(part: &PlatformImage, origins: &[Origin]) -> Vec<Self> {
-        let source = |origin: &Origin| match origin {
-            Origin::Run | Origin::Files => None,
-            Origin::Foreign(source) => Some(Some(source.clone())),
-            Origin::Unknown => Some(None),
+    pub(super) fn of(part: &PlatformImage, origins: &[SourceOrigin]) -> Vec<Self> {
+        let source = |origin: &SourceOrigin| match origin {
+            SourceOrigin::Run | SourceOrigin::Files => None,
+            SourceOrigin::Foreign(source) => Some(Some(source.clone())),
+            SourceOrigin::Unknown => Some(None),
         };
         let foreign = origins.iter().filter_map(source);
         foreign
@@ -76,20 +76,20 @@ impl Foreign {
 
 /// What the predicate says about the run.
 #[derive(Debug, Clone)]
-pub struct Workflow {
-    pub context: Context,
+pub struct WorkflowOfRun {
+    pub context: RunContext,
     /// `owner/repo/path@ref` of the workflow that holds the job; differs from the run's own for
     /// reusable workflows.
     pub job_workflow_ref: String,
     /// The version that each name of the image stands for, so that a later run can tell whether it
     /// comes after it.
-    pub versions: BTreeMap<String, Version>,
+    pub versions: BTreeMap<String, LineVersion>,
     /// Of SLSA, in which it is said.
     pub provenance_versions: Vec<Slsa>,
 }
 
-impl Workflow {
-    pub fn new(context: &Context, job_workflow_ref: &str) -> Self {
+impl WorkflowOfRun {
+    pub fn new(context: &RunContext, job_workflow_ref: &str) -> Self {
         Self {
             context: context.clone(),
             job_workflow_ref: job_workflow_ref.to_owned(),
@@ -100,12 +100,12 @@ impl Workflow {
 }
 
 /// An image that was not built here, as a resource: what its tag named, by digest.
-fn resource(taken: &Taken) -> Value {
+fn resource(taken: &TakenImage) -> Value {
     json!({ "name": taken.name(), "uri": address(taken), "digest": { "sha256": taken.digest.hex() } })
 }
 
 /// Reference: <https://github.com/package-url/purl-spec/blob/main/types-doc/oci-definition.md>.
-fn address(taken: &Taken) -> String {
+fn address(taken: &TakenImage) -> String {
     let repository = taken.source.repository.to_string();
     let name = repository.rsplit('/').next().unwrap_or_default();
     let escaped: String = repository
@@ -122,7 +122,7 @@ fn address(taken: &Taken) -> String {
 }
 
 /// The predicate of type `https://slsa.dev/provenance/v1`.
-pub fn predicate(workflow: &Workflow, taken: &[Taken], foreign: &[Foreign]) -> Value {
+pub fn predicate(workflow: &WorkflowOfRun, taken: &[TakenImage], foreign: &[Foreign]) -> Value {
     let run = &workflow.context;
     let repository = run.repository.as_deref().unwrap_or_default();
     let home = format!("{}/{repository}", run.server_url);
@@ -159,7 +159,7 @@ pub fn predicate(workflow: &Workflow, taken: &[Taken], foreign: &[Foreign]) -> V
 /// began, which of a workflow its builds tell.
 ///
 /// Specification: <https://slsa.dev/spec/v0.2/provenance>.
-pub fn older(predicate: &Value, times: Times) -> Value {
+pub fn older(predicate: &Value, times: BuildTimes) -> Value {
     let (definition, details) = (&predicate["buildDefinition"], &predicate["runDetails"]);
     let dependencies = definition["resolvedDependencies"].as_array().cloned().unwrap_or_default();
     let materials: Vec<Value> = dependencies.iter().map(material).collect();
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn names_the_run_and_the_workflow_that_held_the_job() {
-        let context = Context {
+        let context = RunContext {
             server_url: "https://github.com".into(),
             repository: Some("o/r".into()),
             git_ref: "refs/tags/v1".into(),
@@ -232,15 +232,15 @@ mod tests {
             workflow_ref: "o/r/.github/workflows/release.yml@refs/tags/v1".into(),
             run_id: "7".into(),
             run_attempt: "2".into(),
-            ..Context::default()
+            ..RunContext::default()
         };
         let mut workflow =
-            Workflow::new(&context, "org/shared/.github/workflows/build.yml@refs/tags/v3");
+            WorkflowOfRun::new(&context, "org/shared/.github/workflows/build.yml@refs/tags/v3");
         workflow
             .versions
-            .extend([("v1".to_owned(), Version::within("v1.2.3", "v1.2.3", Scheme::Any))]);
+            .extend([("v1".to_owned(), LineVersion::within("v1.2.3", "v1.2.3", Scheme::Any))]);
         let digest = crate::image::Digest::of(b"image");
-        let image = |text: &str| Taken {
+        let image = |text: &str| TakenImage {
             source: crate::build::merge::claims::SourceImage {
                 repository: "registry.lan:5000/octo/app".parse().unwrap(),
                 tag: text.parse().ok(),

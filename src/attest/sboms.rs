@@ -1,30 +1,30 @@
 //! The SBOM of each platform's image, as the user wrote it or as its layers in the registry tell →
 //! drafts. It reads no layer twice, and makes none where a layer is not what its digest says.
 
-use crate::build::sbom::Written;
+use crate::build::sbom::WrittenSboms;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, bail};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::progress::{self, Progress};
-use super::{Draft, Parts, statement};
-use crate::build::sbom::Document;
+use super::progress::{self, ReadingProgress};
+use super::{Draft, DraftParts, statement};
+use crate::build::sbom::UserSbom;
 use crate::environment::Environment;
 use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
-use crate::files::Folder;
+use crate::files::OpenFolder;
 use crate::image::Repository;
-use crate::page::Page;
+use crate::page::RefusalPage;
 use crate::registry::Registry;
 use crate::registry::contents::PlatformImage;
-use crate::registry::layers::{self, Source};
+use crate::registry::layers::{self, LayerRepository};
 use crate::report::Report;
 use crate::sbom::catalog::Catalog;
 use crate::sbom::exclude::Exclude;
-use crate::sbom::foreign::{self, Format, Listed};
-use crate::sbom::image::{Image, threads};
-use crate::sbom::layers::{Cache, Reading, Unwatched, collect};
+use crate::sbom::foreign::{self, ForeignFormat, ListedAmount};
+use crate::sbom::image::{CatalogedImage, threads};
+use crate::sbom::layers::{Cache, LayerReading, Unwatched, collect};
 use crate::sbom::{cyclonedx, spdx};
 
 /// Where the SBOMs come from.
@@ -33,9 +33,9 @@ pub enum Sboms<'a> {
     /// The build, or nowhere: what it attached is signed.
     Build,
     /// The user, one for each platform.
-    Files(&'a [Document]),
+    Files(&'a [UserSbom]),
     /// The layers of each platform's image, as they lie in the registry.
-    Layers(Layers),
+    Layers(LayerSboms),
 }
 
 impl Sboms<'_> {
@@ -59,29 +59,29 @@ impl Sboms<'_> {
 
 /// How SBOMs are made of layers.
 #[derive(Debug, Clone, Default)]
-pub struct Layers {
+pub struct LayerSboms {
     cache: Option<Cache>,
-    written: Written,
+    written: WrittenSboms,
     /// The documents' date, in place of their images'.
     created: Option<jiff::Timestamp>,
-    progress: Arc<Progress>,
+    progress: Arc<ReadingProgress>,
     /// What is missing or assumed, one sentence each; told when the work is done.
     remarks: Arc<Mutex<Vec<String>>>,
 }
 
-impl Layers {
+impl LayerSboms {
     /// Tells beforehand what would keep a finished build from its SBOMs.
     ///
     /// A cache that is not authenticated is not used: what other jobs wrote there would be signed.
     pub fn prepare(
         cache: Option<&Path>,
         key: Option<&SecretString>,
-        written: Written,
+        written: WrittenSboms,
         env: &Environment,
     ) -> anyhow::Result<Self> {
         let cache = cache.zip(key);
         if let Some((folder, _)) = cache {
-            Folder::make(folder, Path::new(""))
+            OpenFolder::make(folder, Path::new(""))
                 .remedied()
                 .and_then(|_| Ok(tempfile::tempfile_in(folder).map(drop)?))
                 .with_context(|| {
@@ -100,16 +100,16 @@ impl Layers {
     /// One document for each platform, in their order.
     fn documents(
         &self,
-        source: &Source,
+        source: &LayerRepository,
         name: &str,
         platforms: &[PlatformImage],
     ) -> anyhow::Result<Vec<String>> {
-        let images: Vec<Image> = platforms
+        let images: Vec<CatalogedImage> = platforms
             .iter()
             .map(|part| source.image(&part.descriptor.digest, Some(&part.platform)))
             .collect::<Result<_, _>>()?;
         let layers: Vec<_> = images.iter().map(|image| image.layers.clone()).collect();
-        let reading = Reading {
+        let reading = LayerReading {
             blobs: source,
             threads: threads(),
             cache: self.cache.as_ref(),
@@ -119,15 +119,15 @@ impl Layers {
             diff_ids: true,
         };
         self.progress.expect(layers.iter().flatten());
-        let document = |(image, collected): (&Image, _)| {
+        let document = |(image, collected): (&CatalogedImage, _)| {
             let mut about = image.about(name.to_owned());
             about.created = self.created.unwrap_or(about.created);
             about.supplier = self.written.supplier.clone().or(about.supplier);
             let catalog = Catalog::from_collected(collected);
             self.remark(&image.platform.to_string(), &catalog);
             match self.written.format {
-                Format::Spdx => spdx::document(&catalog, &about),
-                Format::CycloneDx => cyclonedx::document(&catalog, &about),
+                ForeignFormat::Spdx => spdx::document(&catalog, &about),
+                ForeignFormat::CycloneDx => cyclonedx::document(&catalog, &about),
             }
         };
         Ok(images.iter().zip(collect(&layers, &reading)?).map(document).collect())
@@ -154,7 +154,7 @@ pub fn epoch(env: &Environment) -> anyhow::Result<Option<jiff::Timestamp>> {
 }
 
 /// The packages that an image holds, where its SBOM lists none or one.
-struct Held {
+struct HeldPackages {
     all: usize,
     /// Those that the databases of its operating system list.
     installed: usize,
@@ -166,8 +166,8 @@ struct Held {
 /// that is so short; `listed` has one for each platform.
 pub(super) async fn not_empty(
     registry: &Registry,
-    parts: &Parts,
-    listed: Vec<Option<Listed>>,
+    parts: &DraftParts,
+    listed: Vec<Option<ListedAmount>>,
 ) -> anyhow::Result<()> {
     for (part, listed) in parts.platforms.iter().zip(listed) {
         let Some(listed) = listed else { continue };
@@ -175,18 +175,18 @@ pub(super) async fn not_empty(
             .await
             .with_context(|| format!("the SBOM that came with `{}` is not signed", part.platform))
             .hint("set `sbom: registry`, which lists what the layers hold, or give a generator that looks at this image")
-            .see(Page::SbomRefused)?;
+            .see(RefusalPage::SbomRefused)?;
     }
     Ok(())
 }
 
 async fn enough(
     registry: &Registry,
-    parts: &Parts,
+    parts: &DraftParts,
     part: &PlatformImage,
-    listed: Listed,
+    listed: ListedAmount,
 ) -> anyhow::Result<()> {
-    if listed == Listed::Packages {
+    if listed == ListedAmount::Packages {
         return Ok(());
     }
     let held = held(registry, &parts.repository, part)
@@ -195,14 +195,14 @@ async fn enough(
     let packages =
         |count| if count == 1 { "1 package".to_owned() } else { format!("{count} packages") };
     match listed {
-        Listed::Nothing if held.all > 0 => {
+        ListedAmount::Nothing if held.all > 0 => {
             bail!(
                 "it lists 0 packages, and the image holds {}, such as `{}`",
                 packages(held.all),
                 held.example
             )
         }
-        Listed::Image if held.installed > 0 => bail!(
+        ListedAmount::Image if held.installed > 0 => bail!(
             "it lists the image alone, and the databases of the image's operating system list {}, such as `{}`",
             packages(held.installed),
             held.example
@@ -215,11 +215,11 @@ async fn held(
     registry: &Registry,
     repository: &Repository,
     part: &PlatformImage,
-) -> anyhow::Result<Held> {
+) -> anyhow::Result<HeldPackages> {
     let (digest, platform) = (part.descriptor.digest.clone(), part.platform.clone());
-    let work = move |source: &Source| {
+    let work = move |source: &LayerRepository| {
         let image = source.image(&digest, Some(&platform))?;
-        let reading = Reading {
+        let reading = LayerReading {
             blobs: source,
             threads: threads(),
             cache: None,
@@ -244,7 +244,7 @@ async fn held(
             .copied()
             .or(packages.first())
             .map(|listed| listed.package.name.clone());
-        Ok(Held {
+        Ok(HeldPackages {
             all: packages.len(),
             installed: installed.len(),
             example: example.unwrap_or_default(),
@@ -256,8 +256,8 @@ async fn held(
 /// The user's SBOM of each platform, as the plan checked it.
 pub(super) async fn of_files(
     registry: &Registry,
-    parts: &Parts,
-    own: &[Document],
+    parts: &DraftParts,
+    own: &[UserSbom],
 ) -> anyhow::Result<Vec<Draft>> {
     let mut drafts = Vec::new();
     for document in own {
@@ -271,7 +271,7 @@ pub(super) async fn of_files(
             .await
             .with_context(about)
             .hint("give the SBOM of this image, or set `sbom: registry`, which lists what the layers hold")
-            .see(Page::SbomRefused)?;
+            .see(RefusalPage::SbomRefused)?;
         drafts.push(draft(parts, part, document.format.predicate_type(), &document.text)?);
     }
     Ok(drafts)
@@ -280,8 +280,8 @@ pub(super) async fn of_files(
 /// SBOMs of what the layers hold; one that several platforms share is fetched once.
 pub(super) async fn of_layers(
     registry: &Registry,
-    parts: &Parts,
-    how: &Layers,
+    parts: &DraftParts,
+    how: &LayerSboms,
 ) -> anyhow::Result<Vec<Draft>> {
     let (how, name, platforms) =
         (how.clone(), parts.repository.to_string(), parts.platforms.clone());
@@ -298,7 +298,12 @@ pub(super) async fn of_layers(
         .collect()
 }
 
-fn draft(parts: &Parts, part: &PlatformImage, kind: &str, document: &str) -> anyhow::Result<Draft> {
+fn draft(
+    parts: &DraftParts,
+    part: &PlatformImage,
+    kind: &str,
+    document: &str,
+) -> anyhow::Result<Draft> {
     let subject = part.descriptor.bare();
     let statement = statement(&parts.repository, &subject, kind, document)?;
     Ok(Draft { subject, predicate_type: kind.to_owned(), statement })

@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use super::lean::{envelope_size, refusal};
 use super::of_index::predicate;
-use super::{Draft, Parts, statement};
-use crate::assess::{About, Listed};
-use crate::evidence::{Kind, OPENVEX};
+use super::{Draft, DraftParts, statement};
+use crate::assess::{AssessedAbout, ImagePackages};
+use crate::evidence::{EvidenceKind, OPENVEX};
 use crate::registry::contents::PlatformImage;
 use crate::registry::manifest::Descriptor;
 use crate::scan::attestation::{self, ScanInvocation, ScanStatement};
@@ -23,11 +23,15 @@ use crate::scan::subjects;
 ///
 /// # Errors
 /// When a platform has none, or one that cannot be read.
-pub fn listed(parts: &Parts, drafts: &[Draft], now: Timestamp) -> anyhow::Result<Vec<Listed>> {
+pub fn listed(
+    parts: &DraftParts,
+    drafts: &[Draft],
+    now: Timestamp,
+) -> anyhow::Result<Vec<ImagePackages>> {
     let of_platform = |part: &PlatformImage| {
         let digest = &part.descriptor.digest;
         let sboms = drafts.iter().filter(|draft| {
-            draft.subject.digest == *digest && Kind::Sbom.is(&draft.predicate_type)
+            draft.subject.digest == *digest && EvidenceKind::Sbom.is(&draft.predicate_type)
         });
         let (mut found, mut seen, mut has_sbom) = (Vec::new(), BTreeSet::new(), false);
         for draft in sboms {
@@ -39,12 +43,12 @@ pub fn listed(parts: &Parts, drafts: &[Draft], now: Timestamp) -> anyhow::Result
         if !has_sbom {
             anyhow::bail!("there is no SBOM of `{}`", part.platform);
         }
-        let about = About {
+        let about = AssessedAbout {
             name: parts.repository.to_string(),
             digest: Some(digest.clone()),
             platform: Some(part.platform.clone()),
         };
-        anyhow::Ok(Listed { about, subjects: found })
+        anyhow::Ok(ImagePackages { about, subjects: found })
     };
     parts
         .platforms
@@ -57,7 +61,7 @@ pub fn listed(parts: &Parts, drafts: &[Draft], now: Timestamp) -> anyhow::Result
 
 /// As what results are signed, and in whose name.
 #[derive(Debug, Clone)]
-pub struct Signed {
+pub struct SignedResult {
     /// Predicate types.
     pub types: Vec<&'static str>,
     pub invocation: ScanInvocation,
@@ -71,9 +75,9 @@ pub struct Signed {
 /// # Errors
 /// When a result does not fit into an envelope of `limit` bytes.
 pub fn drafts(
-    parts: &Parts,
+    parts: &DraftParts,
     scans: &[&ImageScan],
-    signed: &Signed,
+    signed: &SignedResult,
     limit: usize,
 ) -> anyhow::Result<Vec<Draft>> {
     let mut drafts = Vec::new();
@@ -101,7 +105,7 @@ pub fn drafts(
 /// What a draft says of a scan; `None` where it is no result of one.
 pub(super) fn scan(draft: &Draft) -> Option<ScanStatement> {
     let kind = draft.predicate_type.as_str();
-    if !Kind::Vulnerabilities.is(kind) {
+    if !EvidenceKind::Vulnerabilities.is(kind) {
         return None;
     }
     let predicate: Value = serde_json::from_str(predicate(&draft.statement).ok()?).ok()?;
@@ -110,7 +114,7 @@ pub(super) fn scan(draft: &Draft) -> Option<ScanStatement> {
 
 /// The statement, whole or without what only people read.
 fn fitting(
-    parts: &Parts,
+    parts: &DraftParts,
     subject: &Descriptor,
     kind: &str,
     whole: Value,
@@ -139,7 +143,7 @@ mod tests {
     use crate::evidence::{COSIGN_VULNERABILITIES, CYCLONEDX, IN_TOTO_VULNERABILITIES};
     use crate::scan::sample;
 
-    fn parts(platforms: &[&str], has_index: bool) -> Parts {
+    fn parts(platforms: &[&str], has_index: bool) -> DraftParts {
         let platforms: Vec<PlatformImage> = platforms
             .iter()
             .map(|name| PlatformImage {
@@ -152,10 +156,10 @@ mod tests {
             true => Descriptor::of(b"index", "i"),
             false => platforms[0].descriptor.clone(),
         };
-        Parts { repository: "r.io/a".parse().unwrap(), root, platforms, taken: Vec::new() }
+        DraftParts { repository: "r.io/a".parse().unwrap(), root, platforms, taken: Vec::new() }
     }
 
-    fn sbom(parts: &Parts, platform: usize, purls: &[&str]) -> Draft {
+    fn sbom(parts: &DraftParts, platform: usize, purls: &[&str]) -> Draft {
         let components: Vec<Value> = purls
             .iter()
             .map(|purl| json!({ "type": "library", "name": "x", "purl": purl }))
@@ -168,8 +172,8 @@ mod tests {
         Draft { subject, predicate_type: CYCLONEDX.to_owned(), statement }
     }
 
-    fn signed() -> Signed {
-        Signed {
+    fn signed() -> SignedResult {
+        SignedResult {
             types: vec![COSIGN_VULNERABILITIES, IN_TOTO_VULNERABILITIES],
             invocation: sample::invocation(),
             author: "https://github.com/acme/app".to_owned(),

@@ -172,12 +172,12 @@ pub(super) fn csv_row(fields: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::build::flags::{self, BuildTexts, Facts};
+    use crate::build::flags::{self, BuildTexts, FlagFacts};
     use crate::build::sbom::Otherwise;
     use crate::environment::Environment;
 
     fn made(texts: BuildTexts, sbom: Sbom) -> Build {
-        let facts = Facts {
+        let facts = FlagFacts {
             env: &Environment::new(),
             event: &serde_json::Value::Null,
             file_exists: &|_| true,

@@ -19,13 +19,13 @@ const DEFAULT_FLAGS: &str =
 
 /// The builder a run uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Builder {
+pub enum RunBuilder {
     /// One that is there, by its name; never changed and never removed.
     Existing(String),
     Created(Created),
 }
 
-impl Builder {
+impl RunBuilder {
     /// For a plan that machines read.
     pub fn json(&self) -> serde_json::Value {
         match self {
@@ -44,11 +44,11 @@ impl Builder {
 pub struct Created {
     pub driver: Driver,
     /// At least one.
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<BuilderNode>,
     /// `buildkitd.toml`.
-    pub config: Option<Config>,
+    pub config: Option<BuilderConfig>,
     /// What is told in a `buildkitd.toml` of this run's own, where there is no other.
-    pub registries: Registries,
+    pub registries: BuilderRegistries,
     /// Whether it is removed at the end.
     pub cleanup: bool,
     /// Whether its cache is kept when it is removed.
@@ -89,21 +89,21 @@ impl std::str::FromStr for Driver {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Config {
+pub enum BuilderConfig {
     File(String),
     Inline(String),
 }
 
 /// How BuildKit reaches registries that it could not by itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Registries {
+pub struct BuilderRegistries {
     /// Over plain HTTP.
     pub plain: Vec<String>,
     /// With certificates of CAs of the user's own.
     pub trusted: Vec<String>,
 }
 
-impl Registries {
+impl BuilderRegistries {
     /// As `buildkitd.toml` has it: <https://docs.docker.com/build/buildkit/toml-configuration/>.
     /// buildx copies the file of certificates to the builder.
     pub fn toml(&self, certificates: Option<&str>) -> Option<String> {
@@ -127,7 +127,7 @@ fn quoted(text: &str) -> String {
 
 /// One node of a builder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Node {
+pub struct BuilderNode {
     pub name: Option<String>,
     pub endpoint: Option<String>,
     pub driver_opts: Vec<String>,
@@ -142,22 +142,22 @@ struct AppendedNode {
     name: Option<String>,
     endpoint: Option<String>,
     #[serde(default)]
-    driver_opts: OneOrMany,
+    driver_opts: OneOrManyNodes,
     buildkitd_flags: Option<String>,
     #[serde(default)]
-    platforms: OneOrMany,
+    platforms: OneOrManyNodes,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(untagged)]
-enum OneOrMany {
+enum OneOrManyNodes {
     #[default]
     None,
     One(String),
     Many(Vec<String>),
 }
 
-impl OneOrMany {
+impl OneOrManyNodes {
     fn list(self, split: impl Fn(&str) -> Vec<String>) -> Vec<String> {
         match self {
             Self::None => Vec::new(),
@@ -168,10 +168,10 @@ impl OneOrMany {
 }
 
 /// Reads the input `append`: more nodes, as YAML.
-pub fn appended_nodes(yaml: &str) -> Result<Vec<Node>, String> {
+pub fn appended_nodes(yaml: &str) -> Result<Vec<BuilderNode>, String> {
     let nodes: Vec<AppendedNode> = serde_saphyr::from_str(yaml)
         .map_err(|_| "not a list of nodes in YAML with `name`, `endpoint`, `driver-opts`, `buildkitd-flags`, `platforms`".to_owned())?;
-    let made = nodes.into_iter().map(|node| Node {
+    let made = nodes.into_iter().map(|node| BuilderNode {
         name: node.name,
         endpoint: node.endpoint,
         driver_opts: node.driver_opts.list(lists::lines),
@@ -191,7 +191,13 @@ impl Created {
             .collect()
     }
 
-    fn command(&self, name: &str, number: usize, node: &Node, config: Option<&str>) -> Vec<String> {
+    fn command(
+        &self,
+        name: &str,
+        number: usize,
+        node: &BuilderNode,
+        config: Option<&str>,
+    ) -> Vec<String> {
         let mut arguments: Vec<String> = ["create", "--name", name].map(str::to_owned).to_vec();
         let mut push =
             |option: &str, value: &str| arguments.extend([option.to_owned(), value.to_owned()]);
@@ -294,12 +300,12 @@ impl Inspected {
 mod tests {
     use super::*;
 
-    fn created(driver: Driver, nodes: Vec<Node>) -> Created {
+    fn created(driver: Driver, nodes: Vec<BuilderNode>) -> Created {
         Created {
             driver,
             nodes,
             config: None,
-            registries: Registries::default(),
+            registries: BuilderRegistries::default(),
             cleanup: true,
             keep_state: false,
         }
@@ -307,21 +313,24 @@ mod tests {
 
     #[test]
     fn registries_are_told_to_the_builder() {
-        let registries = Registries {
+        let registries = BuilderRegistries {
             plain: vec!["r.lan:5000".into()],
             trusted: vec!["ghcr.io".into(), "r.lan:5000".into()],
         };
         let toml = "[registry.\"r.lan:5000\"]\n  http = true\n[registry.\"ghcr.io\"]\n  ca = [\"/p/ca.pem\"]\n";
         assert_eq!(registries.toml(Some("/p/ca.pem")).as_deref(), Some(toml));
         assert_eq!(
-            (Registries::default().toml(Some("/p/ca.pem")), Registries::default().toml(None)),
+            (
+                BuilderRegistries::default().toml(Some("/p/ca.pem")),
+                BuilderRegistries::default().toml(None)
+            ),
             (None, None)
         );
     }
 
     #[test]
     fn a_builder_in_docker_is_pinned_by_digest_unless_the_user_names_an_image() {
-        let plain = created(Driver::DockerContainer, vec![Node::default()])
+        let plain = created(Driver::DockerContainer, vec![BuilderNode::default()])
             .commands("b", Some("/p/buildkitd.toml"));
         assert_eq!(plain.len(), 1);
         assert!(
@@ -333,10 +342,10 @@ mod tests {
             plain[0].ends_with(&["--buildkitd-config".to_owned(), "/p/buildkitd.toml".to_owned()]),
             "{plain:?}"
         );
-        let named = Node {
+        let named = BuilderNode {
             driver_opts: vec!["image=x:1".into(), "network=host".into()],
             buildkitd_flags: Some("--debug".into()),
-            ..Node::default()
+            ..BuilderNode::default()
         };
         let named = created(Driver::DockerContainer, vec![named]).commands("b", None);
         assert_eq!(
@@ -359,10 +368,10 @@ mod tests {
 
     #[test]
     fn several_remote_nodes_are_appended() {
-        let first = Node {
+        let first = BuilderNode {
             endpoint: Some("tcp://amd:1234".into()),
             driver_opts: vec!["cacert=/ca.pem".into()],
-            ..Node::default()
+            ..BuilderNode::default()
         };
         let mut nodes = vec![first];
         nodes.extend(

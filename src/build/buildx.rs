@@ -8,19 +8,19 @@ use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
 use super::arguments::{self, Destination, Generator};
-use super::bake::{Definition, Goods};
-use super::builder::{self, Builder, Config, Created, Driver, Inspected};
-use super::progress::Progress;
-use super::source::{Remote, TOKEN_VARIABLE};
+use super::bake::{BakedImage, Definition};
+use super::builder::{self, BuilderConfig, Created, Driver, Inspected, RunBuilder};
+use super::progress::BuildProgress;
+use super::source::{RemoteSource, TOKEN_VARIABLE};
 use super::{BuiltImage, Expected, emulation, failure, late, variables, withheld};
 use crate::build::recipe::Build;
-use crate::command::{Failed, Output, Program, Variables, find};
+use crate::command::{ChildOutput, FailedCommand, Program, Variables, find};
 use crate::environment::Environment;
 use crate::error::Remedy as _;
 use crate::github::network::Network;
 use crate::image::{Digest, Platform, Repository};
 use crate::oci::Allowed;
-use crate::page::Page;
+use crate::page::RefusalPage;
 use crate::registry::{Credentials, Registry};
 
 /// buildx with private configuration, and the builder it builds with.
@@ -31,11 +31,11 @@ pub struct Buildx {
     /// How to remove a builder that must not outlive the run.
     removal: Option<Vec<String>>,
     folder: PathBuf,
-    output: Output,
+    output: ChildOutput,
 }
 
 /// Where a run keeps what must not outlive it, and how it may draw.
-pub struct Place<'a> {
+pub struct BuildFolder<'a> {
     pub env: &'a Environment,
     /// The variables of `env` that buildx gets beside those that every program gets.
     pub named: &'a [String],
@@ -44,7 +44,7 @@ pub struct Place<'a> {
     pub terminal: bool,
 }
 
-impl Place<'_> {
+impl BuildFolder<'_> {
     /// What buildx is told of the job's variables.
     pub fn variables(&self) -> Variables {
         Variables::of(self.env).and(self.env, self.named)
@@ -55,9 +55,9 @@ impl Buildx {
     /// Sets buildx up in a private folder: logins, and the builder, started and able to build
     /// `platforms`.
     pub async fn set_up(
-        place: &Place<'_>,
+        place: &BuildFolder<'_>,
         credentials: &Credentials,
-        builder: &Builder,
+        builder: &RunBuilder,
         platforms: &[Platform],
         notice: &dyn Fn(&str),
     ) -> anyhow::Result<Self> {
@@ -68,22 +68,22 @@ impl Buildx {
     }
 
     async fn create(
-        place: &Place<'_>,
+        place: &BuildFolder<'_>,
         credentials: &Credentials,
-        builder: &Builder,
+        builder: &RunBuilder,
     ) -> anyhow::Result<Self> {
         let mut program = logged_in(located(place).await?, credentials, place.private)?;
         // A big provenance in the metadata file would be read by nobody: evidence comes from the
         // registry.
         program = program.with_env("BUILDX_METADATA_PROVENANCE", Path::new("disabled"));
-        let output = if place.terminal { Output::Inherited } else { Output::Relayed };
+        let output = if place.terminal { ChildOutput::Inherited } else { ChildOutput::Relayed };
         let (name, removal) = match builder {
             // The user's builders are in the user's configuration.
-            Builder::Existing(name) => {
+            RunBuilder::Existing(name) => {
                 program = in_cluster(program, name, place.env).await;
                 (name.clone(), None)
             }
-            Builder::Created(created) => {
+            RunBuilder::Created(created) => {
                 if created.driver == Driver::Kubernetes {
                     program = program.with_variables(place.env, variables::KUBERNETES);
                 }
@@ -137,7 +137,7 @@ impl Buildx {
     /// everything resolved. The token stays for the build.
     pub async fn print_bake(
         &mut self,
-        remote: &Remote,
+        remote: &RemoteSource,
         asked: &[String],
         env: &Environment,
     ) -> anyhow::Result<Definition> {
@@ -168,7 +168,7 @@ impl Buildx {
         if inspected.driver.as_deref() == Some("docker") {
             return Err(anyhow::anyhow!("builder `{}` has driver `docker`, which cannot push several platforms by digest", self.builder))
                 .hint("leave `builder` out, or name one with driver `docker-container`, `remote` or `kubernetes`")
-                .see(Page::BuilderOfDriverDocker);
+                .see(RefusalPage::BuilderOfDriverDocker);
         }
         let missing = inspected.missing(platforms);
         if missing.is_empty() {
@@ -207,7 +207,7 @@ impl Buildx {
         }
         // BuildKit looks for emulators when it starts.
         self.program
-            .run(&["stop".to_owned(), self.builder.clone()], Output::Kept)
+            .run(&["stop".to_owned(), self.builder.clone()], ChildOutput::Kept)
             .await
             .context("the builder could not be restarted")?;
         let inspected = self.inspect().await?;
@@ -226,7 +226,7 @@ impl Buildx {
             .await
             .with_context(|| format!("builder `{}` does not start", self.builder))
             .hint("give the address of a running BuildKit with `builder-endpoint`, such as `unix:///run/buildkit/buildkitd.sock`, or run where Docker does")
-            .see(Page::NoBuilder)?;
+            .see(RefusalPage::NoBuilder)?;
         Ok(builder::inspected(&text))
     }
 
@@ -272,7 +272,7 @@ impl Buildx {
         registry: &Registry,
         definition: (&Path, &Value),
         allow: &[String],
-        goods: &[Goods],
+        goods: &[BakedImage],
         allowed: &Allowed,
         notice: &dyn Fn(&str),
     ) -> anyhow::Result<Vec<BuiltImage>> {
@@ -313,7 +313,7 @@ impl Buildx {
         allow: &[String],
         metadata: Option<&Path>,
         notice: &dyn Fn(&str),
-    ) -> anyhow::Result<Progress> {
+    ) -> anyhow::Result<BuildProgress> {
         let definition = self.folder.join("bake.json");
         write_private(&definition, file.to_string().as_bytes())?;
         let mut arguments = vec!["bake".to_owned(), format!("--progress={}", self.progress())];
@@ -331,7 +331,7 @@ impl Buildx {
     }
 
     fn progress(&self) -> &'static str {
-        if self.output == Output::Inherited { "auto" } else { "plain" }
+        if self.output == ChildOutput::Inherited { "auto" } else { "plain" }
     }
 
     async fn run(
@@ -339,7 +339,7 @@ impl Buildx {
         build: &Build,
         destination: &Destination<'_>,
         notice: &dyn Fn(&str),
-    ) -> anyhow::Result<Progress> {
+    ) -> anyhow::Result<BuildProgress> {
         let secrets = &build.flags.secrets;
         let files: Vec<PathBuf> =
             (0..secrets.len()).map(|number| self.folder.join(format!("secret-{number}"))).collect();
@@ -361,7 +361,7 @@ impl Buildx {
     /// Removes a builder that this run started.
     pub async fn close(mut self) {
         if let Some(removal) = self.removal.take()
-            && let Err(error) = self.program.run(&removal, Output::Kept).await
+            && let Err(error) = self.program.run(&removal, ChildOutput::Kept).await
         {
             tracing::warn!(%error, "the builder could not be removed");
         }
@@ -381,12 +381,12 @@ async fn create(
     program: &Program,
     created: &Created,
     name: &str,
-    place: &Place<'_>,
+    place: &BuildFolder<'_>,
 ) -> anyhow::Result<()> {
     let config = match &created.config {
         None => of_registries(created, place)?,
-        Some(Config::File(path)) => Some(path.clone()),
-        Some(Config::Inline(toml)) => {
+        Some(BuilderConfig::File(path)) => Some(path.clone()),
+        Some(BuilderConfig::Inline(toml)) => {
             let file = place.private.join("buildkitd.toml");
             write_private(&file, toml.as_bytes())?;
             Some(file.display().to_string())
@@ -395,20 +395,20 @@ async fn create(
     for (number, command) in created.commands(name, config.as_deref()).into_iter().enumerate() {
         let endpoint = created.nodes[number].endpoint.clone();
         program
-            .run(&command, Output::Kept)
+            .run(&command, ChildOutput::Kept)
             .await
             .with_context(|| match (&endpoint, created.driver) {
                 (Some(endpoint), _) => format!("no builder at input `builder-endpoint`: `{endpoint}`"),
                 (None, driver) => format!("no builder with driver `{}` could be made", driver.as_str()),
             })
             .hint("give the address of a running BuildKit with `builder-endpoint`, such as `unix:///run/buildkit/buildkitd.sock`, or run where Docker does")
-            .see(Page::NoBuilder)?;
+            .see(RefusalPage::NoBuilder)?;
     }
     Ok(())
 }
 
 /// A `buildkitd.toml` that says how registries are reached, where that must be said.
-fn of_registries(created: &Created, place: &Place<'_>) -> anyhow::Result<Option<String>> {
+fn of_registries(created: &Created, place: &BuildFolder<'_>) -> anyhow::Result<Option<String>> {
     let certificates =
         place.network.authorities_pem()?.map(|pem| (place.private.join("ca.pem"), pem));
     let file = certificates.as_ref().map(|(file, _)| file.display().to_string());
@@ -450,7 +450,7 @@ fn logged_in(
 
 /// What buildx makes of the bake files in a folder, with everything resolved; it takes no builder.
 pub async fn print_bake(
-    place: &Place<'_>,
+    place: &BuildFolder<'_>,
     folder: &Path,
     asked: &[String],
 ) -> anyhow::Result<Definition> {
@@ -479,7 +479,7 @@ pub async fn print_bake(
 }
 
 fn says_that_a_file_is_missing(error: &anyhow::Error) -> bool {
-    let said = error.downcast_ref::<Failed>().map(|failed| failed.said.join("\n"));
+    let said = error.downcast_ref::<FailedCommand>().map(|failed| failed.said.join("\n"));
     said.is_some_and(|said| {
         ["couldn't find a bake definition", "no such file or directory"]
             .iter()
@@ -504,12 +504,12 @@ fn docker_socket(env: &Environment) -> PathBuf {
 
 /// buildx, as far as it is here: Docker without the plugin takes `buildx` for a word it does not
 /// know, whatever it is asked.
-async fn located(place: &Place<'_>) -> anyhow::Result<Program> {
+async fn located(place: &BuildFolder<'_>) -> anyhow::Result<Program> {
     let (path, leading) = locate(place.env)?;
     let program = Program::new(path, leading, place.variables());
     if !leading.is_empty() {
         let asked = program.capture(&["version".to_owned()]).await;
-        asked.context("Docker has no plugin `buildx`").hint(INSTALL).see(Page::NoBuilder)?;
+        asked.context("Docker has no plugin `buildx`").hint(INSTALL).see(RefusalPage::NoBuilder)?;
     }
     Ok(program)
 }
@@ -526,9 +526,9 @@ fn locate(env: &Environment) -> anyhow::Result<(PathBuf, &'static [&'static str]
     }
     match find("docker", env) {
         Some(docker) => Ok((docker, &["buildx"])),
-        None => {
-            Err(anyhow::anyhow!("`buildx` is not installed")).hint(INSTALL).see(Page::NoBuilder)
-        }
+        None => Err(anyhow::anyhow!("`buildx` is not installed"))
+            .hint(INSTALL)
+            .see(RefusalPage::NoBuilder),
     }
 }
 

@@ -44,7 +44,7 @@ pub fn completed(cache: String, env: &Environment) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::build::flags::{self, BuildTexts, Facts};
+    use crate::build::flags::{self, BuildTexts, FlagFacts};
 
     fn cached(env: &[(&str, &str)]) -> Flags {
         let env: Environment =
@@ -56,7 +56,7 @@ mod tests {
         };
         let mut flags = flags::flags(
             &texts,
-            &Facts {
+            &FlagFacts {
                 env: &env,
                 event: &serde_json::Value::Null,
                 file_exists: &|_| true,

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::error::Remedy as _;
 use crate::image::Platform;
-use crate::page::Page;
+use crate::page::RefusalPage;
 
 /// The installer, by digest, as docker/setup-qemu-action would pull it by tag.
 pub const BINFMT_IMAGE: &str = "docker.io/tonistiigi/binfmt:qemu-v10.2.3-68@sha256:400a4873b838d1b89194d982c45e5fb3cda4593fbfd7e08a02e76b03b21166f0";
@@ -30,7 +30,7 @@ pub async fn install(socket: &Path, image: &str, platforms: &[&Platform]) -> any
         .await
         .with_context(|| format!("no emulator could be installed for `{}`", architectures.join(",")))
         .hint("build on native runners, give a `builder-endpoint` that can build these platforms, or leave them out of `platforms`")
-        .see(Page::NoEmulator)
+        .see(RefusalPage::NoEmulator)
 }
 
 /// Docker's engine, as far as it is needed here.

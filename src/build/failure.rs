@@ -7,9 +7,9 @@
 
 use std::fmt::Write as _;
 
-use crate::command::Failed;
+use crate::command::FailedCommand;
 use crate::error::{with_hint, with_see};
-use crate::page::Page;
+use crate::page::RefusalPage;
 
 /// Of a step's output, this many lines are repeated, and so much of each.
 const LINES: usize = 10;
@@ -21,16 +21,16 @@ const REASON: usize = 600;
 
 /// What the end of a build's output says.
 #[derive(Debug, PartialEq, Eq)]
-struct Failure {
+struct BuildFailure {
     reason: String,
     /// A file's name and the line, as `Dockerfile:12`.
     place: Option<String>,
-    steps: Vec<Step>,
+    steps: Vec<FailedStep>,
 }
 
 /// A step that failed: `[linux/arm64 build 2/3] RUN make`.
 #[derive(Debug, PartialEq, Eq)]
-struct Step {
+struct FailedStep {
     platform: Option<String>,
     command: String,
     output: Vec<String>,
@@ -39,9 +39,9 @@ struct Step {
 /// A build's error with all that is known of it; `file` is the Dockerfile that was named.
 pub fn told(error: anyhow::Error, file: Option<&str>) -> anyhow::Error {
     let Some(failure) =
-        error.downcast_ref::<Failed>().and_then(|failed| Failure::read(&failed.said))
+        error.downcast_ref::<FailedCommand>().and_then(|failed| BuildFailure::read(&failed.said))
     else {
-        return with_see(error.context("the build failed"), Page::TheBuildFails);
+        return with_see(error.context("the build failed"), RefusalPage::TheBuildFails);
     };
     let told = anyhow::anyhow!(failure.text(file));
     if failure.is_too_large() {
@@ -49,12 +49,12 @@ pub fn told(error: anyhow::Error, file: Option<&str>) -> anyhow::Error {
             told,
             "set `sbom: registry`, which makes SBOMs of what was pushed and has no such limit, or `sbom-files: none`, which lists packages alone",
         );
-        return with_see(told, Page::SbomTooLarge);
+        return with_see(told, RefusalPage::SbomTooLarge);
     }
-    with_see(told, Page::TheBuildFails)
+    with_see(told, RefusalPage::TheBuildFails)
 }
 
-impl Failure {
+impl BuildFailure {
     fn read(said: &[String]) -> Option<Self> {
         const ERROR: &str = "ERROR: ";
         let end = said.iter().rposition(|line| line.starts_with(ERROR))?;
@@ -102,7 +102,7 @@ impl Failure {
     /// What our scanner says in the step that runs it, and what BuildKit says of a larger one
     /// itself.
     fn is_too_large(&self) -> bool {
-        let is_scan = |step: &&Step| step.command.starts_with("generating sbom using ");
+        let is_scan = |step: &&FailedStep| step.command.starts_with("generating sbom using ");
         let said =
             self.steps.iter().filter(is_scan).flat_map(|step| &step.output).map(String::as_str);
         said.chain([self.reason.as_str()]).any(|line| {
@@ -144,7 +144,7 @@ fn excerpt(said: &[String]) -> (&[String], Option<String>) {
 
 /// The steps that failed, one after another, each between two rules: ` > [linux/arm64 2/2] RUN
 /// make:`, and the end of its output with the time of each line.
-fn steps(said: &[String]) -> Vec<Step> {
+fn steps(said: &[String]) -> Vec<FailedStep> {
     const RULE: &str = "------";
     let mut found = Vec::new();
     let mut rest = &said[..said.iter().rposition(|line| line == RULE).map_or(0, |last| last + 1)];
@@ -156,7 +156,7 @@ fn steps(said: &[String]) -> Vec<Step> {
             .and_then(|line| line.strip_prefix(" > ")?.strip_suffix(':'));
         let Some(title) = title else { break };
         let (platform, command) = step(title);
-        found.push(Step {
+        found.push(FailedStep {
             platform,
             command,
             output: rest[start + 2..end].iter().map(|line| timeless(line).to_owned()).collect(),
@@ -223,7 +223,7 @@ Dockerfile:8
 ERROR: failed to build: failed to solve: process "/bin/sh -c make" did not complete successfully: exit code: 9"#;
 
     fn text(lines: &str, file: Option<&str>) -> String {
-        Failure::read(&said(lines)).unwrap().text(file)
+        BuildFailure::read(&said(lines)).unwrap().text(file)
     }
 
     #[test]
@@ -269,7 +269,7 @@ ERROR: failed to build: failed to solve: process "/bin/sh -c make" did not compl
             .count(),
             1
         );
-        assert_eq!(Failure::read(&said("killed")), None);
+        assert_eq!(BuildFailure::read(&said("killed")), None);
         let internal = "------\n > [internal] load metadata for docker.io/library/busybox:9.99:\n------\nDockerfile:1\n--------------------\n   1 | >>> FROM \
                         busybox:9.99\n--------------------\nERROR: failed to build: failed to solve: busybox:9.99: not found";
         let told = text(internal, None);
@@ -316,7 +316,7 @@ ERROR: failed to build: failed to solve: process "/bin/sh -c make" did not compl
             let said = said(&format!(
                 "------\n > [linux/amd64] {title}:\n0.9 {line}\n------\nERROR: failed to build: failed to solve: exit code: 1"
             ));
-            error::hints(&told(Failed::of(said).into(), None))
+            error::hints(&told(FailedCommand::of(said).into(), None))
         };
         let hints = scan("generating sbom using r.io/o/a@sha256:0", ours);
         assert!(

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::progress::Progress;
-use crate::command::{Output, Program};
+use super::progress::BuildProgress;
+use crate::command::{ChildOutput, Program};
 
 /// How often it is run again. What was built is in the builder's cache, so this takes as long as
 /// the push.
@@ -17,10 +17,10 @@ const PAUSE: Duration = Duration::from_secs(2);
 pub(super) async fn run(
     program: &Program,
     arguments: &[String],
-    output: Output,
+    output: ChildOutput,
     notice: &dyn Fn(&str),
-) -> anyhow::Result<Progress> {
-    let mut progress = Progress::default();
+) -> anyhow::Result<BuildProgress> {
+    let mut progress = BuildProgress::default();
     let mut outcome = program.run_seen(arguments, output, &mut |line| progress.line(line)).await;
     for attempt in 1..=AGAIN {
         match outcome {

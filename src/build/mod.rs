@@ -24,10 +24,10 @@ mod withheld;
 
 use anyhow::bail;
 
-use self::merge::Taken;
-use self::progress::Work;
+use self::merge::TakenImage;
+use self::progress::PlatformWork;
 use crate::error::OrRemedy as _;
-use crate::evidence::Part;
+use crate::evidence::EvidencePart;
 use crate::image::{Digest, ImageRef, Platform, Repository};
 use crate::oci::Allowed;
 use crate::registry::Registry;
@@ -43,9 +43,9 @@ pub struct BuiltImage {
     root: Descriptor,
     platforms: Vec<PlatformImage>,
     /// How it was built, as far as the builder showed it.
-    work: Vec<Work>,
+    work: Vec<PlatformWork>,
     /// What it was made of that no job of this run built.
-    taken: Vec<Taken>,
+    taken: Vec<TakenImage>,
 }
 
 /// What an image must be for.
@@ -84,21 +84,21 @@ impl BuiltImage {
         })
     }
 
-    fn made_by(mut self, work: Vec<Work>) -> Self {
+    fn made_by(mut self, work: Vec<PlatformWork>) -> Self {
         self.work = work;
         self
     }
 
-    fn made_of(mut self, taken: Vec<Taken>) -> Self {
+    fn made_of(mut self, taken: Vec<TakenImage>) -> Self {
         self.taken = taken;
         self
     }
 
-    pub fn taken(&self) -> &[Taken] {
+    pub fn taken(&self) -> &[TakenImage] {
         &self.taken
     }
 
-    pub fn work(&self) -> &[Work] {
+    pub fn work(&self) -> &[PlatformWork] {
         &self.work
     }
 
@@ -117,20 +117,26 @@ impl BuiltImage {
 
     /// Everything that may be signed, each digest once: the index, the image of each platform,
     /// BuildKit's attestations of each. An image without an index is both index and platform.
-    pub fn subjects(&self) -> Vec<(Vec<Part>, &Descriptor)> {
+    pub fn subjects(&self) -> Vec<(Vec<EvidencePart>, &Descriptor)> {
         let is_root = |descriptor: &Descriptor| descriptor.digest == self.root.digest;
         let root_is_platform = self.platforms.iter().any(|part| is_root(&part.descriptor));
         let mut subjects = vec![(
-            if root_is_platform { vec![Part::Index, Part::Platform] } else { vec![Part::Index] },
+            if root_is_platform {
+                vec![EvidencePart::Index, EvidencePart::Platform]
+            } else {
+                vec![EvidencePart::Index]
+            },
             &self.root,
         )];
         for part in &self.platforms {
             subjects.extend(
                 Some(&part.descriptor)
                     .filter(|descriptor| !is_root(descriptor))
-                    .map(|of| (vec![Part::Platform], of)),
+                    .map(|of| (vec![EvidencePart::Platform], of)),
             );
-            subjects.extend(part.attestations.as_ref().map(|of| (vec![Part::Attestations], of)));
+            subjects.extend(
+                part.attestations.as_ref().map(|of| (vec![EvidencePart::Attestations], of)),
+            );
         }
         subjects
     }

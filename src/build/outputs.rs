@@ -4,7 +4,7 @@
 //! Reference: <https://docs.docker.com/build/exporters/image-registry/>.
 
 use super::arguments::csv_row;
-use crate::text::csv::{self, Dialect};
+use crate::text::csv::{self, CsvDialect};
 
 /// Outputs that stay on this machine.
 const LOCAL: [&str; 5] = ["local", "tar", "oci", "docker", "cacheonly"];
@@ -62,7 +62,7 @@ pub fn kind(attributes: &str) -> Option<String> {
 /// The attributes in their order; names in small letters.
 pub fn fields(attributes: &str) -> Vec<(String, String)> {
     // What is no CSV to buildx has no fields.
-    let records = csv::read(attributes, Dialect::default()).unwrap_or_default();
+    let records = csv::read(attributes, CsvDialect::default()).unwrap_or_default();
     let fields = records.into_iter().flatten();
     fields
         .filter_map(|field| {

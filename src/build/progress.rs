@@ -12,7 +12,7 @@ const MOST: usize = 10_000;
 
 /// What a build did for one platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Work {
+pub struct PlatformWork {
     pub platform: Platform,
     pub steps: usize,
     pub cached: usize,
@@ -21,17 +21,17 @@ pub struct Work {
 }
 
 #[derive(Debug, Default)]
-pub struct Progress(BTreeMap<u32, Step>);
+pub struct BuildProgress(BTreeMap<u32, BuildStep>);
 
 #[derive(Debug, Default)]
-struct Step {
+struct BuildStep {
     /// The words in brackets before the number: target of a bake file, platform, stage.
     about: Vec<String>,
     cached: bool,
     took: Duration,
 }
 
-impl Progress {
+impl BuildProgress {
     /// `#7 [linux/arm64 build 2/3] RUN make`, `#7 CACHED`, `#7 DONE 12.3s`.
     pub fn line(&mut self, line: &str) {
         let Some((number, rest)) = line.strip_prefix('#').and_then(|line| line.split_once(' '))
@@ -45,7 +45,7 @@ impl Progress {
             .and_then(|(about, _)| numbered(about))
         {
             if self.0.len() < MOST {
-                self.0.entry(number).or_insert_with(|| Step { about, ..Step::default() });
+                self.0.entry(number).or_insert_with(|| BuildStep { about, ..BuildStep::default() });
             }
             return;
         }
@@ -59,20 +59,20 @@ impl Progress {
     /// What was done for each platform, of one target of a bake file where it is named. A step that
     /// names no platform is of the only one, if there is only one; what nothing is known of is left
     /// out.
-    pub fn work(&self, platforms: &[Platform], target: Option<&str>) -> Vec<Work> {
-        let is_of = |step: &Step, platform: &Platform| {
+    pub fn work(&self, platforms: &[Platform], target: Option<&str>) -> Vec<PlatformWork> {
+        let is_of = |step: &BuildStep, platform: &Platform| {
             let named = step.about.iter().find_map(|word| of_platform(word));
             named.map_or(platforms.len() == 1, |named| platform.is(&named))
         };
-        let is_of_target = |step: &&Step| {
+        let is_of_target = |step: &&BuildStep| {
             target.is_none_or(|target| step.about.first().is_some_and(|first| first == target))
         };
         let of = |platform: &Platform| {
-            let steps: Vec<&Step> =
+            let steps: Vec<&BuildStep> =
                 self.0.values().filter(is_of_target).filter(|step| is_of(step, platform)).collect();
             let cached = steps.iter().filter(|step| step.cached).count();
             let took = steps.iter().map(|step| step.took).sum();
-            (!steps.is_empty()).then(|| Work {
+            (!steps.is_empty()).then(|| PlatformWork {
                 platform: platform.clone(),
                 steps: steps.len(),
                 cached,
@@ -106,13 +106,13 @@ fn of_platform(word: &str) -> Option<Platform> {
 mod tests {
     use super::*;
 
-    fn seen(text: &str) -> Progress {
-        let mut progress = Progress::default();
+    fn seen(text: &str) -> BuildProgress {
+        let mut progress = BuildProgress::default();
         text.lines().for_each(|line| progress.line(line));
         progress
     }
 
-    fn told(work: &[Work]) -> Vec<String> {
+    fn told(work: &[PlatformWork]) -> Vec<String> {
         work.iter()
             .map(|work| {
                 format!(

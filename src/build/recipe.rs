@@ -1,7 +1,7 @@
 //! What a build is to make: flags for buildx, platforms, and who makes the SBOMs. It runs nothing.
 
 use super::flags::Flags;
-use super::sbom::{Sbom, Written};
+use super::sbom::{Sbom, WrittenSboms};
 use crate::image::Platform;
 use crate::oci::Allowed;
 
@@ -21,8 +21,8 @@ pub struct Build {
 
 impl Build {
     /// What SBOMs say that are made of layers.
-    pub fn written(&self) -> Written {
-        Written {
+    pub fn written(&self) -> WrittenSboms {
+        WrittenSboms {
             format: self.sbom.format_of_layers(),
             files: self.files,
             supplier: self.supplier.clone(),

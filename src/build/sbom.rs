@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::error::{WithExit, exit};
 use crate::image::Platform;
-use crate::sbom::foreign::{self, Format};
+use crate::sbom::foreign::{self, ForeignFormat};
 
 /// Who makes the SBOMs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,11 +15,11 @@ pub enum Sbom {
     /// Our own scanner in the build.
     Ours(Otherwise),
     /// This program, of the layers that the build left in the registry.
-    Registry(Format),
+    Registry(ForeignFormat),
     /// BuildKit's generator, or one that the user names in `sbom` or `attests`.
     Generator,
     /// The user, one for each platform.
-    Files(Vec<Document>),
+    Files(Vec<UserSbom>),
     Off,
 }
 
@@ -36,19 +36,19 @@ pub enum Otherwise {
 
 /// A user's SBOM of one platform, checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Document {
+pub struct UserSbom {
     pub platform: Platform,
     pub path: String,
     #[serde(skip)]
-    pub format: Format,
+    pub format: ForeignFormat,
     #[serde(skip)]
     pub text: String,
 }
 
 /// What SBOMs say, and in which words.
 #[derive(Debug, Clone, Default)]
-pub struct Written {
-    pub format: Format,
+pub struct WrittenSboms {
+    pub format: ForeignFormat,
     /// Whether they list the files that packages brought.
     pub files: bool,
     /// Who supplies the images, in place of what they inherited from their bases.
@@ -60,7 +60,7 @@ impl Sbom {
     /// is `for_merge` is not attested in this run.
     pub(crate) fn of(
         input: &str,
-        format: Option<Format>,
+        format: Option<ForeignFormat>,
         attests: &str,
         platforms: &[Platform],
         for_merge: bool,
@@ -69,17 +69,17 @@ impl Sbom {
         let written = match (&sbom, format) {
             // What scanners hand to BuildKit is SPDX, so what is to be CycloneDX is made of the
             // layers, unless somebody insists.
-            (Self::Ours(otherwise), Some(Format::CycloneDx))
+            (Self::Ours(otherwise), Some(ForeignFormat::CycloneDx))
                 if *otherwise != Otherwise::Refused =>
             {
-                return Ok(Self::Registry(Format::CycloneDx));
+                return Ok(Self::Registry(ForeignFormat::CycloneDx));
             }
             (Self::Registry(_), Some(format)) => return Ok(Self::Registry(format)),
             (Self::Off, _) | (_, None) => return Ok(sbom),
             (Self::Files(documents), Some(_)) => {
-                documents.first().map_or(Format::Spdx, |first| first.format)
+                documents.first().map_or(ForeignFormat::Spdx, |first| first.format)
             }
-            _ => Format::Spdx,
+            _ => ForeignFormat::Spdx,
         };
         match (format == Some(written), &sbom) {
             (true, _) => Ok(sbom),
@@ -105,7 +105,7 @@ impl Sbom {
                 Ok(Self::Ours(if for_merge { Otherwise::Generator } else { Otherwise::Registry }))
             }
             "scanner" => Ok(Self::Ours(Otherwise::Refused)),
-            "registry" => Ok(Self::Registry(Format::Spdx)),
+            "registry" => Ok(Self::Registry(ForeignFormat::Spdx)),
             "buildkit" => Ok(Self::Generator),
             "false" => Ok(Self::Off),
             _ if is_attributes(input) => Ok(Self::Generator),
@@ -137,15 +137,15 @@ impl Sbom {
     }
 
     /// What those are written in.
-    pub fn format_of_layers(&self) -> Format {
-        if let Self::Registry(format) = self { *format } else { Format::Spdx }
+    pub fn format_of_layers(&self) -> ForeignFormat {
+        if let Self::Registry(format) = self { *format } else { ForeignFormat::Spdx }
     }
 
     /// The predicate types that the image of each platform gets.
     pub fn predicate_types(&self) -> Vec<&'static str> {
         let mut types: Vec<&str> = match self {
             Self::Off => Vec::new(),
-            Self::Ours(_) | Self::Generator => vec![Format::Spdx.predicate_type()],
+            Self::Ours(_) | Self::Generator => vec![ForeignFormat::Spdx.predicate_type()],
             Self::Registry(format) => vec![format.predicate_type()],
             Self::Files(documents) => {
                 documents.iter().map(|document| document.format.predicate_type()).collect()
@@ -167,8 +167,8 @@ fn is_attributes(input: &str) -> bool {
         || ["0", "1", "t", "f"].contains(&first.to_ascii_lowercase().as_str())
 }
 
-fn documents(input: &str, platforms: &[Platform]) -> Result<Vec<Document>, WithExit> {
-    let documents: Vec<Document> =
+fn documents(input: &str, platforms: &[Platform]) -> Result<Vec<UserSbom>, WithExit> {
+    let documents: Vec<UserSbom> =
         platforms.iter().map(|platform| document(input, platform)).collect::<Result<_, _>>()?;
     match documents
         .iter()
@@ -181,7 +181,7 @@ fn documents(input: &str, platforms: &[Platform]) -> Result<Vec<Document>, WithE
     }
 }
 
-fn document(input: &str, platform: &Platform) -> Result<Document, WithExit> {
+fn document(input: &str, platform: &Platform) -> Result<UserSbom, WithExit> {
     let path = input
         .replace("{platform}", &platform.to_string().replace('/', "-"))
         .replace("{os}", &platform.os)
@@ -209,7 +209,7 @@ fn document(input: &str, platform: &Platform) -> Result<Document, WithExit> {
         Err(error) => return unread(error.to_string()),
     };
     match foreign::check(text.as_bytes()) {
-        Ok(format) => Ok(Document { platform: platform.clone(), path, format, text }),
+        Ok(format) => Ok(UserSbom { platform: platform.clone(), path, format, text }),
         Err(error) => unread(error.to_string()),
     }
 }
@@ -245,7 +245,7 @@ mod tests {
         check("True", "", Sbom::Ours(Otherwise::Registry), "");
         check("scanner", "", Sbom::Ours(Otherwise::Refused), "");
         check("", "type=sbom,generator=x", Sbom::Generator, "");
-        check("Registry", "type=sbom,generator=x", Sbom::Registry(Format::Spdx), "false");
+        check("Registry", "type=sbom,generator=x", Sbom::Registry(ForeignFormat::Spdx), "false");
         check("buildkit", "", Sbom::Generator, "true");
         check(
             "generator=docker.io/a/b:1,X=y",
@@ -279,10 +279,10 @@ mod tests {
         for (input, for_merge) in
             [("", false), ("true", false), ("auto", true), ("registry", false)]
         {
-            let sbom = of(input, Format::CycloneDx, for_merge).unwrap();
+            let sbom = of(input, ForeignFormat::CycloneDx, for_merge).unwrap();
             assert_eq!(
                 (&sbom, sbom.predicate_types()),
-                (&Sbom::Registry(Format::CycloneDx), vec!["https://cyclonedx.org/bom"]),
+                (&Sbom::Registry(ForeignFormat::CycloneDx), vec!["https://cyclonedx.org/bom"]),
                 "{input}"
             );
             assert_eq!(
@@ -290,17 +290,20 @@ mod tests {
                 ("false".to_owned(), false, true)
             );
         }
-        assert_eq!(of("", Format::Spdx, false), Ok(Sbom::Ours(Otherwise::Registry)));
-        assert_eq!(of("registry", Format::Spdx, false), Ok(Sbom::Registry(Format::Spdx)));
-        assert_eq!(of("buildkit", Format::Spdx, false), Ok(Sbom::Generator));
-        assert_eq!(of("false", Format::CycloneDx, false), Ok(Sbom::Off));
-        assert!(of(&path, Format::Spdx, false).is_ok());
+        assert_eq!(of("", ForeignFormat::Spdx, false), Ok(Sbom::Ours(Otherwise::Registry)));
         assert_eq!(
-            of(&path, Format::CycloneDx, false).unwrap_err(),
+            of("registry", ForeignFormat::Spdx, false),
+            Ok(Sbom::Registry(ForeignFormat::Spdx))
+        );
+        assert_eq!(of("buildkit", ForeignFormat::Spdx, false), Ok(Sbom::Generator));
+        assert_eq!(of("false", ForeignFormat::CycloneDx, false), Ok(Sbom::Off));
+        assert!(of(&path, ForeignFormat::Spdx, false).is_ok());
+        assert_eq!(
+            of(&path, ForeignFormat::CycloneDx, false).unwrap_err(),
             format!("input `sbom-format`: `{path}` is attested as it is, in SPDX")
         );
         for input in ["scanner", "buildkit", "generator=a/b"] {
-            let told = of(input, Format::CycloneDx, false).unwrap_err();
+            let told = of(input, ForeignFormat::CycloneDx, false).unwrap_err();
             assert!(
                 told.starts_with(
                     "input `sbom-format`: generators in the build write SPDX for BuildKit"

@@ -11,7 +11,7 @@ use object::Object as _;
 use crate::error::{OrRemedy as _, Remedy as _};
 use crate::image::{Digest, ImageRef, Platform, Repository};
 use crate::registry::Registry;
-use crate::registry::manifest::{Descriptor, Manifest, OCI_MANIFEST};
+use crate::registry::manifest::{Descriptor, OCI_MANIFEST, RegistryManifest};
 
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
@@ -23,13 +23,13 @@ pub const ANNOTATION: &str = "supply-action.sbom-scanner";
 
 /// The scanner image; the same program gives the same bytes, so that it is pushed once and then
 /// found.
-pub struct Scanner {
+pub struct ScannerImage {
     layer: bytes::Bytes,
     config: bytes::Bytes,
-    manifest: Manifest,
+    manifest: RegistryManifest,
 }
 
-impl Scanner {
+impl ScannerImage {
     /// Makes the image from the running program.
     pub fn of_this_program() -> anyhow::Result<Self> {
         let path = std::env::current_exe().context("the path of this program")?;
@@ -70,7 +70,7 @@ impl Scanner {
         Ok(Self {
             layer: layer.into(),
             config: config.into(),
-            manifest: Manifest::new(manifest.to_string().into_bytes(), OCI_MANIFEST),
+            manifest: RegistryManifest::new(manifest.to_string().into_bytes(), OCI_MANIFEST),
         })
     }
 
@@ -138,11 +138,12 @@ mod tests {
 
     #[test]
     fn the_same_program_gives_the_same_image() {
-        let (one, two) = (Scanner::new(b"program").unwrap(), Scanner::new(b"program").unwrap());
+        let (one, two) =
+            (ScannerImage::new(b"program").unwrap(), ScannerImage::new(b"program").unwrap());
         assert_eq!(one.manifest.descriptor.digest, two.manifest.descriptor.digest);
         assert_ne!(
             one.manifest.descriptor.digest,
-            Scanner::new(b"another").unwrap().manifest.descriptor.digest
+            ScannerImage::new(b"another").unwrap().manifest.descriptor.digest
         );
     }
 

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 
-use super::flags::{self, Facts};
+use super::flags::{self, FlagFacts};
 use crate::error::Remedy as _;
 
 /// The variable in which buildx looks for the token of a remote definition.
@@ -19,29 +19,33 @@ const ELSEWHERE: [&str; 6] =
     ["cwd://", "target:", "docker-image:", "oci-layout:", "http://", "https://"];
 
 #[derive(Debug)]
-pub enum Source {
+pub enum ContextSource {
     Folder(PathBuf),
-    Remote(Remote),
+    Remote(RemoteSource),
 }
 
 /// A Git repository as buildx takes it, with its commit and perhaps a folder.
 #[derive(Debug)]
-pub struct Remote {
+pub struct RemoteSource {
     pub url: String,
     /// The token of this run and the host it is for, where the repository is this run's own.
     token: Option<(String, SecretString)>,
 }
 
-impl Source {
+impl ContextSource {
     /// `text` is the input, in which `{{defaultContext}}` stands for the commit of this run, as
     /// nothing does.
-    pub fn of(text: &str, facts: &Facts<'_>, token: Option<&SecretString>) -> anyhow::Result<Self> {
+    pub fn of(
+        text: &str,
+        facts: &FlagFacts<'_>,
+        token: Option<&SecretString>,
+    ) -> anyhow::Result<Self> {
         let (source, host) = flags::source(text, facts);
         if is_git(&source) {
             let token = host
                 .filter(|_| facts.private)
                 .zip(token.filter(|token| !token.expose_secret().is_empty()).cloned());
-            return Ok(Self::Remote(Remote { url: source, token }));
+            return Ok(Self::Remote(RemoteSource { url: source, token }));
         }
         if source.contains("://") {
             return Err(anyhow::anyhow!("input `source`: `{source}` is neither a folder nor a Git repository"))
@@ -59,7 +63,7 @@ impl Source {
     }
 }
 
-impl Remote {
+impl RemoteSource {
     pub fn token(&self) -> Option<&SecretString> {
         self.token.as_ref().map(|(_, token)| token)
     }
@@ -171,19 +175,19 @@ mod tests {
     use super::*;
     use crate::environment::Environment;
 
-    fn source(text: &str, env: &[(&str, &str)]) -> anyhow::Result<Source> {
+    fn source(text: &str, env: &[(&str, &str)]) -> anyhow::Result<ContextSource> {
         let env: Environment =
             env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let facts =
-            Facts { env: &env, event: &Value::Null, file_exists: &|_| false, private: true };
-        Source::of(text, &facts, Some(&"t0ken".into()))
+            FlagFacts { env: &env, event: &Value::Null, file_exists: &|_| false, private: true };
+        ContextSource::of(text, &facts, Some(&"t0ken".into()))
     }
 
-    fn remote(text: &str) -> Remote {
+    fn remote(text: &str) -> RemoteSource {
         match source(text, &[("GITHUB_REPOSITORY", "octo/app"), ("GITHUB_SHA", "c0ffee")]).unwrap()
         {
-            Source::Remote(remote) => remote,
-            Source::Folder(folder) => panic!("{}", folder.display()),
+            ContextSource::Remote(remote) => remote,
+            ContextSource::Folder(folder) => panic!("{}", folder.display()),
         }
     }
 
@@ -202,7 +206,7 @@ mod tests {
             [("./images", "octo/app", "./images"), ("", "", "."), ("/work", "octo/app", "/work")]
         {
             assert!(
-                matches!(source(text, &[("GITHUB_REPOSITORY", env)]).unwrap(), Source::Folder(found) if found == Path::new(folder)),
+                matches!(source(text, &[("GITHUB_REPOSITORY", env)]).unwrap(), ContextSource::Folder(found) if found == Path::new(folder)),
                 "{text}"
             );
         }
@@ -256,10 +260,11 @@ mod tests {
         let env: Environment =
             env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         for private in [false, true] {
-            let facts = Facts { env: &env, event: &Value::Null, file_exists: &|_| false, private };
-            let source = Source::of("", &facts, Some(&"t0ken".into())).unwrap();
+            let facts =
+                FlagFacts { env: &env, event: &Value::Null, file_exists: &|_| false, private };
+            let source = ContextSource::of("", &facts, Some(&"t0ken".into())).unwrap();
             assert!(
-                matches!(source, Source::Remote(remote) if remote.token().is_some() == private)
+                matches!(source, ContextSource::Remote(remote) if remote.token().is_some() == private)
             );
         }
     }

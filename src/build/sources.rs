@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::flags::Flags;
 use crate::environment::Environment;
 use crate::error::{Remedy as _, with_hint};
-use crate::page::Page;
+use crate::page::RefusalPage;
 
 const USUAL: &str = "Dockerfile";
 /// Other names that tools know.
@@ -22,7 +22,7 @@ const ALIKE: f64 = 0.93;
 const LOOKED_AT: usize = 5000;
 
 /// The heading of the page about it.
-const NO_DOCKERFILE: Page = Page::NoDockerfile;
+const NO_DOCKERFILE: RefusalPage = RefusalPage::NoDockerfile;
 
 /// What would fail late and obscurely: there is no such context, or no Dockerfile in it.
 pub fn check(flags: &Flags, env: &Environment) -> anyhow::Result<()> {

@@ -127,10 +127,10 @@ fn owned(names: &[&str]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::build::flags::{self, BuildTexts, Facts};
+    use crate::build::flags::{self, BuildTexts, FlagFacts};
 
     fn named(texts: &BuildTexts) -> Vec<String> {
-        let facts = Facts {
+        let facts = FlagFacts {
             env: &Environment::new(),
             event: &serde_json::Value::Null,
             file_exists: &|_| true,

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::command::Program;
 use crate::environment::Environment;
 use crate::error::{Remedy as _, WithExit, exit};
-use crate::page::Page;
+use crate::page::RefusalPage;
 
 /// Variables that steer a program rather than a build: buildx may fail over a value that is none.
 const OF_PROGRAMS: [&str; 8] =
@@ -29,7 +29,7 @@ pub(super) async fn refuse(
     let mut found = declared(program, arguments).await;
     found.retain(|name| withheld.contains(&name.as_str()) && !is_given(name, arguments));
     if found.is_empty() {
-        let trial = Trial { program, arguments, printed, salt: rand::random::<u32>() };
+        let trial = WithheldTrial { program, arguments, printed, salt: rand::random::<u32>() };
         found = trial.read(&withheld).await;
     }
     if found.is_empty() {
@@ -44,7 +44,7 @@ pub(super) async fn refuse(
         "name it with `build-env: {}` if the bake files may have its value, or give another with `vars: {first}=…`",
         found.join(",")
     ))
-    .see(Page::BakeVariableWithheld)
+    .see(RefusalPage::BakeVariableWithheld)
 }
 
 /// Whether the user gives a value with `vars`.
@@ -74,14 +74,14 @@ async fn declared(program: &Program, arguments: &[String]) -> Vec<String> {
     listed.unwrap_or_default().into_iter().map(|variable| variable.name).collect()
 }
 
-struct Trial<'a> {
+struct WithheldTrial<'a> {
     program: &'a Program,
     arguments: &'a [String],
     printed: &'a str,
     salt: u32,
 }
 
-impl Trial<'_> {
+impl WithheldTrial<'_> {
     /// Those of these variables on which the result depends; where only several together do, all of
     /// them.
     async fn read(&self, names: &[&str]) -> Vec<String> {

@@ -9,7 +9,7 @@ use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::Context;
+use super::RunContext;
 use super::network::certificate_remedy;
 use super::server::{Server, authority, is_loopback};
 use crate::answer;
@@ -31,7 +31,7 @@ pub struct Api {
 
 impl Api {
     /// `None` outside a workflow, where there is no repository to ask about.
-    pub fn new(context: &Context, token: Option<&SecretString>) -> anyhow::Result<Option<Self>> {
+    pub fn new(context: &RunContext, token: Option<&SecretString>) -> anyhow::Result<Option<Self>> {
         let Some(repository) = context.repository.clone() else { return Ok(None) };
         let host = reqwest::Url::parse(&context.api_url)
             .ok()
@@ -112,7 +112,7 @@ impl Api {
     /// What stands in the way.
     pub async fn may_store_attestations(&self) -> Result<(), String> {
         match self.store(&serde_json::json!({})).await {
-            Ok(_) | Err(Refusal { status: 400 | 422, .. }) => Ok(()),
+            Ok(_) | Err(ApiRefusal { status: 400 | 422, .. }) => Ok(()),
             Err(refusal) => Err(refusal.said),
         }
     }
@@ -125,7 +125,7 @@ impl Api {
         self.store(&serde_json::json!({ "bundle": bundle })).await.map_err(|refusal| refusal.said)
     }
 
-    async fn store(&self, body: &Value) -> Result<Option<u64>, Refusal> {
+    async fn store(&self, body: &Value) -> Result<Option<u64>, ApiRefusal> {
         Ok(self.answered(Method::POST, &self.of_repository("/attestations"), Some(body)).await?["id"].as_u64())
     }
 
@@ -147,7 +147,7 @@ impl Api {
     pub(super) async fn delete(&self, route: &str) -> Result<bool, String> {
         match self.answered(Method::DELETE, route, None).await {
             Ok(_) => Ok(true),
-            Err(Refusal { status: 404, .. }) => Ok(false),
+            Err(ApiRefusal { status: 404, .. }) => Ok(false),
             Err(refusal) => Err(refusal.said),
         }
     }
@@ -157,7 +157,7 @@ impl Api {
         format!("/repos/{}{path}", self.repository)
     }
 
-    async fn asked(&self, path: &str) -> Result<Value, Refusal> {
+    async fn asked(&self, path: &str) -> Result<Value, ApiRefusal> {
         self.answered(Method::GET, &self.of_repository(path), None).await
     }
 
@@ -182,9 +182,9 @@ impl Api {
         method: Method,
         route: &str,
         body: Option<&Value>,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Value, ApiRefusal> {
         let whole = async {
-            let silent = |said: String| Refusal { status: 0, said };
+            let silent = |said: String| ApiRefusal { status: 0, said };
             let answer = self.sent(method, route, body).await.map_err(|error| {
                 let cause = cause(&error);
                 let remedy = certificate_remedy(&cause)
@@ -204,12 +204,12 @@ impl Api {
             }
             let told = json.unwrap_or_default();
             let message = told["message"].as_str().unwrap_or_default();
-            Err(Refusal {
+            Err(ApiRefusal {
                 status: status.as_u16(),
                 said: format!("HTTP {}: {message}", status.as_u16()),
             })
         };
-        let late = || Refusal {
+        let late = || ApiRefusal {
             status: 0,
             said: format!("its answer did not end within {} s", self.within.as_secs()),
         };
@@ -222,7 +222,7 @@ fn cause(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), cause)
 }
 
-struct Refusal {
+struct ApiRefusal {
     /// 0 where there was no answer.
     status: u16,
     said: String,
@@ -249,10 +249,10 @@ mod tests {
 
     async fn api(app: Router) -> Api {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let context = Context {
+        let context = RunContext {
             repository: Some("o/r".into()),
             api_url: format!("http://{}", listener.local_addr().unwrap()),
-            ..Context::default()
+            ..RunContext::default()
         };
         tokio::spawn(async move { axum::serve(listener, app).await });
         Api::new(&context, Some(&"t".to_owned().into())).unwrap().unwrap()
@@ -280,7 +280,7 @@ mod tests {
 
     async fn at(url: String) -> Api {
         let context =
-            Context { repository: Some("o/r".into()), api_url: url, ..Context::default() };
+            RunContext { repository: Some("o/r".into()), api_url: url, ..RunContext::default() };
         Api::new(&context, Some(&"t".to_owned().into())).unwrap().unwrap()
     }
 
@@ -306,11 +306,11 @@ mod tests {
             ("https://git.example.com", "https://api.github.com", false),
             ("https://octo.ghe.com", "https://api.octo.ghe.com", true),
         ] {
-            let context = Context {
+            let context = RunContext {
                 repository: Some("o/r".into()),
                 server_url: server.into(),
                 api_url: api.into(),
-                ..Context::default()
+                ..RunContext::default()
             };
             // The client is made in a runtime.
             let runtime = tokio::runtime::Runtime::new().unwrap();

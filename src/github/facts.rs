@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 
 use super::api::Api;
 use super::git::{self, Checkout};
-use super::history::Witness;
-use super::{Context, Environment};
+use super::history::HistoryWitness;
+use super::{Environment, RunContext};
 
 #[derive(Debug, Clone, Default)]
-pub struct Facts {
+pub struct GitHubFacts {
     /// The clock of the whole run.
     pub now: jiff::Timestamp,
     /// GitHub's answer about the repository, or what the event says of it.
@@ -73,7 +73,7 @@ impl Visibility {
     }
 }
 
-impl Facts {
+impl GitHubFacts {
     /// The event, as it would be if whether the repository is private were always in it: what is
     /// not known to be public counts as private.
     pub fn event_with_visibility(&self) -> Value {
@@ -88,7 +88,7 @@ impl Facts {
 
 /// What of it costs a question that few runs need.
 #[derive(Debug, Clone)]
-pub struct Wanted {
+pub struct WantedFacts {
     pub now: jiff::Timestamp,
     pub commit_date: bool,
     pub checkout: bool,
@@ -98,11 +98,11 @@ pub struct Wanted {
 
 /// Reads the event and asks what it does not say.
 pub async fn gather(
-    context: &Context,
+    context: &RunContext,
     env: &Environment,
     token: Option<&secrecy::SecretString>,
-    wanted: Wanted,
-) -> anyhow::Result<Facts> {
+    wanted: WantedFacts,
+) -> anyhow::Result<GitHubFacts> {
     let event = match env.get("GITHUB_EVENT_PATH").filter(|path| !path.is_empty()) {
         None => Value::Null,
         Some(path) => read_event(Path::new(path))?,
@@ -123,7 +123,7 @@ pub async fn gather(
     let default_branch = told("default_branch").as_str().map(str::to_owned);
     let checkout = if wanted.checkout { Some(git::checkout(context).await?) } else { None };
     // What tags are made from.
-    let of_checkout = checkout.as_ref().map(|Checkout { git_ref, sha, .. }| Context {
+    let of_checkout = checkout.as_ref().map(|Checkout { git_ref, sha, .. }| RunContext {
         git_ref: git_ref.clone(),
         sha: sha.clone(),
         ..context.clone()
@@ -141,7 +141,7 @@ pub async fn gather(
     let line_has_tags = match &wanted.tags_of {
         // It was asked for the branch of the event.
         Some(line) if named.git_ref == context.git_ref => {
-            Witness { api: api.as_ref(), context }.has_tags_of(line).await
+            HistoryWitness { api: api.as_ref(), context }.has_tags_of(line).await
         }
         _ => None,
     };
@@ -156,7 +156,7 @@ pub async fn gather(
             (known, _) => known,
         },
     };
-    Ok(Facts {
+    Ok(GitHubFacts {
         visibility,
         now: wanted.now,
         repository,
@@ -170,7 +170,7 @@ pub async fn gather(
 }
 
 /// What the event says of the repository, or at least its name, for where GitHub does not answer.
-fn known_repository(event: &Value, context: &Context) -> Value {
+fn known_repository(event: &Value, context: &RunContext) -> Value {
     match (&event["repository"], &context.repository) {
         (Value::Object(told), _) if told.contains_key("name") => Value::Object(told.clone()),
         (_, Some(repository)) => json!({
@@ -240,7 +240,7 @@ mod tests {
                 json!({ "repository": null, "a": 1 }),
                 json!({ "repository": { "private": !private } }),
             ] {
-                let facts = Facts { visibility, event, ..Facts::default() };
+                let facts = GitHubFacts { visibility, event, ..GitHubFacts::default() };
                 assert_eq!(
                     facts.event_with_visibility()["repository"]["private"],
                     private,
@@ -269,10 +269,10 @@ mod tests {
 
     #[test]
     fn a_repository_nobody_describes_still_has_its_name() {
-        let context = Context {
+        let context = RunContext {
             repository: Some("o/r".into()),
             server_url: "https://github.com".into(),
-            ..Context::default()
+            ..RunContext::default()
         };
         assert_eq!(
             known_repository(&Value::Null, &context),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use jiff::Timestamp;
 
-use super::Context;
+use super::RunContext;
 use crate::error::Remedy as _;
 
 /// What is checked out.
@@ -21,7 +21,7 @@ pub struct Checkout {
 ///
 /// # Errors
 /// When there is no repository, or nothing tells which ref a detached head belongs to.
-pub async fn checkout(context: &Context) -> anyhow::Result<Checkout> {
+pub async fn checkout(context: &RunContext) -> anyhow::Result<Checkout> {
     let folder = folder(context);
     let shown = folder.display().to_string();
     let read = move || -> anyhow::Result<Checkout> {
@@ -42,7 +42,7 @@ pub async fn checkout(context: &Context) -> anyhow::Result<Checkout> {
 
 /// The repository at GitHub that a folder is a clone of, and the commit that is checked out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
+pub struct CloneOrigin {
     /// `owner/name`.
     pub repository: String,
     pub sha: String,
@@ -54,7 +54,7 @@ pub struct Origin {
 
 /// What the clone around a folder says of itself; `None` without a clone, a commit, or a remote
 /// `origin` on this server.
-pub async fn origin(folder: PathBuf, server_url: &str) -> Option<Origin> {
+pub async fn origin(folder: PathBuf, server_url: &str) -> Option<CloneOrigin> {
     let server = server_url.to_owned();
     let read = move || {
         let repository = gix::discover(folder).ok()?;
@@ -67,7 +67,7 @@ pub async fn origin(folder: PathBuf, server_url: &str) -> Option<Origin> {
         let default = repository.find_reference("refs/remotes/origin/HEAD").ok();
         let default =
             default.and_then(|head| Some(head.target().try_name()?.as_bstr().to_string()));
-        Some(Origin {
+        Some(CloneOrigin {
             repository: named(&address, &server)?,
             sha: head.to_string(),
             git_ref,
@@ -99,7 +99,7 @@ fn named(address: &str, server_url: &str) -> Option<String> {
     (is_here && word(owner) && word(name)).then(|| format!("{owner}/{name}"))
 }
 
-pub(super) fn folder(context: &Context) -> PathBuf {
+pub(super) fn folder(context: &RunContext) -> PathBuf {
     context.workspace.clone().unwrap_or_else(|| ".".into())
 }
 
@@ -156,7 +156,7 @@ fn contains(repository: &gix::Repository, tip: gix::ObjectId, commit: gix::Objec
 
 /// Whether a commit lies on a branch, as far as the repository in the workspace knows. Without the
 /// whole history, "no" may only mean "not fetched", and is no answer.
-pub async fn is_ancestor(context: &Context, branch: &str) -> Option<bool> {
+pub async fn is_ancestor(context: &RunContext, branch: &str) -> Option<bool> {
     let (folder, sha, branch) = (folder(context), context.sha.clone(), branch.to_owned());
     let read = move || {
         let repository = gix::discover(folder).ok()?;
@@ -229,7 +229,7 @@ mod tests {
     /// A repository on branch `feature/x` with one commit.
     struct Fixture {
         _folder: tempfile::TempDir,
-        context: Context,
+        context: RunContext,
         program: Program,
     }
 
@@ -250,7 +250,7 @@ mod tests {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
             let context =
-                Context { workspace: Some(folder.path().to_owned()), ..Context::default() };
+                RunContext { workspace: Some(folder.path().to_owned()), ..RunContext::default() };
             let program = Program::new(
                 find("git", &env).unwrap(),
                 &[],
@@ -337,7 +337,8 @@ mod tests {
     #[tokio::test]
     async fn no_repository_is_a_clear_error() {
         let folder = tempfile::tempdir().unwrap();
-        let context = Context { workspace: Some(folder.path().to_owned()), ..Context::default() };
+        let context =
+            RunContext { workspace: Some(folder.path().to_owned()), ..RunContext::default() };
         let error = checkout(&context).await.unwrap_err();
         assert!(
             crate::error::message(&error)

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::Context;
+use super::RunContext;
 use super::api::{Api, encoded};
 use super::git;
 
@@ -43,12 +43,12 @@ fn is_of(tag: &str, line: &str) -> bool {
 }
 
 /// Whom to ask.
-pub struct Witness<'a> {
+pub struct HistoryWitness<'a> {
     pub api: Option<&'a Api>,
-    pub context: &'a Context,
+    pub context: &'a RunContext,
 }
 
-impl Witness<'_> {
+impl HistoryWitness<'_> {
     /// Whether `commit` is `from`, or comes after it.
     pub async fn descends(&self, from: &str, commit: &str) -> Option<bool> {
         if !is_commit(from) || !is_commit(commit) {
@@ -108,17 +108,17 @@ mod tests {
     use axum::routing::get;
     use serde_json::json;
 
-    async fn api(answer: Value) -> (Api, Context) {
+    async fn api(answer: Value) -> (Api, RunContext) {
         let app =
             Router::new().route("/repos/o/r/{*rest}", get(move || async move { Json(answer) }));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let api_url = format!("http://{}", listener.local_addr().unwrap());
         let nowhere = tempfile::tempdir().unwrap().path().to_owned();
-        let context = Context {
+        let context = RunContext {
             repository: Some("o/r".into()),
             api_url,
             workspace: Some(nowhere),
-            ..Context::default()
+            ..RunContext::default()
         };
         tokio::spawn(async move { axum::serve(listener, app).await });
         (Api::new(&context, None).unwrap().unwrap(), context)
@@ -147,7 +147,7 @@ mod tests {
             (json!([{ "name": "v1.2.3" }]), None, None, None),
         ] {
             let (api, context) = api(answer.clone()).await;
-            let witness = Witness { api: Some(&api), context: &context };
+            let witness = HistoryWitness { api: Some(&api), context: &context };
             let told = (
                 witness.descends(&a, &b).await,
                 witness.is_head("refs/heads/a/b", &b).await,
@@ -156,8 +156,8 @@ mod tests {
             assert_eq!(told, (descends, is_head, has_tags), "{answer}");
             assert_eq!(witness.descends("a/../b", &b).await, None);
         }
-        let context = Context { workspace: Some("/nowhere".into()), ..Context::default() };
-        let nobody = Witness { api: None, context: &context };
+        let context = RunContext { workspace: Some("/nowhere".into()), ..RunContext::default() };
+        let nobody = HistoryWitness { api: None, context: &context };
         let told = (
             nobody.descends(&a, &b).await,
             nobody.is_head("refs/heads/a", &b).await,

@@ -19,7 +19,7 @@ use crate::environment::Environment;
 /// One run of a workflow, as its runner describes it.
 /// Reference: <https://docs.github.com/actions/reference/workflows-and-actions/variables>.
 #[derive(Debug, Clone, Default)]
-pub struct Context {
+pub struct RunContext {
     /// Whether a workflow runner started us.
     pub in_actions: bool,
     pub server_url: String,
@@ -62,7 +62,7 @@ impl std::fmt::Debug for IdTokenRequest {
     }
 }
 
-impl Context {
+impl RunContext {
     pub fn new(env: &Environment) -> Self {
         let get = |name: &str| env.get(name).filter(|value| !value.trim().is_empty()).cloned();
         let text = |name: &str| get(name).unwrap_or_default();

@@ -15,7 +15,7 @@ use reqwest::{Certificate, Client, ClientBuilder, Proxy, Url, redirect};
 use super::Environment;
 use super::server::is_loopback;
 use crate::error::Remedy as _;
-use crate::page::Page;
+use crate::page::RefusalPage;
 
 const REDIRECTS: usize = 10;
 /// A file of certificates is no larger.
@@ -297,10 +297,10 @@ pub fn certificate_remedy(cause: &str) -> Option<&'static str> {
 }
 
 /// The heading of the page about a service that gave no answer.
-pub fn unreachable_page(cause: &str) -> Page {
+pub fn unreachable_page(cause: &str) -> RefusalPage {
     match certificate_remedy(cause) {
-        Some(_) => Page::CertificateOfAnUnknownIssuer,
-        None => Page::NoAnswer,
+        Some(_) => RefusalPage::CertificateOfAnUnknownIssuer,
+        None => RefusalPage::NoAnswer,
     }
 }
 

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::Context;
+use super::RunContext;
 use super::api::{Api, encoded};
 use super::server::Server;
 use crate::image::{Digest, Repository, Tag};
@@ -21,7 +21,7 @@ const PAGES: usize = 1000;
 
 /// One version: a manifest that was pushed.
 #[derive(Debug, Clone)]
-pub struct Version {
+pub struct PackageVersion {
     pub id: u64,
     pub digest: Digest,
     pub tags: BTreeSet<Tag>,
@@ -30,7 +30,7 @@ pub struct Version {
 }
 
 /// One container package.
-pub struct Packages {
+pub struct ContainerPackage {
     api: Api,
     /// `/orgs/octo/packages/container/app`.
     route: String,
@@ -38,7 +38,7 @@ pub struct Packages {
 
 /// Where the API of a server's registry is; `None` for registries that are not GitHub's. `known` is
 /// the server that runs the workflow.
-pub fn api_of(registry: &str, known: &Context) -> Option<String> {
+pub fn api_of(registry: &str, known: &RunContext) -> Option<String> {
     if registry == "ghcr.io" {
         return Some("https://api.github.com".to_owned());
     }
@@ -49,7 +49,7 @@ pub fn api_of(registry: &str, known: &Context) -> Option<String> {
     Some(format!("https://api.{tenant}"))
 }
 
-impl Packages {
+impl ContainerPackage {
     /// The package of this repository, at the API with this address.
     ///
     /// # Errors
@@ -57,7 +57,7 @@ impl Packages {
     pub async fn of(
         repository: &Repository,
         api_url: &str,
-        known: &Context,
+        known: &RunContext,
         token: &SecretString,
     ) -> anyhow::Result<Self> {
         let server_url =
@@ -71,12 +71,12 @@ impl Packages {
             anyhow::bail!("`{repository}` has no owner, as packages at GitHub have")
         };
         // The package may be of another repository than the run, or of none.
-        let context = Context {
+        let context = RunContext {
             repository: Some(format!("{owner}/{name}")),
             api_url: api_url.to_owned(),
             server_url,
             network: known.network.clone(),
-            ..Context::default()
+            ..RunContext::default()
         };
         let Some(api) = Api::new(&context, Some(token))? else {
             anyhow::bail!("there is no repository to ask about")
@@ -100,8 +100,8 @@ impl Packages {
     ///
     /// # Errors
     /// Why they are not known, or not all.
-    pub async fn versions(&self) -> Result<Vec<Version>, String> {
-        let mut versions: Vec<Version> = Vec::new();
+    pub async fn versions(&self) -> Result<Vec<PackageVersion>, String> {
+        let mut versions: Vec<PackageVersion> = Vec::new();
         let mut known = BTreeSet::new();
         for page in 1..=PAGES {
             let listed = self
@@ -138,10 +138,10 @@ impl Packages {
     }
 }
 
-fn read(version: &Value) -> Option<Version> {
+fn read(version: &Value) -> Option<PackageVersion> {
     let time = |field: &str| version[field].as_str()?.parse::<Timestamp>().ok();
     let tags = version["metadata"]["container"]["tags"].as_array()?;
-    Some(Version {
+    Some(PackageVersion {
         id: version["id"].as_u64()?,
         digest: version["name"].as_str()?.parse().ok()?,
         tags: tags.iter().map(|tag| tag.as_str()?.parse().ok()).collect::<Option<_>>()?,
@@ -156,10 +156,10 @@ mod tests {
 
     #[test]
     fn each_registry_of_github_has_its_api_and_others_have_none() {
-        let known = |server: &str, api: &str| Context {
+        let known = |server: &str, api: &str| RunContext {
             server_url: server.into(),
             api_url: api.into(),
-            ..Context::default()
+            ..RunContext::default()
         };
         let outside = known("https://github.com", "https://api.github.com");
         let own = known("https://git.example.com", "https://git.example.com/api/v3");

@@ -15,7 +15,7 @@ const CALLS: &str = " / ";
 
 /// On whose machines the jobs ran.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RunnersVerdict {
     /// All of them on GitHub's.
     Hosted,
     /// These on others.
@@ -27,16 +27,18 @@ pub enum Verdict {
 /// Looks at every workflow of the run that has jobs as `publish.yml` names them: `plan`, `build
 /// PLATFORM` for each platform, and `publish`. Which of several such workflows this job belongs to
 /// is not said, so all must be clean. A caller's own jobs are its own affair.
-pub fn verdict(jobs: &[Value], platforms: &[String]) -> Verdict {
+pub fn verdict(jobs: &[Value], platforms: &[String]) -> RunnersVerdict {
     if platforms.is_empty() {
-        return Verdict::Unknown(
+        return RunnersVerdict::Unknown(
             "no platforms are named whose jobs could be looked for".to_owned(),
         );
     }
     let mut workflows: BTreeMap<&str, BTreeMap<&str, Vec<&Value>>> = BTreeMap::new();
     for job in jobs {
         let Some(name) = job["name"].as_str() else {
-            return Verdict::Unknown("GitHub's answer names a job without a name".to_owned());
+            return RunnersVerdict::Unknown(
+                "GitHub's answer names a job without a name".to_owned(),
+            );
         };
         let (caller, own) = name.rsplit_once(CALLS).unwrap_or(("", name));
         workflows.entry(caller).or_default().entry(own).or_default().push(job);
@@ -53,7 +55,7 @@ pub fn verdict(jobs: &[Value], platforms: &[String]) -> Verdict {
         .filter_map(|job| job["name"].as_str().map(str::to_owned))
         .collect();
     if !others.is_empty() {
-        return Verdict::SelfHosted(others);
+        return RunnersVerdict::SelfHosted(others);
     }
     let needed: Vec<String> = platforms
         .iter()
@@ -73,12 +75,14 @@ pub fn verdict(jobs: &[Value], platforms: &[String]) -> Verdict {
     let mut lacking = None;
     for jobs in workflows.values() {
         match lacks(jobs) {
-            None => return Verdict::Hosted,
+            None => return RunnersVerdict::Hosted,
             some => lacking = some,
         }
     }
     let lacking = lacking.unwrap_or_else(|| "publish".to_owned());
-    Verdict::Unknown(format!("GitHub's answer tells nothing of job {lacking} in this attempt"))
+    RunnersVerdict::Unknown(format!(
+        "GitHub's answer tells nothing of job {lacking} in this attempt"
+    ))
 }
 
 /// Whether a machine has taken the job; one that waits or was left out has done nothing.
@@ -129,14 +133,14 @@ mod tests {
             .collect()
     }
 
-    fn judged(jobs: &[Value]) -> Verdict {
+    fn judged(jobs: &[Value]) -> RunnersVerdict {
         verdict(jobs, &["linux/amd64".to_owned(), "linux/arm64".to_owned()])
     }
 
     #[test]
     fn jobs_on_githubs_own_runners_are_told_from_others() {
         for caller in ["", "publish / ", "api / web (x) / "] {
-            assert_eq!(judged(&run(caller)), Verdict::Hosted, "{caller}");
+            assert_eq!(judged(&run(caller)), RunnersVerdict::Hosted, "{caller}");
             for (at, name) in
                 ["plan", "build linux/amd64", "build linux/arm64", "publish"].iter().enumerate()
             {
@@ -155,13 +159,13 @@ mod tests {
                     jobs[at][field] = value.clone();
                     assert_eq!(
                         judged(&jobs),
-                        Verdict::SelfHosted(vec![name.clone()]),
+                        RunnersVerdict::SelfHosted(vec![name.clone()]),
                         "{name}: {field} {value}"
                     );
                 }
                 let mut jobs = run(caller);
                 jobs.remove(at);
-                assert!(matches!(judged(&jobs), Verdict::Unknown(_)), "{name}");
+                assert!(matches!(judged(&jobs), RunnersVerdict::Unknown(_)), "{name}");
             }
         }
     }
@@ -175,13 +179,13 @@ mod tests {
             with("publish", "runner_name", json!("mine")),
             with("tools / build docs", "labels", json!(["mine"])),
         ]);
-        assert_eq!(judged(&jobs), Verdict::Hosted);
+        assert_eq!(judged(&jobs), RunnersVerdict::Hosted);
         // A caller names its jobs as ours, so that ours need not be clean, or be there.
         let mut jobs = run("decoy / ");
         let mut ours = run("images / ");
         ours[0]["runner_group_name"] = json!("Default");
         jobs.extend(ours);
-        assert_eq!(judged(&jobs), Verdict::SelfHosted(vec!["images / plan".to_owned()]));
+        assert_eq!(judged(&jobs), RunnersVerdict::SelfHosted(vec!["images / plan".to_owned()]));
         // A leg that a spoiled plan calls otherwise.
         let mut jobs = run("decoy / ");
         jobs.extend([
@@ -189,7 +193,7 @@ mod tests {
             with("images / build x", "runner_name", json!("mine")),
             job("images / publish"),
         ]);
-        assert_eq!(judged(&jobs), Verdict::SelfHosted(vec!["images / build x".to_owned()]));
+        assert_eq!(judged(&jobs), RunnersVerdict::SelfHosted(vec!["images / build x".to_owned()]));
         // Two calls in one run, one of which has not begun.
         let mut jobs = run("one / ");
         jobs.extend(run("two / ").into_iter().map(|mut job| {
@@ -198,7 +202,7 @@ mod tests {
             job["runner_name"] = Value::Null;
             job
         }));
-        assert_eq!(judged(&jobs), Verdict::Hosted);
+        assert_eq!(judged(&jobs), RunnersVerdict::Hosted);
     }
 
     #[test]
@@ -208,9 +212,12 @@ mod tests {
         let mut waits = run("p / ");
         waits[3]["status"] = json!("queued");
         for jobs in [vec![], vec![json!({})], vec![job("plan")], failed, waits] {
-            assert!(matches!(judged(&jobs), Verdict::Unknown(_)), "{jobs:?}");
+            assert!(matches!(judged(&jobs), RunnersVerdict::Unknown(_)), "{jobs:?}");
         }
-        assert!(matches!(verdict(&run("p / "), &[]), Verdict::Unknown(_)));
-        assert!(matches!(verdict(&run("p / "), &["linux/s390x".to_owned()]), Verdict::Unknown(_)));
+        assert!(matches!(verdict(&run("p / "), &[]), RunnersVerdict::Unknown(_)));
+        assert!(matches!(
+            verdict(&run("p / "), &["linux/s390x".to_owned()]),
+            RunnersVerdict::Unknown(_)
+        ));
     }
 }

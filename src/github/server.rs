@@ -6,10 +6,10 @@ use reqwest::Url;
 
 /// A server of GitHub, as `GITHUB_SERVER_URL` names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server(Kind);
+pub struct Server(ServerKind);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Kind {
+enum ServerKind {
     GitHub,
     /// `SUBDOMAIN.ghe.com`: <https://docs.github.com/enterprise-cloud@latest/admin/data-residency>.
     Tenant(String),
@@ -20,18 +20,18 @@ enum Kind {
 
 impl Server {
     pub fn of(url: &str) -> Self {
-        let unreadable = || Self(Kind::Unreadable(url.to_owned()));
+        let unreadable = || Self(ServerKind::Unreadable(url.to_owned()));
         let Ok(parsed) = Url::parse(url) else { return unreadable() };
         let Some(authority) = authority(&parsed) else { return unreadable() };
         Self(match authority.as_str() {
-            "github.com" => Kind::GitHub,
+            "github.com" => ServerKind::GitHub,
             host if host
                 .strip_suffix(".ghe.com")
                 .is_some_and(|name| !name.is_empty() && !name.contains('.')) =>
             {
-                Kind::Tenant(authority)
+                ServerKind::Tenant(authority)
             }
-            _ => Kind::Enterprise(authority),
+            _ => ServerKind::Enterprise(authority),
         })
     }
 
@@ -44,27 +44,27 @@ impl Server {
             host.contains('.') && !host.contains(':') && host.parse::<std::net::IpAddr>().is_err()
         };
         match &self.0 {
-            Kind::GitHub => Some("ghcr.io".to_owned()),
-            Kind::Tenant(host) | Kind::Enterprise(host) => {
+            ServerKind::GitHub => Some("ghcr.io".to_owned()),
+            ServerKind::Tenant(host) | ServerKind::Enterprise(host) => {
                 is_name(host).then(|| format!("containers.{host}"))
             }
-            Kind::Unreadable(_) => None,
+            ServerKind::Unreadable(_) => None,
         }
     }
 
     /// Whether the server's token may go to this host (`name` or `name:port`).
     pub fn owns(&self, host: &str) -> bool {
         match &self.0 {
-            Kind::GitHub => {
+            ServerKind::GitHub => {
                 ["github.com", "api.github.com", "uploads.github.com", "ghcr.io"].contains(&host)
             }
-            Kind::Tenant(own) | Kind::Enterprise(own) => {
+            ServerKind::Tenant(own) | ServerKind::Enterprise(own) => {
                 host == own
                     || ["api.", "uploads.", "containers."]
                         .iter()
                         .any(|name| host.strip_prefix(name) == Some(own.as_str()))
             }
-            Kind::Unreadable(_) => false,
+            ServerKind::Unreadable(_) => false,
         }
     }
 
@@ -80,10 +80,10 @@ impl Server {
     /// The same where no enterprise customises it.
     pub fn issuer(&self) -> Option<String> {
         match &self.0 {
-            Kind::GitHub => Some("https://token.actions.githubusercontent.com".to_owned()),
-            Kind::Tenant(host) => Some(format!("https://token.actions.{host}")),
-            Kind::Enterprise(host) => Some(format!("https://{host}/_services/token")),
-            Kind::Unreadable(_) => None,
+            ServerKind::GitHub => Some("https://token.actions.githubusercontent.com".to_owned()),
+            ServerKind::Tenant(host) => Some(format!("https://token.actions.{host}")),
+            ServerKind::Enterprise(host) => Some(format!("https://{host}/_services/token")),
+            ServerKind::Unreadable(_) => None,
         }
     }
 }
@@ -91,8 +91,10 @@ impl Server {
 impl std::fmt::Display for Server {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match &self.0 {
-            Kind::GitHub => "github.com",
-            Kind::Tenant(name) | Kind::Enterprise(name) | Kind::Unreadable(name) => name,
+            ServerKind::GitHub => "github.com",
+            ServerKind::Tenant(name)
+            | ServerKind::Enterprise(name)
+            | ServerKind::Unreadable(name) => name,
         })
     }
 }

@@ -8,12 +8,12 @@ use super::{Repository, Tag};
 
 /// One name: a tag in a repository.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-pub struct Name {
+pub struct ImageName {
     pub repository: Repository,
     pub tag: Tag,
 }
 
-impl Name {
+impl ImageName {
     /// Every tag in every repository.
     pub fn all(repositories: &[Repository], tags: &[Tag]) -> Vec<Self> {
         tags.iter()
@@ -26,7 +26,7 @@ impl Name {
     }
 }
 
-impl fmt::Display for Name {
+impl fmt::Display for ImageName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}:{}", self.repository, self.tag)
     }

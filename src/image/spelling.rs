@@ -30,13 +30,13 @@ impl<'a> ReferenceParts<'a> {
 /// What a reference names, however it is written: `App`, `docker.io/library/app:latest` and
 /// `index.docker.io/library/app` are one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Named {
+pub struct NamedImage {
     pub registry: String,
     pub path: String,
     pub tag: String,
 }
 
-impl Named {
+impl NamedImage {
     /// `None` for what can name nothing. What is no legal name all the same is compared as it
     /// stands.
     pub fn of(text: &str) -> Option<Self> {
@@ -132,7 +132,7 @@ pub fn is_likely_host(host: &str) -> bool {
 
 /// How a platform is spelt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Spelling {
+pub enum PlatformSpelling {
     Known,
     /// Nothing is called so; this was meant.
     Slip(String),
@@ -213,7 +213,7 @@ const ALIKE: f64 = 0.8;
 
 impl Platform {
     /// Whether anything is called so, and what was meant otherwise.
-    pub fn spelling(&self) -> Spelling {
+    pub fn spelling(&self) -> PlatformSpelling {
         let meant = |name: &str, known: &[&str]| {
             if known.contains(&name) {
                 return Some(name.to_owned());
@@ -233,19 +233,19 @@ impl Platform {
         let (Some(system), Some(architecture)) =
             (meant(&self.os, &SYSTEMS), meant(&self.architecture, &ARCHITECTURES))
         else {
-            return Spelling::Unknown;
+            return PlatformSpelling::Unknown;
         };
         if (&system, &architecture) == (&self.os, &self.architecture) {
             let is_known =
                 self.variant.as_deref().is_none_or(|variant| is_variant(&architecture, variant));
-            return if is_known { Spelling::Known } else { Spelling::Unknown };
+            return if is_known { PlatformSpelling::Known } else { PlatformSpelling::Unknown };
         }
         let variant = self
             .variant
             .as_ref()
             .filter(|_| !architecture.contains('/'))
             .map(|variant| format!("/{variant}"));
-        Spelling::Slip(format!("{system}/{architecture}{}", variant.unwrap_or_default()))
+        PlatformSpelling::Slip(format!("{system}/{architecture}{}", variant.unwrap_or_default()))
     }
 }
 
@@ -304,7 +304,11 @@ mod tests {
             ("ghcr.io/octo/app:v1@sha256:00", "ghcr.io/octo/app:v1"),
             (" ghcr.io/octo/app ", "ghcr.io/octo/app:latest"),
         ] {
-            assert_eq!(Named::of(one).unwrap(), Named::of(other).unwrap(), "{one} {other}");
+            assert_eq!(
+                NamedImage::of(one).unwrap(),
+                NamedImage::of(other).unwrap(),
+                "{one} {other}"
+            );
         }
         for (one, other) in [
             ("ghcr.io/octo/app:V1", "ghcr.io/octo/app:v1"),
@@ -313,9 +317,13 @@ mod tests {
             ("localhost:5000/app", "localhost:5001/app"),
             ("r.io:5000/a", "r.io/a"),
         ] {
-            assert_ne!(Named::of(one).unwrap(), Named::of(other).unwrap(), "{one} {other}");
+            assert_ne!(
+                NamedImage::of(one).unwrap(),
+                NamedImage::of(other).unwrap(),
+                "{one} {other}"
+            );
         }
-        assert_eq!(Named::of("ghcr.io/"), None);
+        assert_eq!(NamedImage::of("ghcr.io/"), None);
         assert_eq!(registry("https://index.docker.io/v1/"), "docker.io");
     }
 
@@ -340,7 +348,7 @@ mod tests {
             "linux/arm64/v9.2",
             "linux/amd64/v3",
         ] {
-            assert_eq!(spelling(known), Spelling::Known, "{known}");
+            assert_eq!(spelling(known), PlatformSpelling::Known, "{known}");
         }
         for (given, meant) in [
             ("linux/amd46", "linux/amd64"),
@@ -358,10 +366,10 @@ mod tests {
             ("linux/risc64", "linux/riscv64"),
             ("linux/s930x", "linux/s390x"),
         ] {
-            assert_eq!(spelling(given), Spelling::Slip(meant.to_owned()), "{given}");
+            assert_eq!(spelling(given), PlatformSpelling::Slip(meant.to_owned()), "{given}");
         }
         for unknown in ["linux/e2k", "uefi/amd64", "linux/arm/v17", "linux/amd64/v5"] {
-            assert_eq!(spelling(unknown), Spelling::Unknown, "{unknown}");
+            assert_eq!(spelling(unknown), PlatformSpelling::Unknown, "{unknown}");
         }
     }
 }

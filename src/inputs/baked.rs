@@ -1,19 +1,19 @@
 //! What `bake` alone is told → words for `buildx bake --print`. Pure; it reads no bake file.
 
-use super::Problems;
+use super::InputProblems;
 use super::texts::InputTexts;
 use crate::text::lists;
 
 /// Which targets of which files.
 #[derive(Debug, Default)]
-pub struct Baked {
+pub struct BakeInputs {
     /// Where the files are; nothing for the commit of this run.
     pub source: String,
     /// The arguments of `buildx bake --print` that say what is asked for.
     pub asked: Vec<String>,
 }
 
-pub(super) fn baked(given: &InputTexts, problems: &mut Problems) -> Baked {
+pub(super) fn baked(given: &InputTexts, problems: &mut InputProblems) -> BakeInputs {
     let mut asked: Vec<String> = Vec::new();
     let mut push = |name: &str, values: Vec<String>| {
         asked.extend(values.into_iter().flat_map(|value| [name.to_owned(), value]))
@@ -38,11 +38,11 @@ pub(super) fn baked(given: &InputTexts, problems: &mut Problems) -> Baked {
     if source.starts_with('-') {
         problems.say("source", format_args!("`{source}` is neither a folder nor a repository"));
     }
-    Baked { source, asked }
+    BakeInputs { source, asked }
 }
 
 /// One a line, since a value may hold commas.
-fn assignments(input: &str, text: &str, form: &str, problems: &mut Problems) -> Vec<String> {
+fn assignments(input: &str, text: &str, form: &str, problems: &mut InputProblems) -> Vec<String> {
     let lines = lists::lines(text);
     for line in lines.iter().filter(|line| lists::key_value(line).is_none()) {
         problems.say(input, format_args!("`{line}` is not `{form}`"));

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
-use super::Problems;
+use super::InputProblems;
 use super::texts::InputTexts;
-use crate::build::builder::{Builder, Config, Created, Driver, Node, Registries, appended_nodes};
+use crate::build::builder::{
+    BuilderConfig, BuilderNode, BuilderRegistries, Created, Driver, RunBuilder, appended_nodes,
+};
 use crate::text::lists;
 
-pub(super) fn builder(given: &InputTexts, problems: &mut Problems) -> Builder {
+pub(super) fn builder(given: &InputTexts, problems: &mut InputProblems) -> RunBuilder {
     if let Some(name) = given.owned("builder") {
         for input in ["driver", "builder-endpoint", "append"] {
             if given.get(input).is_some() {
@@ -17,7 +19,7 @@ pub(super) fn builder(given: &InputTexts, problems: &mut Problems) -> Builder {
                 );
             }
         }
-        return Builder::Existing(name);
+        return RunBuilder::Existing(name);
     }
     let driver = match given.get("driver").map(str::trim).map(str::parse) {
         Some(Ok(driver)) => driver,
@@ -29,7 +31,7 @@ pub(super) fn builder(given: &InputTexts, problems: &mut Problems) -> Builder {
         None if given.get("builder-endpoint").is_some() => Driver::Remote,
         None => Driver::DockerContainer,
     };
-    let mut nodes = vec![Node {
+    let mut nodes = vec![BuilderNode {
         name: None,
         endpoint: given.owned("builder-endpoint"),
         driver_opts: lists::lines(given.get("driver-opts").unwrap_or_default()),
@@ -58,24 +60,24 @@ pub(super) fn builder(given: &InputTexts, problems: &mut Problems) -> Builder {
             problems.say("buildkitd-config", format_args!("there is no file `{file}`"));
             None
         }
-        (Some(file), None) => Some(Config::File(file)),
-        (None, Some(toml)) => Some(Config::Inline(toml)),
+        (Some(file), None) => Some(BuilderConfig::File(file)),
+        (None, Some(toml)) => Some(BuilderConfig::Inline(toml)),
         (None, None) => None,
     };
     let cleanup = given.switch("cleanup", problems);
     let keep_state = given.switch("keep-state", problems);
-    Builder::Created(Created {
+    RunBuilder::Created(Created {
         driver,
         nodes,
         config,
-        registries: Registries::default(),
+        registries: BuilderRegistries::default(),
         cleanup,
         keep_state,
     })
 }
 
 /// TLS files are named in the driver's options; one that is not there fails late and obscurely.
-fn check_certificates(nodes: &[Node], problems: &mut Problems) {
+fn check_certificates(nodes: &[BuilderNode], problems: &mut InputProblems) {
     for (option, file) in
         nodes.iter().flat_map(|node| &node.driver_opts).filter_map(|option| option.split_once('='))
     {

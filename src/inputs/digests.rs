@@ -2,27 +2,27 @@
 //! which digest is the image of which platform. It reads names of files, asks no registry, and
 //! believes no claim: `build::merge` checks them.
 
-use crate::build::merge::claims::Claim;
+use crate::build::merge::claims::JobClaim;
 use std::path::Path;
 
 use serde_json::Value;
 
-use super::Problems;
-use crate::files::{FileError, Folder};
+use super::InputProblems;
+use crate::files::{FileError, OpenFolder};
 use crate::image::{Digest, ImageRef, Platform};
 
 /// Both inputs; what is said twice counts once.
 pub(super) fn claims(
     digests: Option<&str>,
     files: Option<&Path>,
-    problems: &mut Problems,
-) -> Vec<Claim> {
-    let mut reader = Reader { problems, found: Vec::new() };
+    problems: &mut InputProblems,
+) -> Vec<JobClaim> {
+    let mut reader = DigestsReader { problems, found: Vec::new() };
     reader.text(digests.unwrap_or_default(), "input `digests`");
     if let Some(folder) = files {
-        reader.folder(folder, Folder::open(folder, Path::new("")), true);
+        reader.folder(folder, OpenFolder::open(folder, Path::new("")), true);
     }
-    let mut claims: Vec<Claim> = Vec::new();
+    let mut claims: Vec<JobClaim> = Vec::new();
     for claim in reader.found {
         let told = claims.iter().any(|told| {
             (&told.digest, &told.platform, &told.repository)
@@ -35,12 +35,12 @@ pub(super) fn claims(
     claims
 }
 
-struct Reader<'a> {
-    problems: &'a mut Problems,
-    found: Vec<Claim>,
+struct DigestsReader<'a> {
+    problems: &'a mut InputProblems,
+    found: Vec<JobClaim>,
 }
 
-impl Reader<'_> {
+impl DigestsReader<'_> {
     /// JSON values, one after another, or digests on lines or between commas.
     fn text(&mut self, text: &str, by: &str) {
         let text = text.trim();
@@ -123,7 +123,7 @@ impl Reader<'_> {
         };
         match read {
             Ok((digest, repository)) => {
-                self.found.push(Claim { digest, platform, repository, by: by.to_owned() })
+                self.found.push(JobClaim { digest, platform, repository, by: by.to_owned() })
             }
             Err(error) => self.problems.say(
                 "digests",
@@ -134,7 +134,7 @@ impl Reader<'_> {
 
     /// Files named by the hexadecimal digits alone, since an artifact's files may have no `:`; and
     /// one folder below, an artifact each.
-    fn folder(&mut self, path: &Path, open: Result<Folder, FileError>, deeper: bool) {
+    fn folder(&mut self, path: &Path, open: Result<OpenFolder, FileError>, deeper: bool) {
         let shown = path.display();
         let (folder, names) = match open
             .and_then(|folder| folder.names().map(|names| (folder, names)))
@@ -163,7 +163,7 @@ impl Reader<'_> {
                 _ if is_folder && deeper => {
                     self.folder(&entry, folder.below(Path::new(&name), false), false)
                 }
-                Ok(digest) => self.found.push(Claim {
+                Ok(digest) => self.found.push(JobClaim {
                     digest,
                     platform: None,
                     repository: None,
@@ -191,8 +191,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(text: &str) -> (Vec<Claim>, Vec<String>) {
-        let mut problems = Problems::default();
+    fn read(text: &str) -> (Vec<JobClaim>, Vec<String>) {
+        let mut problems = InputProblems::default();
         let claims = claims(Some(text), None, &mut problems);
         (claims, problems.said)
     }
@@ -257,7 +257,7 @@ mod tests {
         std::fs::create_dir(folder.path().join("digests-linux-arm64")).unwrap();
         std::fs::write(folder.path().join("a".repeat(64)), "").unwrap();
         std::fs::write(folder.path().join("digests-linux-arm64").join("b".repeat(64)), "").unwrap();
-        let mut problems = Problems::default();
+        let mut problems = InputProblems::default();
         assert_eq!(claims(None, Some(folder.path()), &mut problems).len(), 2);
         assert!(problems.said.is_empty());
         std::fs::write(folder.path().join("notes.txt"), "").unwrap();

@@ -4,15 +4,15 @@
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::texts::InputTexts;
-use super::{Login, Problems};
+use super::{InputProblems, Login};
 use crate::environment::Environment;
 use crate::github::server::Server;
 use crate::image::{Repository, spelling};
 use crate::metadata;
-use crate::registry::exchange::{AwsKeys, Entry, Method, MethodError};
+use crate::registry::exchange::{AwsKeys, Method, MethodError, RegistryAuthEntry};
 
 /// For whom logins are read.
-pub(super) struct Asker<'a> {
+pub(super) struct LoginReader<'a> {
     pub(super) env: &'a Environment,
     pub(super) server: &'a Server,
     /// Where nothing is published, a login whose secret is not there is not missed.
@@ -24,8 +24,8 @@ pub(super) struct Asker<'a> {
 pub(super) fn logins(
     given: &InputTexts,
     images: &str,
-    asker: &Asker<'_>,
-    problems: &mut Problems,
+    asker: &LoginReader<'_>,
+    problems: &mut InputProblems,
     notices: &mut Vec<String>,
 ) -> Vec<Login> {
     let own = asker.server.registry();
@@ -61,7 +61,7 @@ pub(super) fn logins(
 
 /// A registry's name in small letters, without scheme; what stands behind it was meant for
 /// `images`.
-fn registry_alone(input: &str, name: &str, problems: &mut Problems) -> String {
+fn registry_alone(input: &str, name: &str, problems: &mut InputProblems) -> String {
     let given = name.trim().to_lowercase();
     let given =
         given.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
@@ -78,7 +78,7 @@ fn registry_alone(input: &str, name: &str, problems: &mut Problems) -> String {
 /// Where a pair without `registry` is for. docker/login-action takes it for Docker Hub, so where
 /// several registries may be meant nothing else gets it. Images that are not enabled count, too: a
 /// password must not go elsewhere by a switch.
-fn registry_of(images: &str, own: Option<&str>, problems: &mut Problems) -> String {
+fn registry_of(images: &str, own: Option<&str>, problems: &mut InputProblems) -> String {
     let names = metadata::image_names(images).unwrap_or_default();
     let registries = names
         .iter()
@@ -115,8 +115,8 @@ fn left_out(registry: Option<&str>) -> String {
 
 fn entries(
     text: &SecretString,
-    asker: &Asker<'_>,
-    problems: &mut Problems,
+    asker: &LoginReader<'_>,
+    problems: &mut InputProblems,
     notices: &mut Vec<String>,
 ) -> Vec<Login> {
     let keys = match AwsKeys::from_environment(asker.env) {
@@ -127,7 +127,7 @@ fn entries(
         }
     };
     // The parser's own message quotes the text, and the text holds passwords.
-    let Ok(entries) = serde_saphyr::from_str::<Vec<Entry>>(text.expose_secret()) else {
+    let Ok(entries) = serde_saphyr::from_str::<Vec<RegistryAuthEntry>>(text.expose_secret()) else {
         problems.say(
             "registry-auth",
             "not a list of `registry`, `username`, `password` in YAML or JSON",

@@ -27,25 +27,25 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
-use crate::build::builder::Builder;
+use crate::build::builder::RunBuilder;
 use crate::build::flags::BuildTexts;
 use crate::environment::Environment;
-use crate::github::Context;
-use crate::github::facts::Wanted;
+use crate::github::RunContext;
+use crate::github::facts::WantedFacts;
 use crate::github::network::Network;
 use crate::github::server::Server;
 use crate::image::Platform;
 use crate::metadata;
-use crate::metadata::line::{self, Reading};
+use crate::metadata::line::{self, BranchReading};
 use crate::metadata::sanitised;
 pub use crate::oci::Allowed;
 use crate::registry::exchange::Method;
-use crate::trigger::{self, Push};
+use crate::trigger::{self, PushInput};
 
-pub use self::baked::Baked;
+pub use self::baked::BakeInputs;
 use self::named::names_and_tags;
 pub use self::named::{MetadataContext, NameInputs, Separators};
-use self::problems::Problems;
+use self::problems::InputProblems;
 pub use self::promoted::Promoted;
 pub use self::sboms::SbomInputs;
 pub use self::scan::{OnScanFailure, ScanInputs};
@@ -55,7 +55,7 @@ pub use self::table::Action;
 use self::texts::InputTexts;
 pub use self::trust::TrustInputs;
 use self::words::{allowed, build_env, build_texts, merged, push, spelt, unique};
-use crate::build::merge::claims::Claim;
+use crate::build::merge::claims::JobClaim;
 use crate::build::merge::claims::SourceImage;
 
 /// What the user asked for, by the groups of the table. Each field of a group has the name of its
@@ -69,15 +69,15 @@ pub struct Inputs {
     /// Names of variables that the build gets besides those that it always gets.
     pub build_env: Vec<String>,
     pub source_args: bool,
-    pub push: Push,
+    pub push: PushInput,
     /// Whether another job publishes what this one builds.
     pub push_by_digest: bool,
     /// A folder of files named by digests: written by such a job, read by `merge`.
     pub digest_files: Option<PathBuf>,
-    pub merge: Merged,
-    pub bake: Baked,
+    pub merge: MergeInputs,
+    pub bake: BakeInputs,
     pub promote: Promoted,
-    pub builder: Builder,
+    pub builder: RunBuilder,
     pub sboms: SbomInputs,
     pub scan: ScanInputs,
     pub signing: SigningInputs,
@@ -97,8 +97,8 @@ pub struct Inputs {
 
 /// What `merge` alone is told.
 #[derive(Debug, Default)]
-pub struct Merged {
-    pub claims: Vec<Claim>,
+pub struct MergeInputs {
+    pub claims: Vec<JobClaim>,
     /// Images that no job of this run hands on.
     pub sources: Vec<SourceImage>,
     pub sbom: MergedSbom,
@@ -134,7 +134,7 @@ pub enum MergedSbom {
 
 /// An input that is `auto`, `true` or `false`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum AutoSwitch {
     /// Where it is possible.
     Auto,
     Always,
@@ -152,19 +152,19 @@ pub struct Login {
 
 impl Inputs {
     /// Reads and parses every input of `publish`, and reports all bad ones at once.
-    pub fn read(env: &Environment, context: &Context) -> anyhow::Result<Self> {
+    pub fn read(env: &Environment, context: &RunContext) -> anyhow::Result<Self> {
         Self::of(Action::Publish, env, context)
     }
 
     /// As `read`, for an action.
-    pub fn of(action: Action, env: &Environment, context: &Context) -> anyhow::Result<Self> {
+    pub fn of(action: Action, env: &Environment, context: &RunContext) -> anyhow::Result<Self> {
         parse(action, &InputTexts::of(action, env)?, env, context)
     }
 }
 
 impl Inputs {
     /// What the metadata needs to be asked for.
-    pub fn wanted(&self, now: jiff::Timestamp, git_ref: &str) -> Wanted {
+    pub fn wanted(&self, now: jiff::Timestamp, git_ref: &str) -> WantedFacts {
         let texts = &self.names.metadata;
         let asking =
             [&texts.tags, &texts.flavor, &texts.labels, &texts.annotations, &texts.build_args];
@@ -172,10 +172,10 @@ impl Inputs {
         let checkout = self.names.metadata_context == MetadataContext::Git;
         let branch = git_ref.strip_prefix("refs/heads/").filter(|_| texts.tags.trim().is_empty());
         let tags_of = branch.and_then(|branch| match line::reading(&sanitised(branch))? {
-            Reading::Line(line) => Some(line),
-            Reading::Latest | Reading::WholeVersion => None,
+            BranchReading::Line(line) => Some(line),
+            BranchReading::Latest | BranchReading::WholeVersion => None,
         });
-        Wanted { now, commit_date, checkout, tags_of }
+        WantedFacts { now, commit_date, checkout, tags_of }
     }
 }
 
@@ -183,9 +183,9 @@ fn parse(
     action: Action,
     given: &InputTexts,
     env: &Environment,
-    context: &Context,
+    context: &RunContext,
 ) -> anyhow::Result<Inputs> {
-    let mut problems = Problems::default();
+    let mut problems = InputProblems::default();
     let named;
     let given = if action == Action::Promote {
         named = given.with("images", promoted::destinations(given, &mut problems));
@@ -209,14 +209,14 @@ fn parse(
     let build = build_texts(given, &platforms, &mut problems);
     let push = push(given, &asked, &mut problems, &mut notices);
     let server = Server::of(&context.server_url);
-    let asker = logins::Asker {
+    let asker = logins::LoginReader {
         env,
         server: &server,
         publishes: !trigger::only_builds(push, &context.event_name),
     };
     let registry_auth = logins::logins(given, &names.images, &asker, &mut problems, &mut notices);
     let mut builder = builder::builder(given, &mut problems);
-    let about = network::About {
+    let about = network::NetworkOfRun {
         env,
         network: &context.network,
         server,
@@ -235,11 +235,11 @@ fn parse(
         digest_files: given.path("digest-files"),
         merge: match action {
             Action::Merge => merged(given, &mut problems),
-            _ => Merged::default(),
+            _ => MergeInputs::default(),
         },
         bake: match action {
             Action::Bake => baked::baked(given, &mut problems),
-            _ => Baked::default(),
+            _ => BakeInputs::default(),
         },
         promote: match action {
             Action::Promote => promoted::promoted(given, &mut problems),

@@ -1,13 +1,13 @@
 //! The inputs about names → `NameInputs`; `images` and `tags` in the ways in which workflows write
 //! them. Pure; it decides no name.
 
-use super::Problems;
-use super::references::{Item, item};
+use super::InputProblems;
+use super::references::{ReferenceItem, item};
 use super::texts::InputTexts;
-use crate::github::Context;
+use crate::github::RunContext;
 use crate::github::server::Server;
-use crate::metadata::{self, Reference, Remark, Texts};
-use crate::page::Page;
+use crate::metadata::{self, Remark, TagReference, Texts};
+use crate::page::RefusalPage;
 use crate::publish::OnTagConflict;
 
 /// The names, labels and annotations of an image, and how they are told.
@@ -45,7 +45,7 @@ impl NameInputs {
         given: &InputTexts,
         names: Texts,
         build_args: &str,
-        problems: &mut Problems,
+        problems: &mut InputProblems,
     ) -> Self {
         let separator = |name: &str| given.get(name).unwrap_or("\n").to_owned();
         Self {
@@ -68,7 +68,7 @@ impl NameInputs {
     }
 }
 
-fn metadata_context(given: &InputTexts, problems: &mut Problems) -> MetadataContext {
+fn metadata_context(given: &InputTexts, problems: &mut InputProblems) -> MetadataContext {
     match given.get("metadata-context").map(str::trim) {
         None | Some("workflow") => MetadataContext::Workflow,
         Some("git") => MetadataContext::Git,
@@ -80,7 +80,7 @@ fn metadata_context(given: &InputTexts, problems: &mut Problems) -> MetadataCont
     }
 }
 
-fn on_tag_conflict(given: &InputTexts, problems: &mut Problems) -> OnTagConflict {
+fn on_tag_conflict(given: &InputTexts, problems: &mut InputProblems) -> OnTagConflict {
     match given.get("on-tag-conflict") {
         None | Some("fail") => OnTagConflict::Fail,
         Some("overwrite") => OnTagConflict::Overwrite,
@@ -100,8 +100,8 @@ fn on_tag_conflict(given: &InputTexts, problems: &mut Problems) -> OnTagConflict
 pub(super) fn names_and_tags(
     given: &InputTexts,
     pushed: &[String],
-    context: &Context,
-    problems: &mut Problems,
+    context: &RunContext,
+    problems: &mut InputProblems,
     notices: &mut Vec<String>,
 ) -> Texts {
     let tags = given.text("tags");
@@ -113,15 +113,17 @@ pub(super) fn names_and_tags(
             format!("input `{input}`: there is no `{{{{{name}}}}}`, so nothing stands in its place")
         }));
     }
-    let items: Vec<(&str, Item)> =
+    let items: Vec<(&str, ReferenceItem)> =
         entries.iter().flat_map(|entry| items(entry)).map(|text| (text, item(text))).collect();
-    let whole: Vec<&Reference> = items
+    let whole: Vec<&TagReference> = items
         .iter()
-        .filter_map(|(_, item)| if let Item::Reference(whole) = item { Some(whole) } else { None })
+        .filter_map(
+            |(_, item)| if let ReferenceItem::Reference(whole) = item { Some(whole) } else { None },
+        )
         .collect();
     let wrong: Vec<&String> = items
         .iter()
-        .filter_map(|(_, item)| if let Item::Wrong(why) = item { Some(why) } else { None })
+        .filter_map(|(_, item)| if let ReferenceItem::Wrong(why) = item { Some(why) } else { None })
         .collect();
     wrong.iter().for_each(|why| problems.say("tags", why));
     let is_rule = |entry: &&String| entry.contains('=');
@@ -137,7 +139,7 @@ pub(super) fn names_and_tags(
         .owned("images")
         .or_else(|| Some(pushed.join("\n")).filter(|pushed| !pushed.is_empty()));
     match (given.get("images"), whole.first()) {
-        (Some(_), Some(Reference { text, tag, .. })) => {
+        (Some(_), Some(TagReference { text, tag, .. })) => {
             problems.say(
                 "tags",
                 format_args!("`{text}` is a whole reference beside `images`; write `{tag}` alone"),
@@ -156,9 +158,13 @@ pub(super) fn names_and_tags(
     for (text, item) in &items {
         // Beside `images` it can only be a tag.
         match (item, &images) {
-            (Item::Either { tag, image }, None) => either(text, tag, image.as_deref(), problems),
-            (Item::Either { tag, .. }, Some(_)) => notices.push(put_as(text, tag)),
-            (Item::Tag, _) if !text.contains("{{") && metadata::sanitised(text) != *text => {
+            (ReferenceItem::Either { tag, image }, None) => {
+                either(text, tag, image.as_deref(), problems)
+            }
+            (ReferenceItem::Either { tag, .. }, Some(_)) => notices.push(put_as(text, tag)),
+            (ReferenceItem::Tag, _)
+                if !text.contains("{{") && metadata::sanitised(text) != *text =>
+            {
                 notices.push(put_as(text, &metadata::sanitised(text)))
             }
             _ => {}
@@ -202,7 +208,7 @@ fn put_as(text: &str, tag: &str) -> String {
 }
 
 /// What counts for nothing in the rules.
-fn told(entries: &[String], problems: &mut Problems, notices: &mut Vec<String>) {
+fn told(entries: &[String], problems: &mut InputProblems, notices: &mut Vec<String>) {
     let of_entry = |entry: &String| match entry.contains('=') {
         true => metadata::remarks(entry),
         false => items(entry).flat_map(metadata::remarks_of_item).collect(),
@@ -215,7 +221,7 @@ fn told(entries: &[String], problems: &mut Problems, notices: &mut Vec<String>) 
     }
 }
 
-fn either(text: &str, tag: &str, image: Option<&str>, problems: &mut Problems) {
+fn either(text: &str, tag: &str, image: Option<&str>, problems: &mut InputProblems) {
     problems
         .say("tags", format_args!("`{text}` could be a tag or an image, and is taken for neither"));
     problems.hint(match image {
@@ -224,10 +230,10 @@ fn either(text: &str, tag: &str, image: Option<&str>, problems: &mut Problems) {
         }
         None => format!("write `{tag}` for the tag, or a whole reference such as `ghcr.io/octo/app:latest` for an image"),
     });
-    problems.see(Page::ATagOrAnImage);
+    problems.see(RefusalPage::ATagOrAnImage);
 }
 
-fn of_references(whole: &[&Reference]) -> Texts {
+fn of_references(whole: &[&TagReference]) -> Texts {
     let images = super::unique(whole.iter().map(|whole| whole.image.clone()).collect());
     let tags = super::unique(whole.iter().map(|whole| whole.tag.clone()).collect());
     let references = whole.iter().map(|whole| (*whole).clone()).collect();
@@ -236,7 +242,7 @@ fn of_references(whole: &[&Reference]) -> Texts {
 
 /// The repository's name at the registry of the server that runs the workflow: `ghcr.io`, or one of
 /// its own.
-fn default_image(context: &Context, problems: &mut Problems) -> String {
+fn default_image(context: &RunContext, problems: &mut InputProblems) -> String {
     let server = Server::of(&context.server_url);
     match (&context.repository, server.registry()) {
         (Some(repository), Some(registry)) => format!("{registry}/{}", repository.to_lowercase()),

@@ -1,39 +1,44 @@
 //! What a misspelt input was meant to be, and what one of other actions is called here. Pure.
 
-use super::{Action, Problems};
+use super::{Action, InputProblems};
 use crate::environment::Environment;
-use crate::page::Page;
+use crate::page::RefusalPage;
 
 /// Inputs of the actions that this one replaces: what they are called here, or why they are not
 /// needed. The table in `docs/migration.md` is checked against it.
-const FORMER: [(&str, Former); 20] = [
-    ("dockerfile", Former::Meant("file")),
-    ("docker-file", Former::Meant("file")),
-    ("containerfile", Former::Meant("file")),
-    ("endpoint", Former::Renamed("builder-endpoint")),
-    ("config", Former::Renamed("buildkitd-config")),
-    ("config-inline", Former::Renamed("buildkitd-config-inline")),
-    ("name", Former::Renamed("builder")),
-    ("workdir", Former::Renamed("source")),
-    ("use", Former::Needless("the builder of this action is used by nothing else")),
-    ("install", Former::Needless("the builder of this action is used by nothing else")),
-    ("version", Former::Needless("buildx is part of this action")),
-    ("cache-binary", Former::Needless("buildx is part of this action")),
-    ("reset", Former::Needless("emulators are installed when a platform needs one")),
-    ("cache-image", Former::Needless("emulators are installed when a platform needs one")),
+const FORMER: [(&str, FormerInput); 20] = [
+    ("dockerfile", FormerInput::Meant("file")),
+    ("docker-file", FormerInput::Meant("file")),
+    ("containerfile", FormerInput::Meant("file")),
+    ("endpoint", FormerInput::Renamed("builder-endpoint")),
+    ("config", FormerInput::Renamed("buildkitd-config")),
+    ("config-inline", FormerInput::Renamed("buildkitd-config-inline")),
+    ("name", FormerInput::Renamed("builder")),
+    ("workdir", FormerInput::Renamed("source")),
+    ("use", FormerInput::Needless("the builder of this action is used by nothing else")),
+    ("install", FormerInput::Needless("the builder of this action is used by nothing else")),
+    ("version", FormerInput::Needless("buildx is part of this action")),
+    ("cache-binary", FormerInput::Needless("buildx is part of this action")),
+    ("reset", FormerInput::Needless("emulators are installed when a platform needs one")),
+    ("cache-image", FormerInput::Needless("emulators are installed when a platform needs one")),
     (
         "logout",
-        Former::Needless("logins live in memory and in a private file that is gone at the end"),
+        FormerInput::Needless(
+            "logins live in memory and in a private file that is gone at the end",
+        ),
     ),
-    ("ecr", Former::Needless("Amazon ECR is recognised by its name")),
-    ("push-to-registry", Former::Needless("attestations are always in the registry")),
-    ("subject-name", Former::Needless("what is built is what is attested")),
-    ("subject-digest", Former::Needless("what is built is what is attested")),
-    ("format", Former::Needless("SBOMs are SPDX 2.3 in JSON, or CycloneDX with `sbom-format`")),
+    ("ecr", FormerInput::Needless("Amazon ECR is recognised by its name")),
+    ("push-to-registry", FormerInput::Needless("attestations are always in the registry")),
+    ("subject-name", FormerInput::Needless("what is built is what is attested")),
+    ("subject-digest", FormerInput::Needless("what is built is what is attested")),
+    (
+        "format",
+        FormerInput::Needless("SBOMs are SPDX 2.3 in JSON, or CycloneDX with `sbom-format`"),
+    ),
 ];
 
 #[derive(Clone, Copy)]
-enum Former {
+enum FormerInput {
     /// What people guess.
     Meant(&'static str),
     Renamed(&'static str),
@@ -63,7 +68,11 @@ const ALIKE: f64 = 0.84;
 
 /// Says which given inputs do not exist: a slip of one that does is a problem, because it would be
 /// ignored; any other is only told.
-pub(super) fn unknown(action: Action, env: &Environment, problems: &mut Problems) -> Vec<String> {
+pub(super) fn unknown(
+    action: Action,
+    env: &Environment,
+    problems: &mut InputProblems,
+) -> Vec<String> {
     let given = env
         .iter()
         .filter(|(_, value)| !value.trim().is_empty())
@@ -75,15 +84,15 @@ pub(super) fn unknown(action: Action, env: &Environment, problems: &mut Problems
         given.map(|name| name.to_lowercase().replace('_', "-")).filter(|name| !action.has(name))
     {
         match FORMER.iter().find(|(former, _)| *former == name).map(|(_, former)| *former) {
-            Some(Former::Renamed(now)) if action.has(now) => {
+            Some(FormerInput::Renamed(now)) if action.has(now) => {
                 problems.say(&name, format_args!("it is called `{now}` here"));
                 continue;
             }
-            Some(Former::Meant(now)) if action.has(now) => {
+            Some(FormerInput::Meant(now)) if action.has(now) => {
                 problems.say(&name, format_args!("there is no such input; did you mean `{now}`?"));
                 continue;
             }
-            Some(Former::Needless(why)) => {
+            Some(FormerInput::Needless(why)) => {
                 notices.push(format!("input `{name}` is not needed and is ignored: {why}"));
                 continue;
             }
@@ -108,7 +117,7 @@ pub(super) fn unknown(action: Action, env: &Environment, problems: &mut Problems
             Some((alike, known)) if alike >= ALIKE => {
                 problems
                     .say(&name, format_args!("there is no such input; did you mean `{known}`?"));
-                problems.see(Page::UnknownInput);
+                problems.see(RefusalPage::UnknownInput);
             }
             _ => notices.push(format!("input `{name}` is not one of this action's and is ignored")),
         }

@@ -2,15 +2,15 @@
 //! a user should know. Whatever reaches the network by itself reads them in `github::network`.
 
 use super::texts::InputTexts;
-use super::{Login, Problems};
-use crate::build::builder::{Builder, Created, Driver, Registries};
+use super::{InputProblems, Login};
+use crate::build::builder::{BuilderRegistries, Created, Driver, RunBuilder};
 use crate::environment::Environment;
 use crate::github::network::Network;
 use crate::github::server::Server;
 use crate::image::Repository;
 
 /// What of the run the builder's part depends on.
-pub(super) struct About<'a> {
+pub(super) struct NetworkOfRun<'a> {
     pub(super) env: &'a Environment,
     pub(super) network: &'a Network,
     pub(super) server: Server,
@@ -21,10 +21,10 @@ pub(super) struct About<'a> {
 
 /// Tells the builder what it must know to reach the registries, where this run makes it.
 pub(super) fn equip(
-    builder: &mut Builder,
+    builder: &mut RunBuilder,
     given: &InputTexts,
-    about: &About<'_>,
-    problems: &mut Problems,
+    about: &NetworkOfRun<'_>,
+    problems: &mut InputProblems,
     notices: &mut Vec<String>,
 ) {
     if given.get("ca-certificates").is_some()
@@ -37,18 +37,18 @@ pub(super) fn equip(
         notices.push(format!("`{registry}` is reached over plain HTTP: logins and images can be read and changed on the way there"));
     }
     let own_ca = given.get("ca-certificates").is_some();
-    if let Builder::Created(created) = &*builder {
+    if let RunBuilder::Created(created) = &*builder {
         notices.extend(unknown_proxy(created, about.env));
     }
     if plain.is_empty() && !own_ca {
         return;
     }
     match builder {
-        Builder::Created(created)
+        RunBuilder::Created(created)
             if created.config.is_none() && created.driver != Driver::Remote =>
         {
             let trusted = if own_ca { registries(about) } else { Vec::new() };
-            created.registries = Registries { plain, trusted };
+            created.registries = BuilderRegistries { plain, trusted };
         }
         _ => {
             let inputs: Vec<&str> =
@@ -67,7 +67,7 @@ pub(super) fn equip(
 }
 
 /// Hosts that are named exactly; those whose logins must not be read on the way are refused.
-fn plain(text: &str, server: &Server, problems: &mut Problems) -> Vec<String> {
+fn plain(text: &str, server: &Server, problems: &mut InputProblems) -> Vec<String> {
     let words = text
         .split(|letter: char| letter == ',' || letter.is_whitespace())
         .filter(|word| !word.is_empty());
@@ -92,7 +92,7 @@ fn plain(text: &str, server: &Server, problems: &mut Problems) -> Vec<String> {
 }
 
 /// The registries that this run is known to talk to.
-fn registries(about: &About<'_>) -> Vec<String> {
+fn registries(about: &NetworkOfRun<'_>) -> Vec<String> {
     let of_images = about.images.lines().flat_map(|line| line.split(',')).filter_map(|field| {
         let name = field.trim().trim_start_matches("name=");
         Some(name.parse::<Repository>().ok()?.registry().to_owned())
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn registries_without_tls_are_hosts_that_need_no_secret_of_the_server() {
-        let mut problems = Problems::default();
+        let mut problems = InputProblems::default();
         let server = Server::of("https://github.com");
         assert_eq!(
             plain("Registry.lan:5000, 10.0.0.5:5000\nregistry.lan:5000", &server, &mut problems),
@@ -149,7 +149,7 @@ mod tests {
             "docker.io",
             "a\"b.lan",
         ] {
-            let mut problems = Problems::default();
+            let mut problems = InputProblems::default();
             assert!(
                 plain(wrong, &server, &mut problems).is_empty() && problems.said.len() == 1,
                 "{wrong}: {:?}",

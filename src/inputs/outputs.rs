@@ -1,13 +1,13 @@
 //! `outputs` → what an image's output asks for that has an input of its own here. Pure; the outputs
 //! themselves are read by `build`.
 
-use super::Problems;
+use super::InputProblems;
 use crate::build::outputs;
 use crate::text::lists;
 
 /// What the outputs ask for.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(super) struct OutputsAsked {
     pub(super) push_by_digest: bool,
     /// The names of what is pushed by digest.
     pub(super) names: Vec<String>,
@@ -15,9 +15,13 @@ pub(super) struct Asked {
     pub(super) holds_back: bool,
 }
 
-pub(super) fn asked(text: &str, problems: &mut Problems, notices: &mut Vec<String>) -> Asked {
+pub(super) fn asked(
+    text: &str,
+    problems: &mut InputProblems,
+    notices: &mut Vec<String>,
+) -> OutputsAsked {
     let lines = lists::lines_with_quotes(text);
-    let mut asked = Asked::default();
+    let mut asked = OutputsAsked::default();
     for output in &lines {
         if let Some(why) = outputs::wrong(output).or_else(|| outputs::misspelt(output)) {
             problems.say("outputs", why);
@@ -51,7 +55,7 @@ mod tests {
     #[test]
     fn a_leg_that_pushes_by_digest_is_understood() {
         let read = |text: &str| {
-            let (mut problems, mut notices) = (Problems::default(), Vec::new());
+            let (mut problems, mut notices) = (InputProblems::default(), Vec::new());
             (asked(text, &mut problems, &mut notices), problems.said, notices)
         };
         for leg in [
@@ -62,7 +66,11 @@ mod tests {
         ] {
             let (asked, problems, notices) = read(leg);
             let names = vec!["ghcr.io/octo/app".to_owned()];
-            assert_eq!(asked, Asked { push_by_digest: true, names, holds_back: false }, "{leg}");
+            assert_eq!(
+                asked,
+                OutputsAsked { push_by_digest: true, names, holds_back: false },
+                "{leg}"
+            );
             assert!(
                 problems.is_empty()
                     && notices.len() == 1
@@ -74,7 +82,7 @@ mod tests {
         assert!(asked.holds_back);
         assert_eq!(
             read("type=image,compression=zstd\ntype=local,dest=x,push-by-digest=true"),
-            (Asked::default(), vec![], vec![])
+            (OutputsAsked::default(), vec![], vec![])
         );
         let (_, problems, notices) = read("type=imgae,push=true\ntype=image,unpack=true");
         assert!(

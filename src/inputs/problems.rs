@@ -1,20 +1,20 @@
 //! What is wrong with the inputs, collected; it decides nothing.
 
 use crate::error::{WithExit, exit, with_hint, with_see};
-use crate::page::Page;
+use crate::page::RefusalPage;
 use crate::text::lists;
 
 /// Collects what is wrong, so that a user mends everything in one go.
 #[derive(Default)]
-pub(super) struct Problems {
+pub(super) struct InputProblems {
     pub(super) said: Vec<String>,
     /// Each with the place of what it mends.
     hints: Vec<(usize, String)>,
     /// The heading of `docs/troubleshooting.md` for one that stands alone.
-    page: Option<Page>,
+    page: Option<RefusalPage>,
 }
 
-impl Problems {
+impl InputProblems {
     pub(super) fn say(&mut self, input: &str, what: impl std::fmt::Display) {
         self.said.push(format!("input `{input}`: {what}"));
     }
@@ -25,7 +25,7 @@ impl Problems {
     }
 
     /// Names the heading of `docs/troubleshooting.md` that is about what was said last.
-    pub(super) fn see(&mut self, page: Page) {
+    pub(super) fn see(&mut self, page: RefusalPage) {
         self.page = Some(page);
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::source_images::source_images;
 use super::texts::InputTexts;
-use super::{Problems, unique};
+use super::{InputProblems, unique};
 use crate::build::merge::claims::SourceImage;
 use crate::image::Repository;
 use crate::text::lists;
@@ -35,7 +35,7 @@ pub struct PolicyTexts {
 /// Longer is no wait but a run that nobody looks at.
 const LONGEST_WAIT: Duration = Duration::from_secs(6 * 60 * 60);
 
-pub(super) fn promoted(given: &InputTexts, problems: &mut Problems) -> Promoted {
+pub(super) fn promoted(given: &InputTexts, problems: &mut InputProblems) -> Promoted {
     let mut sources = source_images("source", given.get("source").unwrap_or_default(), problems);
     if sources.len() > 1 {
         problems.say("source", "one image is promoted at a time");
@@ -53,7 +53,7 @@ pub(super) fn promoted(given: &InputTexts, problems: &mut Problems) -> Promoted 
 }
 
 /// Each destination once, in their order.
-pub(super) fn destinations(given: &InputTexts, problems: &mut Problems) -> Option<String> {
+pub(super) fn destinations(given: &InputTexts, problems: &mut InputProblems) -> Option<String> {
     let text = given.get("destinations")?;
     let mut names = Vec::new();
     for word in lists::words(text) {
@@ -65,7 +65,7 @@ pub(super) fn destinations(given: &InputTexts, problems: &mut Problems) -> Optio
     Some(unique(names).join("\n"))
 }
 
-fn policy(given: &InputTexts, problems: &mut Problems) -> PolicyTexts {
+fn policy(given: &InputTexts, problems: &mut InputProblems) -> PolicyTexts {
     let one = [
         "certificate-identity",
         "certificate-identity-regexp",
@@ -114,7 +114,7 @@ fn policy(given: &InputTexts, problems: &mut Problems) -> PolicyTexts {
 }
 
 /// `30m`, `90s`, `2h`.
-fn wait(text: &str, problems: &mut Problems) -> Duration {
+fn wait(text: &str, problems: &mut InputProblems) -> Duration {
     let text = text.trim();
     let seconds = text.char_indices().next_back().and_then(|(at, unit)| {
         let count: u64 = text[..at].parse().ok()?;
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn a_wait_is_a_number_and_its_unit() {
         let read = |text: &str| {
-            let mut problems = Problems::default();
+            let mut problems = InputProblems::default();
             let read = wait(text, &mut problems);
             problems.said.is_empty().then_some(read.as_secs())
         };
@@ -172,7 +172,7 @@ mod tests {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
         let given = InputTexts::of(Action::Promote, &env).unwrap();
-        let mut problems = Problems::default();
+        let mut problems = InputProblems::default();
         let policy = policy(&given, &mut problems);
         assert!(problems.said.is_empty() && policy.names_signer);
         assert_eq!(

@@ -3,14 +3,14 @@
 
 use crate::image::spelling::{is_known_registry, is_likely_host, names_a_registry};
 use crate::image::{Repository, Tag};
-use crate::metadata::{Reference, sanitised};
+use crate::metadata::{TagReference, sanitised};
 
 /// What an item that is no rule was meant to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Item {
+pub(super) enum ReferenceItem {
     /// A tag, or an expression that gives one.
     Tag,
-    Reference(Reference),
+    Reference(TagReference),
     /// It could be a tag or an image of Docker Hub; `image` is its name there, if it is one.
     Either {
         tag: String,
@@ -19,23 +19,23 @@ pub(super) enum Item {
     Wrong(String),
 }
 
-pub(super) fn item(text: &str) -> Item {
+pub(super) fn item(text: &str) -> ReferenceItem {
     let shape = without_expressions(text);
     if !shape.contains(['/', ':']) {
         return match is_known_registry(&shape) {
-            true => Item::Wrong(format!(
+            true => ReferenceItem::Wrong(format!(
                 "`{text}` is a registry, and no image is named in it; write for example `{text}/octo/app:latest`"
             )),
-            false => Item::Tag,
+            false => ReferenceItem::Tag,
         };
     }
     if shape.contains('@') {
-        return Item::Wrong(format!(
+        return ReferenceItem::Wrong(format!(
             "`{text}` carries a digest; tags are put on what this run builds, so write a tag"
         ));
     }
     if let Some((_, rest)) = text.split_once("://") {
-        return Item::Wrong(format!("`{text}` is an address; write `{rest}`"));
+        return ReferenceItem::Wrong(format!("`{text}` is an address; write `{rest}`"));
     }
     // In `host:port/name` the first colon is no tag's, nor is one of an address in brackets.
     let is_host = |host: &str| {
@@ -53,49 +53,54 @@ fn is_port(text: &str) -> bool {
 }
 
 /// `name:tag`, with its colon at `at`.
-fn tagged(text: &str, shape: &str, at: usize) -> Item {
+fn tagged(text: &str, shape: &str, at: usize) -> ReferenceItem {
     let (name, tag) = (&text[..at], &text[at + 1..]);
     if name.is_empty() {
-        return Item::Wrong(format!("no image is named before the colon of `{text}`"));
+        return ReferenceItem::Wrong(format!("no image is named before the colon of `{text}`"));
     }
     if tag.is_empty() {
-        return Item::Wrong(format!("no tag stands behind the colon of `{text}`"));
+        return ReferenceItem::Wrong(format!("no tag stands behind the colon of `{text}`"));
     }
     if is_known_registry(name) {
-        return Item::Wrong(format!(
+        return ReferenceItem::Wrong(format!(
             "`{name}` is a registry, and no image is named in it, in `{text}`"
         ));
     }
     if shape[at + 1..].parse::<Tag>().is_err() {
-        return Item::Wrong(format!(
+        return ReferenceItem::Wrong(format!(
             "`{tag}` is no legal tag, in `{text}`; write `{}:{}`",
             name.to_lowercase(),
             sanitised(tag)
         ));
     }
     match repository(name) {
-        Ok(image) => {
-            Item::Reference(Reference { text: text.to_owned(), image, tag: tag.to_owned() })
-        }
-        Err(why) => Item::Wrong(why),
+        Ok(image) => ReferenceItem::Reference(TagReference {
+            text: text.to_owned(),
+            image,
+            tag: tag.to_owned(),
+        }),
+        Err(why) => ReferenceItem::Wrong(why),
     }
 }
 
 /// A name with a slash.
-fn untagged(text: &str, shape: &str) -> Item {
+fn untagged(text: &str, shape: &str) -> ReferenceItem {
     let host = shape.split('/').next().unwrap_or_default();
     let image = repository(text);
     if names_a_registry(host) && is_likely_host(host) {
         return match image {
-            Ok(image) => Item::Reference(Reference {
+            Ok(image) => ReferenceItem::Reference(TagReference {
                 text: text.to_owned(),
                 image,
                 tag: "latest".to_owned(),
             }),
-            Err(why) => Item::Wrong(why),
+            Err(why) => ReferenceItem::Wrong(why),
         };
     }
-    Item::Either { tag: sanitised(text), image: image.ok().filter(|_| !names_a_registry(host)) }
+    ReferenceItem::Either {
+        tag: sanitised(text),
+        image: image.ok().filter(|_| !names_a_registry(host)),
+    }
 }
 
 /// A repository's full name; people write owners as GitHub shows them, and registries know small
@@ -136,8 +141,8 @@ mod tests {
 
     fn reference(text: &str, image: &str, tag: &str) {
         let expected =
-            Reference { text: text.to_owned(), image: image.to_owned(), tag: tag.to_owned() };
-        assert_eq!(item(text), Item::Reference(expected), "{text}");
+            TagReference { text: text.to_owned(), image: image.to_owned(), tag: tag.to_owned() };
+        assert_eq!(item(text), ReferenceItem::Reference(expected), "{text}");
     }
 
     #[test]
@@ -175,7 +180,7 @@ mod tests {
         ] {
             assert_eq!(
                 item(text),
-                Item::Either { tag: tag.to_owned(), image: image.map(str::to_owned) },
+                ReferenceItem::Either { tag: tag.to_owned(), image: image.map(str::to_owned) },
                 "{text}"
             );
         }
@@ -204,7 +209,10 @@ mod tests {
             ("r.io/a:-x", "`-x` is no legal tag"),
         ] {
             let item = item(text);
-            assert!(matches!(&item, Item::Wrong(said) if said.contains(why)), "{text}: {item:?}");
+            assert!(
+                matches!(&item, ReferenceItem::Wrong(said) if said.contains(why)),
+                "{text}: {item:?}"
+            );
         }
     }
 
@@ -221,7 +229,7 @@ mod tests {
             "{{& branch}}",
             "app@1",
         ] {
-            assert_eq!(item(text), Item::Tag, "{text}");
+            assert_eq!(item(text), ReferenceItem::Tag, "{text}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::Problems;
+use super::InputProblems;
 use super::texts::InputTexts;
 use super::words::unique;
 use crate::provenance::Slsa;
@@ -19,7 +19,7 @@ pub struct SbomInputs {
     /// Authenticates the entries of `sbom_cache`; without it a run that signs believes none.
     pub sbom_cache_key: Option<SecretString>,
     /// What the SBOMs that are signed are written in, where it was asked for.
-    pub sbom_format: Option<foreign::Format>,
+    pub sbom_format: Option<foreign::ForeignFormat>,
     /// Whether SBOMs list the files that packages brought.
     pub sbom_files: bool,
     /// The versions of SLSA in which provenances are signed; version 1 is always among them.
@@ -27,7 +27,7 @@ pub struct SbomInputs {
 }
 
 impl SbomInputs {
-    pub(super) fn read(given: &InputTexts, problems: &mut Problems) -> Self {
+    pub(super) fn read(given: &InputTexts, problems: &mut InputProblems) -> Self {
         Self {
             sbom_cache: given.path("sbom-cache"),
             sbom_cache_key: sbom_cache_key(given, problems),
@@ -39,7 +39,7 @@ impl SbomInputs {
 }
 
 /// Short keys can be guessed by whoever may write the cache.
-fn sbom_cache_key(given: &InputTexts, problems: &mut Problems) -> Option<SecretString> {
+fn sbom_cache_key(given: &InputTexts, problems: &mut InputProblems) -> Option<SecretString> {
     const SHORTEST: usize = 16;
     let key = given.secret("sbom-cache-key")?;
     if given.get("sbom-cache").is_none() {
@@ -57,7 +57,7 @@ fn sbom_cache_key(given: &InputTexts, problems: &mut Problems) -> Option<SecretS
     Some(key)
 }
 
-fn sbom_files(given: &InputTexts, problems: &mut Problems) -> bool {
+fn sbom_files(given: &InputTexts, problems: &mut InputProblems) -> bool {
     match given.get("sbom-files").map(str::trim) {
         None | Some("none") => false,
         Some("owned") => true,
@@ -68,10 +68,10 @@ fn sbom_files(given: &InputTexts, problems: &mut Problems) -> bool {
     }
 }
 
-fn sbom_format(given: &InputTexts, problems: &mut Problems) -> Option<foreign::Format> {
+fn sbom_format(given: &InputTexts, problems: &mut InputProblems) -> Option<foreign::ForeignFormat> {
     match given.get("sbom-format").map(str::trim)? {
-        "spdx" => Some(foreign::Format::Spdx),
-        "cyclonedx" => Some(foreign::Format::CycloneDx),
+        "spdx" => Some(foreign::ForeignFormat::Spdx),
+        "cyclonedx" => Some(foreign::ForeignFormat::CycloneDx),
         other => {
             problems
                 .say("sbom-format", format_args!("`{other}` is neither `spdx` nor `cyclonedx`"));
@@ -81,7 +81,7 @@ fn sbom_format(given: &InputTexts, problems: &mut Problems) -> Option<foreign::F
 }
 
 /// The gate, reruns and later releases read version 1, so it is never left out.
-fn provenance_versions(given: &InputTexts, problems: &mut Problems) -> Vec<Slsa> {
+fn provenance_versions(given: &InputTexts, problems: &mut InputProblems) -> Vec<Slsa> {
     let Some(text) = given.get("provenance-versions") else { return vec![Slsa::V1] };
     let versions = unique(problems.some("provenance-versions", text));
     if !versions.is_empty() && !versions.contains(&Slsa::V1) {

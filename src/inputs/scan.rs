@@ -5,18 +5,18 @@ use std::str::FromStr;
 
 use super::texts::InputTexts;
 use super::words::wish;
-use super::{Action, Problems, Wish};
-use crate::assess::{Asker, ScanTerms};
+use super::{Action, AutoSwitch, InputProblems};
+use crate::assess::{ScanTerms, TermsAuthor};
 use crate::evidence::{COSIGN_VULNERABILITIES, IN_TOTO_VULNERABILITIES};
-use crate::scan::gate::Rules;
-use crate::scan::severity::Level;
+use crate::scan::gate::GateRules;
+use crate::scan::severity::SeverityLevel;
 use crate::text::age::Age;
 use crate::text::lists;
 
 /// Whether and how a release is scanned, and what becomes of the result.
 #[derive(Debug, Clone)]
 pub struct ScanInputs {
-    pub scan: Wish,
+    pub scan: AutoSwitch,
     pub terms: ScanTerms,
     pub on_scan_failure: OnScanFailure,
     /// The predicate types in which the result is signed.
@@ -36,7 +36,7 @@ pub enum OnScanFailure {
 
 impl ScanInputs {
     /// `promote` has a policy about results in its place, which `verify` reads.
-    pub(super) fn read(action: Action, given: &InputTexts, problems: &mut Problems) -> Self {
+    pub(super) fn read(action: Action, given: &InputTexts, problems: &mut InputProblems) -> Self {
         let nothing;
         let given = match action {
             Action::Promote => {
@@ -50,8 +50,8 @@ impl ScanInputs {
             lines.into_iter().map(PathBuf::from).collect()
         };
         let terms = ScanTerms {
-            asker: Asker::Action,
-            rules: Rules {
+            asker: TermsAuthor::Action,
+            rules: GateRules {
                 fail_on: fail_on(given, problems),
                 only_fixed: given.switch("only-fixed", problems),
                 fail_on_unassessed: given.switch("fail-on-unassessed", problems),
@@ -71,7 +71,7 @@ impl ScanInputs {
         if terms.rules.fail_on_kev && terms.kev.is_none() {
             problems.say("fail-on-kev", "the catalogue is not at hand; name it with `kev`");
         }
-        let set = given.set_of(super::table::Group::Scan);
+        let set = given.set_of(super::table::InputGroup::Scan);
         if set.contains(&"max-advisory-age") && terms.advisories.is_empty() {
             problems.say(
                 "max-advisory-age",
@@ -99,7 +99,7 @@ impl ScanInputs {
     }
 }
 
-fn fail_on(given: &InputTexts, problems: &mut Problems) -> Option<Level> {
+fn fail_on(given: &InputTexts, problems: &mut InputProblems) -> Option<SeverityLevel> {
     match given.get("fail-on").map(str::trim)? {
         "none" => None,
         word => match word.parse() {
@@ -109,13 +109,13 @@ fn fail_on(given: &InputTexts, problems: &mut Problems) -> Option<Level> {
                     "fail-on",
                     format_args!("`{word}` is none of `critical`, `high`, `medium`, `low`, `none`"),
                 );
-                Some(Level::Critical)
+                Some(SeverityLevel::Critical)
             }
         },
     }
 }
 
-fn vuln_attestation(given: &InputTexts, problems: &mut Problems) -> Vec<&'static str> {
+fn vuln_attestation(given: &InputTexts, problems: &mut InputProblems) -> Vec<&'static str> {
     match given.get("vuln-attestation").map(str::trim) {
         None | Some("both") => vec![COSIGN_VULNERABILITIES, IN_TOTO_VULNERABILITIES],
         Some("cosign") => vec![COSIGN_VULNERABILITIES],
@@ -133,7 +133,7 @@ fn vuln_attestation(given: &InputTexts, problems: &mut Problems) -> Vec<&'static
 fn parsed<T: FromStr<Err = String>>(
     name: &'static str,
     given: &InputTexts,
-    problems: &mut Problems,
+    problems: &mut InputProblems,
 ) -> Option<T> {
     let read = given.get(name)?.parse();
     read.map_err(|why| problems.say(name, why)).ok()
@@ -149,7 +149,7 @@ mod tests {
             .map(|(name, value)| (format!("INPUT_{}", name.to_uppercase()), (*value).to_owned()))
             .collect();
         let given = InputTexts::of(Action::Publish, &env).unwrap();
-        let mut problems = Problems::default();
+        let mut problems = InputProblems::default();
         let read = ScanInputs::read(Action::Publish, &given, &mut problems);
         (read, problems.said.iter().map(ToString::to_string).collect())
     }
@@ -158,8 +158,8 @@ mod tests {
     fn without_a_word_critical_ones_with_a_fix_refuse() {
         let (inputs, said) = read(&[]);
         assert!(said.is_empty() && inputs.given.is_empty(), "{said:?}");
-        assert_eq!(inputs.terms.rules, Rules::default());
-        assert_eq!(inputs.scan, Wish::Auto);
+        assert_eq!(inputs.terms.rules, GateRules::default());
+        assert_eq!(inputs.scan, AutoSwitch::Auto);
         assert_eq!(inputs.terms.max_advisory_age, Some(Age::WEEK));
         assert_eq!(inputs.vuln_attestation.len(), 2);
         assert_eq!(inputs.on_scan_failure, OnScanFailure::Fail);
@@ -175,7 +175,7 @@ mod tests {
             ("vuln-attestation", "in-toto"),
         ]);
         assert!(said.is_empty(), "{said:?}");
-        assert_eq!(inputs.terms.rules.fail_on, Some(Level::High));
+        assert_eq!(inputs.terms.rules.fail_on, Some(SeverityLevel::High));
         assert_eq!(inputs.terms.ignore_files.len(), 2);
         assert_eq!(inputs.vuln_attestation, [IN_TOTO_VULNERABILITIES]);
         assert_eq!(

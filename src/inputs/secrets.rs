@@ -2,7 +2,7 @@
 //! leniently: a text too many is masked rather than one too few.
 
 use super::signing_key;
-use super::table::{self, Secret};
+use super::table::{self, InputSecret};
 use crate::environment::Environment;
 use crate::report::text;
 use crate::text::lists;
@@ -27,12 +27,12 @@ pub fn secret_texts(env: &Environment) -> Vec<String> {
 fn of_input(variable: &str, value: &str) -> Vec<String> {
     let name = variable.strip_prefix("INPUT_").unwrap_or_default();
     let row = table::input(&name.to_lowercase().replace('_', "-"));
-    match row.map_or(Secret::Nothing, |row| row.secret) {
-        Secret::Nothing => Vec::new(),
-        Secret::Whole => vec![value.to_owned()],
-        Secret::Values => of_build(value),
+    match row.map_or(InputSecret::Nothing, |row| row.secret) {
+        InputSecret::Nothing => Vec::new(),
+        InputSecret::Whole => vec![value.to_owned()],
+        InputSecret::Values => of_build(value),
         // Names of registries and roles stand in our errors, so only passwords are hidden.
-        Secret::Passwords => passwords(value),
+        InputSecret::Passwords => passwords(value),
     }
 }
 

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use super::texts::InputTexts;
 use super::words::{unique, wish};
-use super::{Action, Problems, Wish, signing_key};
+use super::{Action, AutoSwitch, InputProblems, signing_key};
 use crate::environment::Environment;
-use crate::evidence::{Format, Part};
+use crate::evidence::{EvidenceFormat, EvidencePart};
 use crate::sigstore::key::SigningKey;
 use crate::text::lists;
 
@@ -17,12 +17,12 @@ pub struct SigningInputs {
     pub sign: bool,
     /// The key that signs in place of one that Fulcio certifies; from the environment, as cosign's.
     pub signing_key: Option<SigningKey>,
-    pub sign_subjects: Vec<Part>,
+    pub sign_subjects: Vec<EvidencePart>,
     /// `None`: every format that the services allow.
-    pub signature_formats: Option<Vec<Format>>,
+    pub signature_formats: Option<Vec<EvidenceFormat>>,
     /// What signatures say beside their subject.
     pub signature_annotations: BTreeMap<String, String>,
-    pub github_attestations: Wish,
+    pub github_attestations: AutoSwitch,
     pub allow_public_log: bool,
 }
 
@@ -31,7 +31,7 @@ impl SigningInputs {
         action: Action,
         given: &InputTexts,
         env: &Environment,
-        problems: &mut Problems,
+        problems: &mut InputProblems,
     ) -> Self {
         // What `promote` copies was signed by others, so it has no such inputs.
         let is_promote = action == Action::Promote;
@@ -53,7 +53,7 @@ impl SigningInputs {
 }
 
 /// `KEY=VALUE`, one a line, as `cosign sign -a` takes them one a flag.
-fn annotations(given: &InputTexts, problems: &mut Problems) -> BTreeMap<String, String> {
+fn annotations(given: &InputTexts, problems: &mut InputProblems) -> BTreeMap<String, String> {
     let mut annotations = BTreeMap::new();
     for line in lists::lines(given.get("signature-annotations").unwrap_or_default()) {
         match lists::key_value(&line) {

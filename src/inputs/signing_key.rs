@@ -3,7 +3,7 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::Problems;
+use super::InputProblems;
 use crate::environment::Environment;
 use crate::sigstore::key::SigningKey;
 
@@ -14,7 +14,7 @@ pub const PASSWORD: &str = "COSIGN_PASSWORD";
 
 /// The key, if one is given. An empty variable is none: a workflow sets a secret that does not
 /// exist to "".
-pub(super) fn signing_key(env: &Environment, problems: &mut Problems) -> Option<SigningKey> {
+pub(super) fn signing_key(env: &Environment, problems: &mut InputProblems) -> Option<SigningKey> {
     let given = env.get(KEY).map(|text| text.trim()).filter(|text| !text.is_empty())?;
     let pem = if given.contains("-----BEGIN ") {
         SecretString::from(given)

@@ -3,13 +3,17 @@
 
 use crate::build::merge::claims::SourceImage;
 
-use super::Problems;
+use super::InputProblems;
 use crate::image::Repository;
 use crate::image::spelling::{ReferenceParts, names_a_registry};
 use crate::text::lists;
 
 /// Each reference of an input once, in their order.
-pub(super) fn source_images(input: &str, text: &str, problems: &mut Problems) -> Vec<SourceImage> {
+pub(super) fn source_images(
+    input: &str,
+    text: &str,
+    problems: &mut InputProblems,
+) -> Vec<SourceImage> {
     let mut images: Vec<SourceImage> = Vec::new();
     for word in lists::words(text) {
         match read(&word) {
@@ -72,7 +76,7 @@ mod tests {
             (&format!("ghcr.io/o/a@{digest}"), format!("ghcr.io/o/a@{digest}")),
             (&format!("ghcr.io/o/a:v1@{digest}"), format!("ghcr.io/o/a:v1@{digest}")),
         ] {
-            let mut problems = Problems::default();
+            let mut problems = InputProblems::default();
             let images = source_images("source-images", text, &mut problems);
             assert_eq!(problems.said, Vec::<String>::new(), "{text}");
             assert_eq!(images.iter().map(ToString::to_string).collect::<Vec<_>>(), [read]);
@@ -80,7 +84,7 @@ mod tests {
         let several = source_images(
             "source-images",
             "r.io/a:1, r.io/a:1\n# no\nr.io/b:1,",
-            &mut Problems::default(),
+            &mut InputProblems::default(),
         );
         assert_eq!(several.len(), 2);
     }
@@ -99,7 +103,7 @@ mod tests {
             ("ghcr.io//a:1", "is not an image name"),
             ("linux/arm64=ghcr.io/o/a:1", "is not an image name"),
         ] {
-            let mut problems = Problems::default();
+            let mut problems = InputProblems::default();
             let images = source_images("source-images", text, &mut problems);
             assert!(
                 images.is_empty() && problems.said.iter().any(|said| said.contains(why)),

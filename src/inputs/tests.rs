@@ -7,10 +7,10 @@ fn env(pairs: &[(&str, &str)]) -> Environment {
 }
 
 fn read(pairs: &[(&str, &str)]) -> anyhow::Result<Inputs> {
-    let context = Context {
+    let context = RunContext {
         repository: Some("Octo/App".into()),
         server_url: "https://github.com".into(),
-        ..Context::default()
+        ..RunContext::default()
     };
     Inputs::read(&env(pairs), &context)
 }
@@ -23,7 +23,9 @@ fn defaults_do_it_all() {
         inputs.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["linux/amd64", "linux/arm64"]
     );
-    assert!(inputs.push == Push::Auto && inputs.signing.sign && inputs.build.context.is_empty());
+    assert!(
+        inputs.push == PushInput::Auto && inputs.signing.sign && inputs.build.context.is_empty()
+    );
 }
 
 #[test]
@@ -32,7 +34,7 @@ fn an_empty_input_is_one_that_is_not_set() {
         read(&[("INPUT_TAGS", " "), ("INPUT_PUSH", ""), ("INPUT_BUILD-ARGS", "\n")]).unwrap();
     assert!(
         inputs.names.metadata.tags.is_empty()
-            && inputs.push == Push::Auto
+            && inputs.push == PushInput::Auto
             && inputs.build.build_args.trim().is_empty()
     );
 }

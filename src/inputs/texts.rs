@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
-use super::Problems;
-use super::table::{self, Action, Group, Input};
+use super::InputProblems;
+use super::table::{self, Action, Input, InputGroup};
 use crate::environment::Environment;
 
 /// The inputs by their names; those that are neither set nor have a default are missing.
@@ -87,7 +87,7 @@ impl InputTexts {
 
     /// The inputs of a group that are not as their rows have them. A runner passes defaults as if
     /// they were set.
-    pub(super) fn set_of(&self, group: Group) -> Vec<&'static str> {
+    pub(super) fn set_of(&self, group: InputGroup) -> Vec<&'static str> {
         let of_group = table::inputs().filter(|input| input.group == group);
         let is_set = |input: &&Input| {
             let text = self.0.get(input.name).map(|text| text.trim());
@@ -114,7 +114,7 @@ impl InputTexts {
     }
 
     /// `false` where the action does not have it.
-    pub(super) fn switch(&self, name: &str, problems: &mut Problems) -> bool {
+    pub(super) fn switch(&self, name: &str, problems: &mut InputProblems) -> bool {
         problems.switch(name, self.get(name), false)
     }
 }

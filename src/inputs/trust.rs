@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::Problems;
+use super::InputProblems;
 use super::texts::InputTexts;
-use crate::sigstore::tuf::Mirror;
+use crate::sigstore::tuf::TufMirror;
 
 /// Whom to believe, and where that is said.
 #[derive(Debug)]
@@ -12,11 +12,11 @@ pub struct TrustInputs {
     pub signing_config: Option<PathBuf>,
     pub trusted_root: Option<PathBuf>,
     /// Where either of these is fetched from that is not given.
-    pub tuf_mirror: Option<Mirror>,
+    pub tuf_mirror: Option<TufMirror>,
 }
 
 impl TrustInputs {
-    pub(super) fn read(given: &InputTexts, problems: &mut Problems) -> Self {
+    pub(super) fn read(given: &InputTexts, problems: &mut InputProblems) -> Self {
         Self {
             signing_config: given.path("signing-config"),
             trusted_root: given.path("trusted-root"),
@@ -25,7 +25,7 @@ impl TrustInputs {
     }
 }
 
-fn mirror(given: &InputTexts, problems: &mut Problems) -> Option<Mirror> {
+fn mirror(given: &InputTexts, problems: &mut InputProblems) -> Option<TufMirror> {
     let Some(url) = given.get("tuf-mirror").map(str::trim) else {
         if given.get("tuf-root").is_some() {
             problems
@@ -48,5 +48,5 @@ fn mirror(given: &InputTexts, problems: &mut Problems) -> Option<Mirror> {
             "beside both `trusted-root` and `signing-config` nothing is left to fetch",
         );
     }
-    Some(Mirror { url: url.to_owned(), root: given.path("tuf-root") })
+    Some(TufMirror { url: url.to_owned(), root: given.path("tuf-root") })
 }

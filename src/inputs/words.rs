@@ -5,22 +5,22 @@ use std::path::Path;
 
 use super::digests;
 use super::outputs;
-use super::problems::Problems;
+use super::problems::InputProblems;
 use super::source_images::source_images;
 use super::texts::InputTexts;
-use super::{BuildSource, Merged, MergedSbom, Wish};
+use super::{AutoSwitch, BuildSource, MergeInputs, MergedSbom};
 use crate::build::flags::BuildTexts;
 use crate::command;
 use crate::environment::Environment;
 use crate::image::Platform;
-use crate::image::spelling::Spelling;
+use crate::image::spelling::PlatformSpelling;
 use crate::oci::Allowed;
 use crate::text::lists;
-use crate::trigger::Push;
+use crate::trigger::PushInput;
 
-pub(super) fn merged(given: &InputTexts, problems: &mut Problems) -> Merged {
+pub(super) fn merged(given: &InputTexts, problems: &mut InputProblems) -> MergeInputs {
     let files = given.get("digest-files").map(|folder| Path::new(folder.trim()));
-    Merged {
+    MergeInputs {
         claims: digests::claims(given.get("digests"), files, problems),
         sources: source_images(
             "source-images",
@@ -43,7 +43,7 @@ pub(super) fn merged(given: &InputTexts, problems: &mut Problems) -> Merged {
     }
 }
 
-pub(super) fn allowed(given: &InputTexts, problems: &mut Problems) -> Allowed {
+pub(super) fn allowed(given: &InputTexts, problems: &mut InputProblems) -> Allowed {
     let index_entries = lists::words(given.get("allow-index-entries").unwrap_or_default());
     for kind in index_entries.iter().filter(|kind| !kind.contains('/')) {
         problems.say(
@@ -59,7 +59,7 @@ pub(super) fn build_env(
     text: Option<&str>,
     env: &Environment,
     notices: &mut Vec<String>,
-    problems: &mut Problems,
+    problems: &mut InputProblems,
 ) -> Vec<String> {
     let names = lists::words(text.unwrap_or_default());
     let is_name = |name: &str| {
@@ -78,7 +78,7 @@ pub(super) fn build_env(
     names
 }
 
-pub(super) fn merged_sbom(given: &InputTexts, problems: &mut Problems) -> MergedSbom {
+pub(super) fn merged_sbom(given: &InputTexts, problems: &mut InputProblems) -> MergedSbom {
     let is_cyclonedx = given.get("sbom-format").map(str::trim) == Some("cyclonedx");
     let sbom = match given.get("sbom").map(str::trim) {
         Some(text) if text.eq_ignore_ascii_case("registry") => MergedSbom::Registry,
@@ -100,7 +100,7 @@ pub(super) fn merged_sbom(given: &InputTexts, problems: &mut Problems) -> Merged
 pub(super) fn build_texts(
     given: &InputTexts,
     platforms: &[Platform],
-    problems: &mut Problems,
+    problems: &mut InputProblems,
 ) -> BuildTexts {
     let text = |name: &str| given.get(name).unwrap_or_default().trim().to_owned();
     let listed: Vec<String> = platforms.iter().map(ToString::to_string).collect();
@@ -142,37 +142,41 @@ pub(super) fn build_texts(
 /// `push=false` of an image's output is no less than `push: false`.
 pub(super) fn push(
     given: &InputTexts,
-    asked: &outputs::Asked,
-    problems: &mut Problems,
+    asked: &outputs::OutputsAsked,
+    problems: &mut InputProblems,
     notices: &mut Vec<String>,
-) -> Push {
+) -> PushInput {
     match (wish("push", given, problems), asked.holds_back) {
-        (Wish::Always, true) => {
+        (AutoSwitch::Always, true) => {
             problems
                 .say("outputs", "`push=false` stands beside `push: true`; leave one of them out");
-            Push::Never
+            PushInput::Never
         }
-        (Wish::Auto, true) => {
+        (AutoSwitch::Auto, true) => {
             notices.push("input `outputs`: `push=false` is understood as `push: false`".to_owned());
-            Push::Never
+            PushInput::Never
         }
-        (Wish::Never, _) => Push::Never,
-        (Wish::Auto, false) => Push::Auto,
-        (Wish::Always, false) => Push::Always,
+        (AutoSwitch::Never, _) => PushInput::Never,
+        (AutoSwitch::Auto, false) => PushInput::Auto,
+        (AutoSwitch::Always, false) => PushInput::Always,
     }
 }
 
 /// A platform that nothing is called is a slip; one that only we do not know is the builder's to
 /// decide.
-pub(super) fn spelt(platforms: &[Platform], problems: &mut Problems, notices: &mut Vec<String>) {
+pub(super) fn spelt(
+    platforms: &[Platform],
+    problems: &mut InputProblems,
+    notices: &mut Vec<String>,
+) {
     for platform in platforms {
         match platform.spelling() {
-            Spelling::Known => {}
-            Spelling::Slip(meant) => problems.say(
+            PlatformSpelling::Known => {}
+            PlatformSpelling::Slip(meant) => problems.say(
                 "platforms",
                 format_args!("no platform is called `{platform}`; did you mean `{meant}`?"),
             ),
-            Spelling::Unknown => notices.push(format!(
+            PlatformSpelling::Unknown => notices.push(format!(
                 "input `platforms`: nothing known is called `{platform}`; the builder decides"
             )),
         }
@@ -180,15 +184,15 @@ pub(super) fn spelt(platforms: &[Platform], problems: &mut Problems, notices: &m
 }
 
 /// `auto`, or a switch.
-pub(super) fn wish(input: &str, given: &InputTexts, problems: &mut Problems) -> Wish {
+pub(super) fn wish(input: &str, given: &InputTexts, problems: &mut InputProblems) -> AutoSwitch {
     match given.get(input).map(str::trim) {
-        None | Some("auto") => Wish::Auto,
+        None | Some("auto") => AutoSwitch::Auto,
         Some(text) => match lists::boolean(text) {
-            Some(true) => Wish::Always,
-            Some(false) => Wish::Never,
+            Some(true) => AutoSwitch::Always,
+            Some(false) => AutoSwitch::Never,
             None => {
                 problems.say(input, format_args!("`{text}` is none of `auto`, `true`, `false`"));
-                Wish::Auto
+                AutoSwitch::Auto
             }
         },
     }

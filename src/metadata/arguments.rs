@@ -10,7 +10,7 @@ use crate::text::lists;
 
 /// What `build-args` came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Arguments {
+pub struct BuildArguments {
     /// Every entry; none where nothing was filled in.
     pub entries: Vec<String>,
     /// The entries in which something was.
@@ -24,8 +24,8 @@ pub(super) fn fill(
     text: &str,
     globals: &Value,
     expressions: &Expressions,
-) -> Result<Arguments, MetadataError> {
-    let mut arguments = Arguments::default();
+) -> Result<BuildArguments, MetadataError> {
+    let mut arguments = BuildArguments::default();
     // Quotes that do not pair are told by who writes the flags.
     let Some(entries) = lists::records(text, true).ok().filter(|_| text.contains("{{")) else {
         return Ok(arguments);
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn filled(text: &str) -> Arguments {
+    fn filled(text: &str) -> BuildArguments {
         let globals = json!({ "version": "1.2.3", "sha": "860c190", "branch": "a&b", "tag": "" });
         let now = "2026-11-28T01:02:03Z".parse().unwrap();
         let expressions =
@@ -159,7 +159,7 @@ mod tests {
         ] {
             assert_eq!(
                 filled(given),
-                Arguments { unknown: filled(given).unknown, ..Arguments::default() },
+                BuildArguments { unknown: filled(given).unknown, ..BuildArguments::default() },
                 "{given}"
             );
         }

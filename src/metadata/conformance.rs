@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::*;
 
 #[derive(Deserialize)]
-struct Case {
+struct MetadataCase {
     name: String,
     inputs: BTreeMap<String, String>,
     env: Environment,
@@ -19,12 +19,12 @@ struct Case {
     repo: Option<Value>,
     #[serde(default)]
     commit: Value,
-    expect: Expect,
+    expect: ExpectedMetadata,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "kebab-case", default)]
-struct Expect {
+struct ExpectedMetadata {
     version: Option<String>,
     tags: Option<Vec<String>>,
     tag_names: Option<Vec<String>>,
@@ -40,12 +40,12 @@ struct Expect {
 
 /// What cases of ours leave out, because it is the same for most.
 #[derive(Deserialize, Default)]
-struct Defaults {
+struct MetadataDefaults {
     event: Value,
     repo: Value,
 }
 
-fn run(case: &Case, defaults: &Defaults) -> Result<Metadata, MetadataError> {
+fn run(case: &MetadataCase, defaults: &MetadataDefaults) -> Result<ImageMetadata, MetadataError> {
     let get = |name: &str| case.env.get(name).map(String::as_str).unwrap_or_default();
     let input = |name: &str| case.inputs.get(name).cloned().unwrap_or_default();
     let now: Timestamp = get("SOURCE_NOW").parse().unwrap();
@@ -53,7 +53,7 @@ fn run(case: &Case, defaults: &Defaults) -> Result<Metadata, MetadataError> {
     let event = case.event.as_ref().unwrap_or(&defaults.event);
     let committer =
         case.commit["commit"]["committer"]["date"].as_str().and_then(|date| date.parse().ok());
-    let run = Run {
+    let run = MetadataRun {
         event_name: get("GITHUB_EVENT_NAME"),
         git_ref: get("GITHUB_REF").to_owned(),
         sha: sha.to_owned(),
@@ -88,7 +88,7 @@ fn unique(names: &[String]) -> Vec<String> {
     kept
 }
 
-fn differences(case: &Case, defaults: &Defaults) -> Vec<String> {
+fn differences(case: &MetadataCase, defaults: &MetadataDefaults) -> Vec<String> {
     let expect = &case.expect;
     let ours = match (run(case, defaults), &expect.error) {
         (Err(_), Some(_)) => return Vec::new(),
@@ -139,7 +139,7 @@ fn differences(case: &Case, defaults: &Defaults) -> Vec<String> {
     wrong
 }
 
-fn check(cases: &[Case], defaults: &Defaults) {
+fn check(cases: &[MetadataCase], defaults: &MetadataDefaults) {
     let wrong: Vec<String> = cases
         .iter()
         .map(|case| (case, differences(case, defaults)))
@@ -158,8 +158,9 @@ fn the_same_inputs_give_the_same_metadata() {
         eprintln!("the shared cases are not here; only our own are checked");
         return;
     };
-    let cases: Vec<Case> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    check(&cases, &Defaults::default());
+    let cases: Vec<MetadataCase> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    check(&cases, &MetadataDefaults::default());
     assert!(cases.len() >= 252, "only {} cases", cases.len());
 }
 
@@ -169,8 +170,8 @@ fn the_same_inputs_give_the_same_metadata() {
 fn our_own_inputs_give_what_docker_answered() {
     let text = include_str!("../../tests/fixtures/metadata.jsonl");
     let mut lines = text.lines();
-    let defaults: Defaults = serde_json::from_str(lines.next().unwrap()).unwrap();
-    let cases: Vec<Case> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+    let defaults: MetadataDefaults = serde_json::from_str(lines.next().unwrap()).unwrap();
+    let cases: Vec<MetadataCase> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
     check(&cases, &defaults);
     assert!(cases.len() >= 80, "only {} cases", cases.len());
 }

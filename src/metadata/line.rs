@@ -7,23 +7,23 @@ use serde::{Deserialize, Serialize};
 
 /// What a name stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Line {
+pub enum ReleaseLine {
     /// Nothing that has an order: a name of one commit, of a time, of a pull request, or one that
     /// the user wrote.
     #[default]
     Free,
     /// A pattern of versions, such as `v1` or `1.2-alpine`, or, where it is `whole`, the version
     /// itself.
-    Version { version: Version, whole: bool },
+    Version { version: LineVersion, whole: bool },
     /// The name of a branch or a Git tag: `refs/heads/main`.
     Ref(String),
     /// `latest`, of versions where the run has one, else of a branch.
-    Latest(Option<Version>),
+    Latest(Option<LineVersion>),
 }
 
-impl Line {
+impl ReleaseLine {
     /// The version by which the name is compared.
-    pub fn version(&self) -> Option<&Version> {
+    pub fn version(&self) -> Option<&LineVersion> {
         match self {
             Self::Version { version, .. } => Some(version),
             Self::Latest(version) => version.as_ref(),
@@ -38,7 +38,7 @@ impl Line {
             Self::Ref(git_ref) => {
                 let tag = git_ref
                     .strip_prefix("refs/tags/")
-                    .and_then(|tag| Version::read(tag, Scheme::Any));
+                    .and_then(|tag| LineVersion::read(tag, Scheme::Any));
                 tag.is_some_and(|version| {
                     version.numbers().is_some_and(|(numbers, _)| numbers.len() >= 3)
                 })
@@ -62,7 +62,7 @@ pub enum Scheme {
 /// A version, and of what it is one: a repository may hold several things that have versions of
 /// their own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Version {
+pub struct LineVersion {
     /// `web` of the Git tag `web/v2.1.0`; mostly empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     component: String,
@@ -77,7 +77,7 @@ fn is_any(scheme: &Scheme) -> bool {
     *scheme == Scheme::Any
 }
 
-impl std::fmt::Display for Version {
+impl std::fmt::Display for LineVersion {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Others wrote it.
         let shown = |text: &str| -> String {
@@ -91,7 +91,7 @@ impl std::fmt::Display for Version {
     }
 }
 
-impl Version {
+impl LineVersion {
     /// The version that a rule took out of a text, such as a Git tag.
     pub fn within(text: &str, part: &str, scheme: Scheme) -> Self {
         let before = text.find(part).map_or("", |at| &text[..at]);
@@ -223,7 +223,7 @@ fn after(one: &str, other: &str) -> Option<Ordering> {
 
 /// What a branch's name could be taken for among names of images.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reading {
+pub enum BranchReading {
     Latest,
     /// `v9.9.9`, `2024.01.15`.
     WholeVersion,
@@ -232,9 +232,9 @@ pub enum Reading {
 }
 
 /// What a name reads as, beside a name of its own.
-pub fn reading(name: &str) -> Option<Reading> {
+pub fn reading(name: &str) -> Option<BranchReading> {
     if name == "latest" {
-        return Some(Reading::Latest);
+        return Some(BranchReading::Latest);
     }
     let text = name.strip_prefix(['v', 'V']).unwrap_or(name);
     let (numbers, rest) = numbers_of(text)?;
@@ -246,9 +246,9 @@ pub fn reading(name: &str) -> Option<Reading> {
     }
     let shown = &text[..text.len() - rest.len() - open.map_or(0, |_| 2)];
     Some(if numbers.len() >= 3 && open.is_none() {
-        Reading::WholeVersion
+        BranchReading::WholeVersion
     } else {
-        Reading::Line(shown.to_owned())
+        BranchReading::Line(shown.to_owned())
     })
 }
 
@@ -256,8 +256,8 @@ pub fn reading(name: &str) -> Option<Reading> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Version {
-        Version::read(text, Scheme::Any).unwrap_or_else(|| panic!("{text}"))
+    fn read(text: &str) -> LineVersion {
+        LineVersion::read(text, Scheme::Any).unwrap_or_else(|| panic!("{text}"))
     }
 
     #[test]
@@ -275,7 +275,7 @@ mod tests {
             ("v1", "", "1"),
             ("dev1.2.3", "", "3"),
         ] {
-            let found = Version::read(text, Scheme::Any);
+            let found = LineVersion::read(text, Scheme::Any);
             if text == "dev1.2.3" {
                 assert_eq!(found, None, "a number inside a word is none");
                 continue;
@@ -288,11 +288,11 @@ mod tests {
             );
         }
         for text in ["nightly", "", "v", "a1b2"] {
-            assert_eq!(Version::read(text, Scheme::Any), None, "{text}");
+            assert_eq!(LineVersion::read(text, Scheme::Any), None, "{text}");
         }
-        assert_eq!(Version::within("web/v2.1.0", "2.1.0", Scheme::Any), read("web-v2.1.0"));
-        assert_eq!(Version::within("v1.2.3", "v1.2.3", Scheme::Any), read("1.2.3"));
-        assert_eq!(Version::within("dev/v1.2.3", "v1.2.3", Scheme::Any).component, "dev");
+        assert_eq!(LineVersion::within("web/v2.1.0", "2.1.0", Scheme::Any), read("web-v2.1.0"));
+        assert_eq!(LineVersion::within("v1.2.3", "v1.2.3", Scheme::Any), read("1.2.3"));
+        assert_eq!(LineVersion::within("dev/v1.2.3", "v1.2.3", Scheme::Any).component, "dev");
     }
 
     #[test]
@@ -323,7 +323,7 @@ mod tests {
                 "{other} {one}"
             );
         }
-        let python = |text: &str| Version::read(text, Scheme::Pep440).unwrap();
+        let python = |text: &str| LineVersion::read(text, Scheme::Pep440).unwrap();
         for (one, other, order) in [
             ("1.2.3.post1", "1.2.3", Some(Greater)),
             ("1.2.3-1", "1.2.3", Some(Greater)),
@@ -347,14 +347,14 @@ mod tests {
 
     #[test]
     fn branches_may_read_as_names_of_releases() {
-        let line = |text: &str| Some(Reading::Line(text.to_owned()));
+        let line = |text: &str| Some(BranchReading::Line(text.to_owned()));
         for (name, expected) in [
-            ("latest", Some(Reading::Latest)),
+            ("latest", Some(BranchReading::Latest)),
             ("feature-latest", None),
-            ("v9.9.9", Some(Reading::WholeVersion)),
-            ("9.9.9-rc.1", Some(Reading::WholeVersion)),
-            ("2024.01.15", Some(Reading::WholeVersion)),
-            ("V1.2.3", Some(Reading::WholeVersion)),
+            ("v9.9.9", Some(BranchReading::WholeVersion)),
+            ("9.9.9-rc.1", Some(BranchReading::WholeVersion)),
+            ("2024.01.15", Some(BranchReading::WholeVersion)),
+            ("V1.2.3", Some(BranchReading::WholeVersion)),
             ("v1", line("1")),
             ("1.2", line("1.2")),
             ("2024.1", line("2024.1")),

@@ -16,16 +16,16 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use self::expression::Expressions;
-use self::line::Line;
-use self::rules::Image;
-use self::version::Version;
+use self::line::ReleaseLine;
+use self::rules::ImageRule;
+use self::version::RuleVersion;
 use crate::environment::Environment;
 use crate::text::csv::CsvError;
 
-pub use self::arguments::Arguments;
+pub use self::arguments::BuildArguments;
 pub use self::remarks::{Remark, remarks, remarks_of_item, strange};
 pub use self::rules::entries;
-pub use self::version::{Made, sanitised};
+pub use self::version::{TagOrigin, sanitised};
 
 /// The inputs as texts, empty when not set; each has the name of its input.
 #[derive(Debug, Clone, Default)]
@@ -38,12 +38,12 @@ pub struct Texts {
     /// Build arguments, which may name what labels can name.
     pub build_args: String,
     /// Whole references in place of `images` and `tags`, which then list what these name.
-    pub references: Vec<Reference>,
+    pub references: Vec<TagReference>,
 }
 
 /// A repository, and the one rule that gives its tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reference {
+pub struct TagReference {
     /// As it was written.
     pub text: String,
     pub image: String,
@@ -52,7 +52,7 @@ pub struct Reference {
 
 /// What metadata depends on beside the inputs.
 #[derive(Debug, Clone)]
-pub struct Run<'a> {
+pub struct MetadataRun<'a> {
     pub event_name: &'a str,
     pub git_ref: String,
     pub sha: String,
@@ -66,13 +66,13 @@ pub struct Run<'a> {
 
 /// What an image is called and says of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Metadata {
+pub struct ImageMetadata {
     /// The first name: what the image is a version of.
     pub version: Option<String>,
     /// Every tag, in order, without repositories.
     pub tag_names: Vec<String>,
     /// What each of them stands for.
-    pub made: Vec<Made>,
+    pub made: Vec<TagOrigin>,
     /// The repositories that are enabled.
     pub images: Vec<String>,
     /// The tags of each repository, where they are not the same.
@@ -81,7 +81,7 @@ pub struct Metadata {
     pub labels: Vec<(String, String)>,
     /// `level:key=value`, level by level.
     pub annotations: Vec<String>,
-    pub build_args: Arguments,
+    pub build_args: BuildArguments,
     pub warnings: Vec<String>,
 }
 
@@ -154,13 +154,13 @@ pub fn renamed_images(
 }
 
 /// Makes the metadata of one run.
-pub fn metadata(texts: &Texts, run: &Run<'_>) -> Result<Metadata, MetadataError> {
+pub fn metadata(texts: &Texts, run: &MetadataRun<'_>) -> Result<ImageMetadata, MetadataError> {
     let run = &run.as_docker_sees_it();
     let images = rules::images(&texts.images)?;
     let rules = rules::rules(&texts.tags)?;
     let flavor = rules::flavor(&texts.flavor)?;
     let expressions = Expressions::new(run.globals()?, run.now, run.commit_date);
-    let Version { main, partial, mut made, first, latest, mut warnings } =
+    let RuleVersion { main, partial, mut made, first, latest, mut warnings } =
         version::version(&rules, &flavor, run, &expressions)?;
     if main.is_none() {
         warnings.push("No Docker image version has been generated. Check tags input.".to_owned());
@@ -168,7 +168,7 @@ pub fn metadata(texts: &Texts, run: &Run<'_>) -> Result<Metadata, MetadataError>
     }
     let tag_names = tag_names(&main, partial, latest, &flavor);
     if tag_names.len() > made.len() {
-        made.push(Made { entry: None, line: Line::Latest(first) });
+        made.push(TagOrigin { entry: None, line: ReleaseLine::Latest(first) });
     }
     let own_names = own_names(&texts.references, &flavor, run, &expressions)?;
     // What the rules are written with, and what they gave.
@@ -202,9 +202,9 @@ pub fn metadata(texts: &Texts, run: &Run<'_>) -> Result<Metadata, MetadataError>
     let images = images
         .into_iter()
         .filter(|image| image.enable)
-        .map(|Image { name, .. }| name.to_lowercase())
+        .map(|ImageRule { name, .. }| name.to_lowercase())
         .collect();
-    Ok(Metadata {
+    Ok(ImageMetadata {
         version: main,
         tag_names,
         made,
@@ -242,13 +242,13 @@ fn tag_names(
 
 /// The tags of each repository; nothing where every repository has every tag.
 fn own_names(
-    references: &[Reference],
+    references: &[TagReference],
     flavor: &rules::Flavor,
-    run: &Run<'_>,
+    run: &MetadataRun<'_>,
     expressions: &Expressions,
 ) -> Result<Vec<(String, Vec<String>)>, MetadataError> {
     let mut tags: Vec<(&str, Vec<&str>)> = Vec::new();
-    for Reference { image, tag, .. } in references {
+    for TagReference { image, tag, .. } in references {
         match tags.iter_mut().find(|(known, _)| known == image) {
             Some((_, its)) if its.contains(&tag.as_str()) => {}
             Some((_, its)) => its.push(tag),
@@ -263,7 +263,7 @@ fn own_names(
         return Ok(Vec::new());
     }
     let of = |(image, its): &(&str, Vec<&str>)| {
-        let Version { main, partial, latest, .. } =
+        let RuleVersion { main, partial, latest, .. } =
             version::version(&rules::rules(&its.join("\n"))?, flavor, run, expressions)?;
         Ok(((*image).to_owned(), tag_names(&main, partial, latest, flavor)))
     };
@@ -286,7 +286,7 @@ fn sorted(lines: impl Iterator<Item = String>) -> Result<Vec<(String, String)>, 
     Ok(pairs)
 }
 
-impl Run<'_> {
+impl MetadataRun<'_> {
     /// With the merge ref of a pull request whose workflow runs on its base, and with its head
     /// commit where that is asked for.
     fn as_docker_sees_it(&self) -> Self {
@@ -389,7 +389,7 @@ fn iso(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }
 
-impl Metadata {
+impl ImageMetadata {
     /// Every full name: repository by repository, or the tags alone where none is enabled.
     pub fn tags(&self) -> Vec<String> {
         if self.images.is_empty() {

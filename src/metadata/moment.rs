@@ -91,25 +91,25 @@ pub(super) fn format(time: &Zoned, format: &str) -> String {
     };
     let mut text = String::new();
     each_token(&expanded(format), |token| match token {
-        Token::Literal(literal) => text.push_str(literal),
-        Token::Field(field) => {
+        MomentToken::Literal(literal) => text.push_str(literal),
+        MomentToken::Field(field) => {
             text.push_str(&value(time, field).unwrap_or_else(|| field.to_owned()))
         }
     });
     text
 }
 
-enum Token<'a> {
+enum MomentToken<'a> {
     Literal(&'a str),
     Field(&'a str),
 }
 
 /// Splits a format: `[literal]`, `\escaped`, the longest token, or one letter.
-fn each_token<'a>(format: &'a str, mut take: impl FnMut(Token<'a>)) {
+fn each_token<'a>(format: &'a str, mut take: impl FnMut(MomentToken<'a>)) {
     let mut rest = format;
     while let Some(letter) = rest.chars().next() {
         if let Some(end) = bracketed(rest) {
-            take(Token::Literal(&rest[1..end]));
+            take(MomentToken::Literal(&rest[1..end]));
             rest = &rest[end + 1..];
             continue;
         }
@@ -121,9 +121,9 @@ fn each_token<'a>(format: &'a str, mut take: impl FnMut(Token<'a>)) {
         );
         let text = &rest[start..start + token];
         take(match text {
-            "\\" => Token::Literal(""),
-            text if escaped => Token::Literal(text),
-            text => Token::Field(text),
+            "\\" => MomentToken::Literal(""),
+            text if escaped => MomentToken::Literal(text),
+            text => MomentToken::Field(text),
         });
         rest = &rest[start + token..];
     }

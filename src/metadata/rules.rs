@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 
 use super::MetadataError;
 use super::javascript;
-use crate::text::csv::{self, Dialect};
+use crate::text::csv::{self, CsvDialect};
 
 /// One line of `tags`.
 #[derive(Debug, Clone)]
-pub(super) struct Rule {
-    pub kind: Kind,
+pub(super) struct TagRule {
+    pub kind: RuleKind,
     /// Which entry of the list it is, from 0.
     pub entry: usize,
     /// A template that must give `true` or `false`.
@@ -25,7 +25,7 @@ pub(super) struct Rule {
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Kind {
+pub(super) enum RuleKind {
     Schedule { pattern: String },
     Semver(VersionRule),
     Pep440(VersionRule),
@@ -48,7 +48,7 @@ pub(super) struct VersionRule {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Image {
+pub(super) struct ImageRule {
     pub name: String,
     pub enable: bool,
 }
@@ -65,8 +65,9 @@ pub(super) struct Flavor {
 
 /// The entries of a list input: a line each, quotes removed, comments and blank lines dropped.
 pub fn entries(input: &'static str, text: &str) -> Result<Vec<String>, MetadataError> {
-    let records = csv::read(javascript::trim(text), Dialect { loose_quotes: true, comments: true })
-        .map_err(|error| MetadataError::List { input, error })?;
+    let records =
+        csv::read(javascript::trim(text), CsvDialect { loose_quotes: true, comments: true })
+            .map_err(|error| MetadataError::List { input, error })?;
     let entries = records.into_iter().map(|fields| javascript::trim(&fields.join(",")).to_owned());
     Ok(entries.filter(|entry| !entry.is_empty()).collect())
 }
@@ -75,7 +76,11 @@ pub fn entries(input: &'static str, text: &str) -> Result<Vec<String>, MetadataE
 /// beginning.
 pub(super) fn fields(input: &'static str, entry: &str) -> Result<Vec<String>, MetadataError> {
     let wrong = |error| MetadataError::Entry { input, entry: entry.to_owned(), error };
-    Ok(csv::read(entry, Dialect::default()).map_err(wrong)?.into_iter().next().unwrap_or_default())
+    Ok(csv::read(entry, CsvDialect::default())
+        .map_err(wrong)?
+        .into_iter()
+        .next()
+        .unwrap_or_default())
 }
 
 /// A field as `key=value`, or as a value alone.
@@ -100,15 +105,15 @@ fn short_key_value(field: &str) -> (Option<String>, String) {
 }
 
 /// Reads `images`. One line of names only may list several.
-pub(super) fn images(text: &str) -> Result<Vec<Image>, MetadataError> {
+pub(super) fn images(text: &str) -> Result<Vec<ImageRule>, MetadataError> {
     let entries = entries("images", text)?;
     if let [only] = entries.as_slice() {
         let fields = fields("images", only)?;
         if fields.iter().all(|field| !field.contains('=')) {
             let names =
                 fields.iter().map(|name| javascript::trim(name)).filter(|name| !name.is_empty());
-            let images: Vec<Image> =
-                names.map(|name| Image { name: name.to_owned(), enable: true }).collect();
+            let images: Vec<ImageRule> =
+                names.map(|name| ImageRule { name: name.to_owned(), enable: true }).collect();
             return if images.is_empty() {
                 Err(MetadataError::ImageName(only.clone()))
             } else {
@@ -119,8 +124,8 @@ pub(super) fn images(text: &str) -> Result<Vec<Image>, MetadataError> {
     entries.iter().map(|entry| image(entry)).collect()
 }
 
-fn image(entry: &str) -> Result<Image, MetadataError> {
-    let mut image = Image { name: String::new(), enable: true };
+fn image(entry: &str) -> Result<ImageRule, MetadataError> {
+    let mut image = ImageRule { name: String::new(), enable: true };
     for field in fields("images", entry)? {
         match short_key_value(&field) {
             (None, name) => image.name = name,
@@ -179,14 +184,14 @@ pub(super) fn flavor(text: &str) -> Result<Flavor, MetadataError> {
 const DEFAULT: &str = "type=schedule\ntype=ref,event=branch\ntype=ref,event=tag\ntype=ref,event=pr";
 
 /// Reads `tags`, the most important rule first.
-pub(super) fn rules(text: &str) -> Result<Vec<Rule>, MetadataError> {
+pub(super) fn rules(text: &str) -> Result<Vec<TagRule>, MetadataError> {
     let mut entries = entries("tags", text)?;
     if entries.is_empty() {
         entries = DEFAULT.lines().map(str::to_owned).collect();
     }
-    let mut sorted: Vec<Rule> = Vec::new();
+    let mut sorted: Vec<TagRule> = Vec::new();
     for (at, entry) in entries.into_iter().enumerate() {
-        let rule = Rule { entry: at, ..rule(&entry)? };
+        let rule = TagRule { entry: at, ..rule(&entry)? };
         // A priority that is no number is neither more nor less than another, so `sort_by` would
         // not do.
         let at =
@@ -197,7 +202,7 @@ pub(super) fn rules(text: &str) -> Result<Vec<Rule>, MetadataError> {
 }
 
 /// Reads one rule.
-fn rule(entry: &str) -> Result<Rule, MetadataError> {
+fn rule(entry: &str) -> Result<TagRule, MetadataError> {
     let mut kind = None;
     let mut attributes: BTreeMap<String, String> = BTreeMap::new();
     for field in fields("tags", entry)? {
@@ -216,7 +221,7 @@ fn rule(entry: &str) -> Result<Rule, MetadataError> {
     let (default_priority, kind) = match kind {
         "schedule" => (
             1000.0,
-            Kind::Schedule {
+            RuleKind::Schedule {
                 pattern: attribute("pattern").unwrap_or_else(|| "nightly".to_owned()),
             },
         ),
@@ -226,7 +231,7 @@ fn rule(entry: &str) -> Result<Rule, MetadataError> {
                 value: attribute("value").unwrap_or_default(),
                 part: attribute("match").unwrap_or_default(),
             };
-            (900.0, if kind == "semver" { Kind::Semver(rule) } else { Kind::Pep440(rule) })
+            (900.0, if kind == "semver" { RuleKind::Semver(rule) } else { RuleKind::Pep440(rule) })
         }
         "match" => {
             let pattern = attribute("pattern").ok_or_else(|| missing("pattern"))?;
@@ -234,23 +239,28 @@ fn rule(entry: &str) -> Result<Rule, MetadataError> {
             if javascript::number(&group).is_nan() {
                 return Err(MetadataError::Group { group, entry: entry.to_owned() });
             }
-            (800.0, Kind::Match { pattern, group, value: attribute("value").unwrap_or_default() })
+            (
+                800.0,
+                RuleKind::Match { pattern, group, value: attribute("value").unwrap_or_default() },
+            )
         }
-        "edge" => (700.0, Kind::Edge { branch: attribute("branch").unwrap_or_default() }),
+        "edge" => (700.0, RuleKind::Edge { branch: attribute("branch").unwrap_or_default() }),
         "ref" => {
             let event = attribute("event").ok_or_else(|| missing("event"))?;
             let kind = match event.as_str() {
-                "branch" => Kind::Branch,
-                "tag" => Kind::Tag,
+                "branch" => RuleKind::Branch,
+                "tag" => RuleKind::Tag,
                 "pr" => {
                     prefix.get_or_insert_with(|| "pr-".to_owned());
-                    Kind::PullRequest
+                    RuleKind::PullRequest
                 }
                 _ => return Err(MetadataError::RefEvent { event, entry: entry.to_owned() }),
             };
             (600.0, kind)
         }
-        "raw" => (200.0, Kind::Raw { value: attribute("value").ok_or_else(|| missing("value"))? }),
+        "raw" => {
+            (200.0, RuleKind::Raw { value: attribute("value").ok_or_else(|| missing("value"))? })
+        }
         _ => {
             prefix.get_or_insert_with(|| "sha-".to_owned());
             let long = match attribute("format").as_deref() {
@@ -263,10 +273,10 @@ fn rule(entry: &str) -> Result<Rule, MetadataError> {
                     });
                 }
             };
-            (100.0, Kind::Sha { long })
+            (100.0, RuleKind::Sha { long })
         }
     };
-    Ok(Rule {
+    Ok(TagRule {
         kind,
         entry: 0,
         enable,

@@ -6,19 +6,19 @@
 use serde_json::{Value, json};
 
 use super::expression::{self, Expressions};
-use super::line::{self, Line, Scheme};
-use super::rules::{Flavor, Kind, Rule, VersionRule};
-use super::{MetadataError, Run, javascript};
+use super::line::{self, ReleaseLine, Scheme};
+use super::rules::{Flavor, RuleKind, TagRule, VersionRule};
+use super::{MetadataError, MetadataRun, javascript};
 
 /// What the rules gave.
 #[derive(Debug, Default)]
-pub(super) struct Version {
+pub(super) struct RuleVersion {
     pub main: Option<String>,
     pub partial: Vec<String>,
     /// What the names stand for, in their order.
-    pub made: Vec<Made>,
+    pub made: Vec<TagOrigin>,
     /// The first version that a rule read, for `latest`.
-    pub first: Option<line::Version>,
+    pub first: Option<line::LineVersion>,
     /// `None` while no rule gave a name.
     pub latest: Option<bool>,
     pub warnings: Vec<String>,
@@ -26,28 +26,28 @@ pub(super) struct Version {
 
 /// What a name stands for, and which entry of `tags` gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Made {
+pub struct TagOrigin {
     /// `None`: the flavor's `latest`.
     pub entry: Option<usize>,
-    pub line: Line,
+    pub line: ReleaseLine,
 }
 
 /// A name from one rule, and whether it makes the image the latest when nobody says.
-struct Named {
+struct NamedVersion {
     name: String,
     latest: bool,
-    line: Line,
+    line: ReleaseLine,
 }
 
 /// Applies the rules.
 pub(super) fn version(
-    rules: &[Rule],
+    rules: &[TagRule],
     flavor: &Flavor,
-    run: &Run<'_>,
+    run: &MetadataRun<'_>,
     expressions: &Expressions,
-) -> Result<Version, MetadataError> {
-    let mut version = Version::default();
-    let maker = Maker { flavor, run, expressions };
+) -> Result<RuleVersion, MetadataError> {
+    let mut version = RuleVersion::default();
+    let maker = TagMaker { flavor, run, expressions };
     for rule in rules {
         match expressions.global(&rule.enable)?.as_str() {
             "true" => {}
@@ -68,15 +68,17 @@ pub(super) fn version(
         } else {
             continue;
         }
-        version.made.push(Made { entry: Some(rule.entry), line: named.line });
+        version.made.push(TagOrigin { entry: Some(rule.entry), line: named.line });
     }
     Ok(version)
 }
 
 /// The version that a name stands for, or the Git tag whose name it is.
-fn read_of(line: &Line) -> Option<line::Version> {
+fn read_of(line: &ReleaseLine) -> Option<line::LineVersion> {
     match line {
-        Line::Ref(git_ref) => line::Version::read(git_ref.strip_prefix("refs/tags/")?, Scheme::Any),
+        ReleaseLine::Ref(git_ref) => {
+            line::LineVersion::read(git_ref.strip_prefix("refs/tags/")?, Scheme::Any)
+        }
         line => line.version().cloned(),
     }
 }
@@ -97,45 +99,45 @@ pub fn sanitised(name: &str) -> String {
     text
 }
 
-struct Maker<'a> {
+struct TagMaker<'a> {
     flavor: &'a Flavor,
-    run: &'a Run<'a>,
+    run: &'a MetadataRun<'a>,
     expressions: &'a Expressions,
 }
 
-impl Maker<'_> {
+impl TagMaker<'_> {
     fn name(
         &self,
-        rule: &Rule,
+        rule: &TagRule,
         warnings: &mut Vec<String>,
-    ) -> Result<Option<Named>, MetadataError> {
+    ) -> Result<Option<NamedVersion>, MetadataError> {
         let run = self.run;
         let named = |name: &str, latest, line| {
-            self.affixed(name, rule).map(|name| Some(Named { name, latest, line }))
+            self.affixed(name, rule).map(|name| Some(NamedVersion { name, latest, line }))
         };
-        let affixed = |name: &str| named(name, false, Line::Free);
+        let affixed = |name: &str| named(name, false, ReleaseLine::Free);
         let of_branch = |name: &str, branch: &str| {
-            named(name, false, Line::Ref(format!("refs/heads/{branch}")))
+            named(name, false, ReleaseLine::Ref(format!("refs/heads/{branch}")))
         };
         match &rule.kind {
-            Kind::Schedule { pattern } if run.event_name.contains("schedule") => {
+            RuleKind::Schedule { pattern } if run.event_name.contains("schedule") => {
                 affixed(&self.expressions.dates(pattern)?)
             }
-            Kind::Semver(version) => self.semver(version, rule, warnings),
-            Kind::Pep440(version) => self.pep440(version, rule, warnings),
-            Kind::Match { pattern, group, value } => {
+            RuleKind::Semver(version) => self.semver(version, rule, warnings),
+            RuleKind::Pep440(version) => self.pep440(version, rule, warnings),
+            RuleKind::Match { pattern, group, value } => {
                 let Some(text) = self.value_or_tag(value)? else { return Ok(None) };
                 let Some(part) = matched(pattern, group, &text, warnings)? else { return Ok(None) };
-                let line = match line::Version::read(&text, Scheme::Any) {
+                let line = match line::LineVersion::read(&text, Scheme::Any) {
                     Some(version) => {
-                        Line::Version { whole: part.contains(version.text()), version }
+                        ReleaseLine::Version { whole: part.contains(version.text()), version }
                     }
-                    None if value.is_empty() => Line::Ref(run.git_ref.clone()),
-                    None => Line::Free,
+                    None if value.is_empty() => ReleaseLine::Ref(run.git_ref.clone()),
+                    None => ReleaseLine::Free,
                 };
                 named(&part, true, line)
             }
-            Kind::Edge { branch } => match run.branch() {
+            RuleKind::Edge { branch } => match run.branch() {
                 Some(on)
                     if on
                         == if branch.is_empty() {
@@ -148,24 +150,24 @@ impl Maker<'_> {
                 }
                 _ => Ok(None),
             },
-            Kind::Branch => run.branch().map_or(Ok(None), |branch| of_branch(branch, branch)),
-            Kind::Tag => {
-                run.tag().map_or(Ok(None), |tag| named(tag, true, Line::Ref(run.git_ref.clone())))
-            }
-            Kind::PullRequest => match run.git_ref.strip_prefix("refs/pull/") {
+            RuleKind::Branch => run.branch().map_or(Ok(None), |branch| of_branch(branch, branch)),
+            RuleKind::Tag => run
+                .tag()
+                .map_or(Ok(None), |tag| named(tag, true, ReleaseLine::Ref(run.git_ref.clone()))),
+            RuleKind::PullRequest => match run.git_ref.strip_prefix("refs/pull/") {
                 Some(pull) => affixed(pull.strip_suffix("/merge").unwrap_or(pull)),
                 None => Ok(None),
             },
-            Kind::Raw { value } => affixed(&self.expressions.global(value)?),
-            Kind::Sha { .. } if run.sha.is_empty() => Ok(None),
-            Kind::Sha { long: true } => affixed(&run.sha),
-            Kind::Sha { long: false } => affixed(&run.short_sha()?),
-            Kind::Schedule { .. } => Ok(None),
+            RuleKind::Raw { value } => affixed(&self.expressions.global(value)?),
+            RuleKind::Sha { .. } if run.sha.is_empty() => Ok(None),
+            RuleKind::Sha { long: true } => affixed(&run.sha),
+            RuleKind::Sha { long: false } => affixed(&run.short_sha()?),
+            RuleKind::Schedule { .. } => Ok(None),
         }
     }
 
     /// A rule's own prefix and suffix, or the flavor's.
-    fn affixed(&self, name: &str, rule: &Rule) -> Result<String, MetadataError> {
+    fn affixed(&self, name: &str, rule: &TagRule) -> Result<String, MetadataError> {
         let prefix =
             self.expressions.global(rule.prefix.as_ref().unwrap_or(&self.flavor.prefix))?;
         let suffix =
@@ -206,9 +208,9 @@ impl Maker<'_> {
     fn semver(
         &self,
         rule: &VersionRule,
-        of: &Rule,
+        of: &TagRule,
         warnings: &mut Vec<String>,
-    ) -> Result<Option<Named>, MetadataError> {
+    ) -> Result<Option<NamedVersion>, MetadataError> {
         let Some((text, whole)) = self.version_text(rule, warnings)? else { return Ok(None) };
         let Some(version) = strict_semver(&text) else {
             warnings.push(format!("{text} is not a valid semver. More info: https://semver.org/"));
@@ -234,17 +236,17 @@ impl Maker<'_> {
             "{{version}}"
         };
         let made = self.expressions.fields(pattern, &fields)?;
-        let version = line::Version::within(&whole, javascript::trim(&text), Scheme::Any);
-        let line = Line::Version { version, whole: made.contains(&plain.to_string()) };
-        Ok(Some(Named { name: self.affixed(&made, of)?, latest: stable, line }))
+        let version = line::LineVersion::within(&whole, javascript::trim(&text), Scheme::Any);
+        let line = ReleaseLine::Version { version, whole: made.contains(&plain.to_string()) };
+        Ok(Some(NamedVersion { name: self.affixed(&made, of)?, latest: stable, line }))
     }
 
     fn pep440(
         &self,
         rule: &VersionRule,
-        of: &Rule,
+        of: &TagRule,
         warnings: &mut Vec<String>,
-    ) -> Result<Option<Named>, MetadataError> {
+    ) -> Result<Option<NamedVersion>, MetadataError> {
         let Some((text, whole)) = self.version_text(rule, warnings)? else { return Ok(None) };
         let version = Some(&text)
             .filter(|text| text.trim() == text.as_str())
@@ -263,8 +265,8 @@ impl Maker<'_> {
             None => clean,
         };
         let stable = !(version.any_prerelease() || version.is_post());
-        let line = Line::Version {
-            version: line::Version::within(&whole, &text, Scheme::Pep440),
+        let line = ReleaseLine::Version {
+            version: line::LineVersion::within(&whole, &text, Scheme::Pep440),
             whole: !stable || rule.pattern.contains("version") || rule.pattern.contains("raw"),
         };
         let name = match (stable, expression::is_raw(&rule.pattern)) {
@@ -275,7 +277,7 @@ impl Maker<'_> {
                 self.expressions.fields(&rule.pattern, &fields)?
             }
         };
-        Ok(Some(Named { name: self.affixed(&name, of)?, latest: stable, line }))
+        Ok(Some(NamedVersion { name: self.affixed(&name, of)?, latest: stable, line }))
     }
 }
 

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use super::json::{Json, Object, keys, text, wrong};
-use super::{DescribedPlatform, Unreadable};
+use super::json::{Json, StrictObject, keys, text, wrong};
+use super::{DescribedPlatform, UnreadableDocument};
 use crate::image::Digest;
 
 /// What an image says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
+pub struct ImageConfig {
     pub platform: DescribedPlatform,
     pub created: Option<String>,
     /// Of each layer uncompressed, lowest first.
@@ -58,11 +58,11 @@ const SWITCHES: [&str; 8] = [
 ];
 const NUMBERS: [&str; 4] = ["StopTimeout", "Memory", "MemorySwap", "CpuShares"];
 
-impl Config {
-    pub fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
+impl ImageConfig {
+    pub fn read(bytes: &[u8]) -> Result<Self, UnreadableDocument> {
         let json = Json::parse(bytes)?;
         // A config with a manifest's members is no config.
-        let object = Object::open(
+        let object = StrictObject::open(
             &json,
             "",
             &CONFIG,
@@ -85,9 +85,12 @@ impl Config {
 /// is an image's: every reader must see so.
 pub fn names_no_platform(bytes: &[u8]) -> bool {
     let Ok(json) = Json::parse(bytes) else { return false };
-    let Ok(object) =
-        Object::open(&json, "", &CONFIG, &["layers", "manifests", "schemaVersion", "mediaType"])
-    else {
+    let Ok(object) = StrictObject::open(
+        &json,
+        "",
+        &CONFIG,
+        &["layers", "manifests", "schemaVersion", "mediaType"],
+    ) else {
         return false;
     };
     let is_empty =
@@ -95,18 +98,18 @@ pub fn names_no_platform(bytes: &[u8]) -> bool {
     is_empty("os") && is_empty("architecture")
 }
 
-fn rootfs(config: &Object<'_>) -> Result<Vec<Digest>, Unreadable> {
+fn rootfs(config: &StrictObject<'_>) -> Result<Vec<Digest>, UnreadableDocument> {
     let Some(rootfs) = config.get("rootfs") else { return Ok(Vec::new()) };
-    let rootfs = Object::open(rootfs, "rootfs", &ROOTFS, &[])?;
+    let rootfs = StrictObject::open(rootfs, "rootfs", &ROOTFS, &[])?;
     if let Some(kind) = rootfs.text("type")?.filter(|kind| kind != "layers") {
-        return Err(Unreadable::Value {
+        return Err(UnreadableDocument::Value {
             name: "rootfs.type".to_owned(),
             value: super::shown(&kind),
             expected: "`layers`",
         });
     }
     let digest = |text: String| {
-        text.parse().map_err(|_| Unreadable::Value {
+        text.parse().map_err(|_| UnreadableDocument::Value {
             name: "rootfs.diff_ids".to_owned(),
             value: super::shown(&text),
             expected: "`sha256:` and 64 lower-case hexadecimal digits",
@@ -115,9 +118,9 @@ fn rootfs(config: &Object<'_>) -> Result<Vec<Digest>, Unreadable> {
     rootfs.texts("diff_ids")?.into_iter().map(digest).collect()
 }
 
-fn history(config: &Object<'_>) -> Result<(), Unreadable> {
+fn history(config: &StrictObject<'_>) -> Result<(), UnreadableDocument> {
     for (at, step) in config.list("history")?.unwrap_or_default().iter().enumerate() {
-        let step = Object::open(step, &format!("history[{at}]"), &HISTORY, &[])?;
+        let step = StrictObject::open(step, &format!("history[{at}]"), &HISTORY, &[])?;
         date(&step, "created")?;
         for name in ["created_by", "author", "comment"] {
             step.text(name)?;
@@ -129,7 +132,10 @@ fn history(config: &Object<'_>) -> Result<(), Unreadable> {
 
 /// The wishes for containers, in which null is as good as nothing: Docker has always written it.
 /// Gives the labels.
-fn container(config: &Object<'_>, name: &str) -> Result<BTreeMap<String, String>, Unreadable> {
+fn container(
+    config: &StrictObject<'_>,
+    name: &str,
+) -> Result<BTreeMap<String, String>, UnreadableDocument> {
     let Some(Json::Members(members)) = config.get(name) else {
         return match config.get(name) {
             None | Some(Json::Null) => Ok(BTreeMap::new()),
@@ -138,10 +144,10 @@ fn container(config: &Object<'_>, name: &str) -> Result<BTreeMap<String, String>
     };
     let known: Vec<&str> =
         [TEXTS.as_slice(), &LISTS, &SETS, &SWITCHES, &NUMBERS, &["Labels", "Healthcheck"]].concat();
-    Object::open(&Json::Members(members.clone()), name, &known, &[])?;
+    StrictObject::open(&Json::Members(members.clone()), name, &known, &[])?;
     let filled =
         Json::Members(members.iter().filter(|(_, value)| *value != Json::Null).cloned().collect());
-    let container = Object::open(&filled, name, &known, &[])?;
+    let container = StrictObject::open(&filled, name, &known, &[])?;
     for text in TEXTS {
         container.text(text)?;
     }
@@ -160,24 +166,24 @@ fn container(config: &Object<'_>, name: &str) -> Result<BTreeMap<String, String>
         switch(&container, name)?;
     }
     if let Some(health) = container.get("Healthcheck") {
-        let health = Object::open(health, &container.place("Healthcheck"), &HEALTH, &[])?;
+        let health = StrictObject::open(health, &container.place("Healthcheck"), &HEALTH, &[])?;
         health.texts("Test")?;
     }
     container.map("Labels")
 }
 
-fn switch(object: &Object<'_>, name: &str) -> Result<(), Unreadable> {
+fn switch(object: &StrictObject<'_>, name: &str) -> Result<(), UnreadableDocument> {
     match object.get(name) {
         None | Some(Json::Bool(_)) => Ok(()),
         Some(other) => Err(wrong(&object.place(name), "true or false", other)),
     }
 }
 
-fn date(object: &Object<'_>, name: &str) -> Result<Option<String>, Unreadable> {
+fn date(object: &StrictObject<'_>, name: &str) -> Result<Option<String>, UnreadableDocument> {
     let Some(text) = object.text(name)? else { return Ok(None) };
     match created(&text) {
         Some(_) => Ok(Some(text)),
-        None => Err(Unreadable::Value {
+        None => Err(UnreadableDocument::Value {
             name: object.place(name),
             value: super::shown(&text),
             expected: "a date of RFC 3339",
@@ -213,22 +219,22 @@ pub fn created(text: &str) -> Option<jiff::Timestamp> {
 
 /// One image of an archive that Docker saved in its older form.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Saved {
+pub struct SavedImage {
     pub config: String,
     pub repo_tags: Vec<String>,
     pub layers: Vec<String>,
 }
 
-impl Saved {
+impl SavedImage {
     /// All images that `manifest.json` lists.
-    pub fn read(bytes: &[u8]) -> Result<Vec<Self>, Unreadable> {
+    pub fn read(bytes: &[u8]) -> Result<Vec<Self>, UnreadableDocument> {
         let json = Json::parse(bytes)?;
         let Json::List(images) = &json else { return Err(wrong("", "a list", &json)) };
         images.iter().enumerate().map(|(at, image)| Self::of(image, &format!("[{at}]"))).collect()
     }
 
-    fn of(image: &Json, at: &str) -> Result<Self, Unreadable> {
-        let image = Object::open(
+    fn of(image: &Json, at: &str) -> Result<Self, UnreadableDocument> {
+        let image = StrictObject::open(
             image,
             at,
             &["Config", "RepoTags", "Layers", "Parent", "LayerSources"],

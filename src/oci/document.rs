@@ -3,19 +3,21 @@
 
 use std::collections::BTreeMap;
 
-use super::json::Object;
-use super::{DOCKER_LIST, DOCKER_MANIFEST, Descriptor, Json, OCI_INDEX, OCI_MANIFEST, Unreadable};
+use super::json::StrictObject;
+use super::{
+    DOCKER_LIST, DOCKER_MANIFEST, Descriptor, Json, OCI_INDEX, OCI_MANIFEST, UnreadableDocument,
+};
 
 /// A document that a registry serves under `manifests/`.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Document {
-    Index(Index),
+pub enum OciDocument {
+    Index(ImageIndex),
     Image(ImageManifest),
 }
 
 /// What names the images of several platforms, and what stands beside them.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Index {
+pub struct ImageIndex {
     pub artifact_type: Option<String>,
     pub manifests: Vec<Descriptor>,
     pub subject: Option<Descriptor>,
@@ -52,31 +54,31 @@ const NOT_OF_AN_INDEX: [&str; 7] =
 const NOT_OF_AN_IMAGE: [&str; 6] =
     ["manifests", "fsLayers", "history", "signatures", "blobs", "blobSum"];
 
-impl Document {
+impl OciDocument {
     /// `said` is the media type by which the bytes were found: a registry's header or an entry of
     /// an index.
-    pub fn read(bytes: &[u8], said: &str) -> Result<Self, Unreadable> {
+    pub fn read(bytes: &[u8], said: &str) -> Result<Self, UnreadableDocument> {
         match said {
-            OCI_INDEX | DOCKER_LIST => Index::parse(bytes, Some(said)).map(Self::Index),
+            OCI_INDEX | DOCKER_LIST => ImageIndex::parse(bytes, Some(said)).map(Self::Index),
             OCI_MANIFEST | DOCKER_MANIFEST => ImageManifest::parse(bytes, said).map(Self::Image),
-            other => Err(Unreadable::UnknownKind(super::shown(other))),
+            other => Err(UnreadableDocument::UnknownKind(super::shown(other))),
         }
     }
 
-    pub fn index(self) -> Result<Index, Unreadable> {
+    pub fn index(self) -> Result<ImageIndex, UnreadableDocument> {
         match self {
             Self::Index(index) => Ok(index),
             Self::Image(_) => {
-                Err(Unreadable::Kind { found: "an image's manifest", wanted: "an index" })
+                Err(UnreadableDocument::Kind { found: "an image's manifest", wanted: "an index" })
             }
         }
     }
 
-    pub fn image(self) -> Result<ImageManifest, Unreadable> {
+    pub fn image(self) -> Result<ImageManifest, UnreadableDocument> {
         match self {
             Self::Image(image) => Ok(image),
             Self::Index(_) => {
-                Err(Unreadable::Kind { found: "an index", wanted: "an image's manifest" })
+                Err(UnreadableDocument::Kind { found: "an index", wanted: "an image's manifest" })
             }
         }
     }
@@ -84,7 +86,7 @@ impl Document {
 
 /// What all documents have.
 struct Common<'a> {
-    object: Object<'a>,
+    object: StrictObject<'a>,
     artifact_type: Option<String>,
     subject: Option<Descriptor>,
     annotations: BTreeMap<String, String>,
@@ -95,29 +97,29 @@ fn common<'a>(
     said: Option<&str>,
     known: &[&str],
     foreign: &[&str],
-) -> Result<Common<'a>, Unreadable> {
-    let object = Object::open(json, "", known, foreign)?;
+) -> Result<Common<'a>, UnreadableDocument> {
+    let object = StrictObject::open(json, "", known, foreign)?;
     match object.whole("schemaVersion")? {
         Some(2) => {}
         Some(other) => {
-            return Err(Unreadable::Value {
+            return Err(UnreadableDocument::Value {
                 name: "schemaVersion".to_owned(),
                 value: other.to_string(),
                 expected: "2",
             });
         }
-        None => return Err(Unreadable::Missing { name: "schemaVersion".to_owned() }),
+        None => return Err(UnreadableDocument::Missing { name: "schemaVersion".to_owned() }),
     }
     let says = object.text("mediaType")?;
     match (said, says) {
         (Some(said), Some(says)) if says != said => {
-            return Err(Unreadable::MediaType {
+            return Err(UnreadableDocument::MediaType {
                 said: super::shown(said),
                 says: super::shown(&says),
             });
         }
         (None, Some(says)) if ![OCI_INDEX, DOCKER_LIST].contains(&says.as_str()) => {
-            return Err(Unreadable::MediaType {
+            return Err(UnreadableDocument::MediaType {
                 said: OCI_INDEX.to_owned(),
                 says: super::shown(&says),
             });
@@ -135,7 +137,7 @@ fn common<'a>(
     })
 }
 
-fn descriptors(values: &[Json], name: &str) -> Result<Vec<Descriptor>, Unreadable> {
+fn descriptors(values: &[Json], name: &str) -> Result<Vec<Descriptor>, UnreadableDocument> {
     values
         .iter()
         .enumerate()
@@ -143,13 +145,13 @@ fn descriptors(values: &[Json], name: &str) -> Result<Vec<Descriptor>, Unreadabl
         .collect()
 }
 
-impl Index {
+impl ImageIndex {
     /// An index that nobody said the media type of, as `index.json` of a layout.
-    pub fn local(bytes: &[u8]) -> Result<Self, Unreadable> {
+    pub fn local(bytes: &[u8]) -> Result<Self, UnreadableDocument> {
         Self::parse(bytes, None)
     }
 
-    fn parse(bytes: &[u8], said: Option<&str>) -> Result<Self, Unreadable> {
+    fn parse(bytes: &[u8], said: Option<&str>) -> Result<Self, UnreadableDocument> {
         let json = Json::parse(bytes)?;
         let Common { object, artifact_type, subject, annotations } =
             common(&json, said, &INDEX, &NOT_OF_AN_INDEX)?;
@@ -160,7 +162,7 @@ impl Index {
 }
 
 impl ImageManifest {
-    fn parse(bytes: &[u8], said: &str) -> Result<Self, Unreadable> {
+    fn parse(bytes: &[u8], said: &str) -> Result<Self, UnreadableDocument> {
         let json = Json::parse(bytes)?;
         let Common { object, artifact_type, subject, annotations } =
             common(&json, Some(said), &IMAGE, &NOT_OF_AN_IMAGE)?;
@@ -174,11 +176,14 @@ impl ImageManifest {
 /// The entries of a list that anybody may add to: of `manifests` under a fallback tag, or of
 /// `layers` under cosign's tags. One that cannot be read (another digest algorithm, say) hides no
 /// other; nothing in such a list is believed. A list that programs read otherwise is refused whole.
-pub fn listed(bytes: &[u8], list: &'static str) -> Result<Vec<Option<Descriptor>>, Unreadable> {
+pub fn listed(
+    bytes: &[u8],
+    list: &'static str,
+) -> Result<Vec<Option<Descriptor>>, UnreadableDocument> {
     let json = Json::parse(bytes)?;
     let (known, foreign): (&[&str], &[&str]) =
         if list == "manifests" { (&INDEX, &NOT_OF_AN_INDEX) } else { (&IMAGE, &NOT_OF_AN_IMAGE) };
-    let object = Object::open(&json, "", known, foreign)?;
+    let object = StrictObject::open(&json, "", known, foreign)?;
     object.expect(list)?;
     let entries = object.list(list)?.unwrap_or_default();
     Ok(entries.iter().map(|entry| Descriptor::read(&without_nulls(entry), list).ok()).collect())

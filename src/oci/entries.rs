@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Allowed, Config, DOCKER_CONFIG, DOCKER_LIST, DOCKER_MANIFEST, DescribedPlatform, Descriptor,
-    EMPTY_JSON, ImageManifest, Index, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Target, Unreadable,
-    shown,
+    Allowed, DOCKER_CONFIG, DOCKER_LIST, DOCKER_MANIFEST, DescribedPlatform, Descriptor,
+    EMPTY_JSON, ImageConfig, ImageIndex, ImageManifest, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST,
+    PlatformTarget, UnreadableDocument, shown,
 };
 use crate::image::{Digest, Platform};
 
@@ -28,7 +28,7 @@ const MOST_ENTRIES: usize = 1000;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Objection {
     #[error("{0}")]
-    Unreadable(#[from] Unreadable),
+    Unreadable(#[from] UnreadableDocument),
     #[error("holds no image")]
     NoImage,
     #[error("has {0} entries, more than {MOST_ENTRIES}: this is a flood, not an image")]
@@ -74,7 +74,7 @@ pub enum Objection {
     #[error("says that `{entry}` is of `{said}`, and its config says `{configured}`")]
     OtherPlatform { entry: Digest, said: String, configured: String },
     #[error("names `{entry}`, of which a program may read otherwise than another: {why}")]
-    Part { entry: Digest, why: Unreadable },
+    Part { entry: Digest, why: UnreadableDocument },
     #[error("has the image `{entry}`, whose {what}")]
     Image { entry: Digest, what: String },
     #[error("has the image `{entry}`, whose layer `{layer}` may be fetched from elsewhere{}", places(.urls))]
@@ -132,14 +132,14 @@ pub struct Accounted {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageEntry {
     pub descriptor: Descriptor,
-    pub target: Target,
+    pub target: PlatformTarget,
     /// BuildKit's manifest of unsigned attestations about this image.
     pub attestations: Option<Descriptor>,
 }
 
 /// Every entry of an index is an image, attestations about one of them, or of a kind that was
 /// allowed.
-pub fn account(index: &Index, allowed: &Allowed) -> Result<Accounted, Objection> {
+pub fn account(index: &ImageIndex, allowed: &Allowed) -> Result<Accounted, Objection> {
     if index.manifests.len() > MOST_ENTRIES {
         return Err(Objection::Flood(index.manifests.len()));
     }
@@ -148,11 +148,11 @@ pub fn account(index: &Index, allowed: &Allowed) -> Result<Accounted, Objection>
         (Vec::new(), Vec::new());
     for entry in &index.manifests {
         match kind(entry, allowed)? {
-            Kind::Image(target) => {
+            EntryKind::Image(target) => {
                 images.push(ImageEntry { descriptor: entry.clone(), target, attestations: None })
             }
-            Kind::Attestations => attestations.push(entry),
-            Kind::Other(platform) => {
+            EntryKind::Attestations => attestations.push(entry),
+            EntryKind::Other(platform) => {
                 is_behind_an_image(entry, platform, &images)?;
                 others.push(entry.clone());
             }
@@ -179,7 +179,7 @@ pub fn account(index: &Index, allowed: &Allowed) -> Result<Accounted, Objection>
     if images.is_empty() {
         return Err(Objection::NoImage);
     }
-    let mut by_target: BTreeMap<&Target, &Digest> = BTreeMap::new();
+    let mut by_target: BTreeMap<&PlatformTarget, &Digest> = BTreeMap::new();
     for image in &images {
         let second = &image.descriptor.digest;
         if let Some(first) = by_target.insert(&image.target, second) {
@@ -197,19 +197,19 @@ pub fn account(index: &Index, allowed: &Allowed) -> Result<Accounted, Objection>
     }
 }
 
-enum Kind {
-    Image(Target),
+enum EntryKind {
+    Image(PlatformTarget),
     Attestations,
     /// For this platform, where it names one.
-    Other(For),
+    Other(TakenForImageOf),
 }
 
 /// Whose image some programs would take an entry for.
-enum For {
+enum TakenForImageOf {
     Nobody,
     /// Of entries without a platform crane thinks so.
     Usual,
-    Target(Target),
+    Target(PlatformTarget),
 }
 
 /// The platform of what names none, in programs that have one in mind.
@@ -218,16 +218,16 @@ const USUAL: &str = "linux/amd64";
 /// Programs take the first entry of their platform, so what is no image stands behind one.
 fn is_behind_an_image(
     entry: &Descriptor,
-    platform: For,
+    platform: TakenForImageOf,
     images: &[ImageEntry],
 ) -> Result<(), Objection> {
     let (is_behind, platform) = match platform {
-        For::Nobody => return Ok(()),
-        For::Usual => (
+        TakenForImageOf::Nobody => return Ok(()),
+        TakenForImageOf::Usual => (
             images.iter().any(|image| image.target.platform.to_string() == USUAL),
             USUAL.to_owned(),
         ),
-        For::Target(target) => {
+        TakenForImageOf::Target(target) => {
             (images.iter().any(|image| image.target == target), target.to_string())
         }
     };
@@ -240,7 +240,7 @@ fn is_behind_an_image(
 }
 
 /// What an entry says that it is.
-fn kind(entry: &Descriptor, allowed: &Allowed) -> Result<Kind, Objection> {
+fn kind(entry: &Descriptor, allowed: &Allowed) -> Result<EntryKind, Objection> {
     let digest = || entry.digest.clone();
     match entry.media_type.as_str() {
         OCI_MANIFEST | DOCKER_MANIFEST => {}
@@ -269,16 +269,16 @@ fn kind(entry: &Descriptor, allowed: &Allowed) -> Result<Kind, Objection> {
         if own.is_some_and(|kind| kind != BUILDKIT_STATEMENTS) {
             return Err(wrong(format!("of artifact type `{}`", shown(own.unwrap_or_default()))));
         }
-        return Ok(Kind::Attestations);
+        return Ok(EntryKind::Attestations);
     }
     if let Some(kind) = own {
         if !allowed.index_entries.iter().any(|allowed| allowed == kind) {
             return Err(Objection::Artifact { entry: digest(), kind: shown(kind) });
         }
-        return Ok(Kind::Other(match &entry.platform {
-            Some(_) if nowhere => For::Nobody,
-            None => For::Usual,
-            Some(platform) => For::Target(
+        return Ok(EntryKind::Other(match &entry.platform {
+            Some(_) if nowhere => TakenForImageOf::Nobody,
+            None => TakenForImageOf::Usual,
+            Some(platform) => TakenForImageOf::Target(
                 platform.target().map_err(|why| Objection::Platform { entry: digest(), why })?,
             ),
         }));
@@ -288,7 +288,10 @@ fn kind(entry: &Descriptor, allowed: &Allowed) -> Result<Kind, Objection> {
     {
         return Err(Objection::Neither(digest()));
     }
-    platform.target().map(Kind::Image).map_err(|why| Objection::Platform { entry: digest(), why })
+    platform
+        .target()
+        .map(EntryKind::Image)
+        .map_err(|why| Objection::Platform { entry: digest(), why })
 }
 
 /// `unknown/unknown` and no more, which nobody runs.
@@ -385,8 +388,8 @@ pub fn attestations(
             manifest.config.size
         ));
     }
-    let config =
-        Config::read(config).map_err(|why| Objection::Part { entry: entry.digest.clone(), why })?;
+    let config = ImageConfig::read(config)
+        .map_err(|why| Objection::Part { entry: entry.digest.clone(), why })?;
     if !is_nowhere(&config.platform) {
         return wrong(format!(
             "an image of `{}` by their config",
@@ -425,9 +428,9 @@ pub fn image(
     digest: &Digest,
     manifest: &ImageManifest,
     config: &[u8],
-    said: Option<&Target>,
+    said: Option<&PlatformTarget>,
     allowed: &Allowed,
-) -> Result<(Target, Vec<String>), Objection> {
+) -> Result<(PlatformTarget, Vec<String>), Objection> {
     let wrong = |what: String| Objection::Image { entry: digest.clone(), what };
     has_image_parts(digest, manifest)?;
     let told = nothing_elsewhere(digest, manifest, allowed)?;
@@ -439,7 +442,7 @@ pub fn image(
         )));
     }
     let config =
-        Config::read(config).map_err(|why| Objection::Part { entry: digest.clone(), why })?;
+        ImageConfig::read(config).map_err(|why| Objection::Part { entry: digest.clone(), why })?;
     let configured = config
         .platform
         .target()
@@ -533,7 +536,7 @@ pub fn has_image_parts(digest: &Digest, manifest: &ImageManifest) -> Result<(), 
 
 /// A config without a variant contradicts none; version and features of an operating system must be
 /// its own.
-fn bears_out(config: &Config, configured: &Target, said: &Target) -> bool {
+fn bears_out(config: &ImageConfig, configured: &PlatformTarget, said: &PlatformTarget) -> bool {
     let (own, said_of) = (&configured.platform, &said.platform);
     let variant = config.platform.variant.is_none() || own.variant == said_of.variant;
     (&own.os, &own.architecture) == (&said_of.os, &said_of.architecture)

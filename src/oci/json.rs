@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-use super::Unreadable;
+use super::UnreadableDocument;
 
 /// A value with its members as they stand.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,8 +29,9 @@ pub enum Json {
 impl Json {
     /// Nothing may follow; bytes that are no UTF-8, a byte order mark and half a surrogate are read
     /// otherwise by others, and refused.
-    pub fn parse(bytes: &[u8]) -> Result<Self, Unreadable> {
-        serde_json::from_slice(bytes).map_err(|error| Unreadable::NotJson(error.to_string()))
+    pub fn parse(bytes: &[u8]) -> Result<Self, UnreadableDocument> {
+        serde_json::from_slice(bytes)
+            .map_err(|error| UnreadableDocument::NotJson(error.to_string()))
     }
 
     pub(super) fn kind(&self) -> &'static str {
@@ -47,8 +48,8 @@ impl Json {
 
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Tree;
-        impl<'de> Visitor<'de> for Tree {
+        struct JsonTree;
+        impl<'de> Visitor<'de> for JsonTree {
             type Value = Json;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,7 +96,7 @@ impl<'de> Deserialize<'de> for Json {
                 Ok(Json::Members(members))
             }
         }
-        deserializer.deserialize_any(Tree)
+        deserializer.deserialize_any(JsonTree)
     }
 }
 
@@ -113,13 +114,13 @@ fn folded(name: &str) -> String {
 }
 
 /// An object whose every member is either known by its very name or resembles none that is.
-pub(super) struct Object<'a> {
+pub(super) struct StrictObject<'a> {
     members: &'a [(String, Json)],
     /// Where it stands, for people: empty for the whole document.
     at: String,
 }
 
-impl<'a> Object<'a> {
+impl<'a> StrictObject<'a> {
     /// `known` are the members that any program reads here, and `foreign` those of documents of
     /// another kind.
     pub(super) fn open(
@@ -127,7 +128,7 @@ impl<'a> Object<'a> {
         at: &str,
         known: &[&str],
         foreign: &[&str],
-    ) -> Result<Self, Unreadable> {
+    ) -> Result<Self, UnreadableDocument> {
         let Json::Members(members) = json else { return Err(wrong(at, "an object", json)) };
         let object = Self { members, at: at.to_owned() };
         let mut seen: BTreeMap<String, &str> = BTreeMap::new();
@@ -135,20 +136,20 @@ impl<'a> Object<'a> {
             let fold = folded(name);
             if let Some(known) = known.iter().find(|known| folded(known) == fold && *known != name)
             {
-                return Err(Unreadable::Cased {
+                return Err(UnreadableDocument::Cased {
                     name: object.place(name),
                     read_as: (*known).to_owned(),
                 });
             }
             if foreign.iter().any(|foreign| folded(foreign) == fold) {
-                return Err(Unreadable::Foreign { name: object.place(name) });
+                return Err(UnreadableDocument::Foreign { name: object.place(name) });
             }
             match seen.insert(fold, name) {
                 Some(before) if before == name => {
-                    return Err(Unreadable::Twice { name: object.place(name) });
+                    return Err(UnreadableDocument::Twice { name: object.place(name) });
                 }
                 Some(before) => {
-                    return Err(Unreadable::Cased {
+                    return Err(UnreadableDocument::Cased {
                         name: object.place(name),
                         read_as: before.to_owned(),
                     });
@@ -168,24 +169,24 @@ impl<'a> Object<'a> {
         self.members.iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 
-    fn missing(&self, name: &str) -> Unreadable {
-        Unreadable::Missing { name: self.place(name) }
+    fn missing(&self, name: &str) -> UnreadableDocument {
+        UnreadableDocument::Missing { name: self.place(name) }
     }
 
-    pub(super) fn expect(&self, name: &str) -> Result<&'a Json, Unreadable> {
+    pub(super) fn expect(&self, name: &str) -> Result<&'a Json, UnreadableDocument> {
         self.get(name).ok_or_else(|| self.missing(name))
     }
 
-    pub(super) fn text(&self, name: &str) -> Result<Option<String>, Unreadable> {
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>, UnreadableDocument> {
         self.get(name).map(|value| text(value, &self.place(name))).transpose()
     }
 
-    pub(super) fn expect_text(&self, name: &str) -> Result<String, Unreadable> {
+    pub(super) fn expect_text(&self, name: &str) -> Result<String, UnreadableDocument> {
         self.text(name)?.ok_or_else(|| self.missing(name))
     }
 
     /// A number that every program reads as the same whole one.
-    pub(super) fn whole(&self, name: &str) -> Result<Option<u64>, Unreadable> {
+    pub(super) fn whole(&self, name: &str) -> Result<Option<u64>, UnreadableDocument> {
         match self.get(name) {
             None => Ok(None),
             Some(Json::Whole(number)) if i64::try_from(*number).is_ok() => Ok(Some(*number)),
@@ -193,7 +194,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    pub(super) fn list(&self, name: &str) -> Result<Option<&'a [Json]>, Unreadable> {
+    pub(super) fn list(&self, name: &str) -> Result<Option<&'a [Json]>, UnreadableDocument> {
         match self.get(name) {
             None => Ok(None),
             Some(Json::List(values)) => Ok(Some(values)),
@@ -201,7 +202,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    pub(super) fn texts(&self, name: &str) -> Result<Vec<String>, Unreadable> {
+    pub(super) fn texts(&self, name: &str) -> Result<Vec<String>, UnreadableDocument> {
         let values = self.list(name)?.unwrap_or_default();
         values
             .iter()
@@ -211,7 +212,7 @@ impl<'a> Object<'a> {
     }
 
     /// A map whose keys are data: they may differ by case alone, and none stands twice.
-    pub(super) fn map(&self, name: &str) -> Result<BTreeMap<String, String>, Unreadable> {
+    pub(super) fn map(&self, name: &str) -> Result<BTreeMap<String, String>, UnreadableDocument> {
         let Some(json) = self.get(name) else { return Ok(BTreeMap::new()) };
         let at = self.place(name);
         let mut map = BTreeMap::new();
@@ -223,26 +224,29 @@ impl<'a> Object<'a> {
 }
 
 /// The entries of a map whose keys are data.
-pub(super) fn keys<'a>(json: &'a Json, at: &str) -> Result<&'a [(String, Json)], Unreadable> {
+pub(super) fn keys<'a>(
+    json: &'a Json,
+    at: &str,
+) -> Result<&'a [(String, Json)], UnreadableDocument> {
     let Json::Members(members) = json else { return Err(wrong(at, "an object", json)) };
     let mut seen = std::collections::BTreeSet::new();
     match members.iter().find(|(key, _)| !seen.insert(key)) {
         Some((key, _)) => {
             let key: String = key.chars().take(60).flat_map(char::escape_debug).collect();
-            Err(Unreadable::Twice { name: format!("{at}.{key}") })
+            Err(UnreadableDocument::Twice { name: format!("{at}.{key}") })
         }
         None => Ok(members),
     }
 }
 
-pub(super) fn text(value: &Json, at: &str) -> Result<String, Unreadable> {
+pub(super) fn text(value: &Json, at: &str) -> Result<String, UnreadableDocument> {
     match value {
         Json::Text(text) => Ok(text.clone()),
         other => Err(wrong(at, "a text", other)),
     }
 }
 
-pub(super) fn wrong(at: &str, expected: &'static str, found: &Json) -> Unreadable {
+pub(super) fn wrong(at: &str, expected: &'static str, found: &Json) -> UnreadableDocument {
     let name = if at.is_empty() { "the document".to_owned() } else { at.to_owned() };
-    Unreadable::Type { name, expected, found: found.kind() }
+    UnreadableDocument::Type { name, expected, found: found.kind() }
 }

@@ -17,10 +17,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 
-pub use self::config::{Config, Saved, created, names_no_platform};
-pub use self::document::{Document, ImageManifest, Index, listed};
+pub use self::config::{ImageConfig, SavedImage, created, names_no_platform};
+pub use self::document::{ImageIndex, ImageManifest, OciDocument, listed};
 pub use self::json::Json;
-use self::json::Object;
+use self::json::StrictObject;
 use crate::image::{Digest, Platform};
 
 pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -34,7 +34,7 @@ pub const EMPTY_JSON: &str = "application/vnd.oci.empty.v1+json";
 /// Why a document is not read: each is something that two programs could take for two things, or
 /// that one of them could not take at all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
+pub enum UnreadableDocument {
     #[error("it is no JSON that every program reads alike: {0}")]
     NotJson(String),
     #[error(
@@ -138,23 +138,23 @@ impl Descriptor {
             || self.media_type.contains(".layer.nondistributable.")
     }
 
-    fn read(json: &Json, at: &str) -> Result<Self, Unreadable> {
-        let object = Object::open(json, at, &DESCRIPTOR, &[])?;
+    fn read(json: &Json, at: &str) -> Result<Self, UnreadableDocument> {
+        let object = StrictObject::open(json, at, &DESCRIPTOR, &[])?;
         let digest = object.expect_text("digest")?;
-        let digest: Digest = digest.parse().map_err(|_| Unreadable::Value {
+        let digest: Digest = digest.parse().map_err(|_| UnreadableDocument::Value {
             name: object.place("digest"),
             value: shown(&digest),
             expected: "`sha256:` and 64 lower-case hexadecimal digits",
         })?;
         let size = object
             .whole("size")?
-            .ok_or_else(|| Unreadable::Missing { name: object.place("size") })?;
+            .ok_or_else(|| UnreadableDocument::Missing { name: object.place("size") })?;
         if let Some(data) = object.text("data")? {
             let is_it = BASE64
                 .decode(data)
                 .is_ok_and(|bytes| Digest::of(&bytes) == digest && bytes.len() as u64 == size);
             if !is_it {
-                return Err(Unreadable::Data { name: object.place("data"), digest });
+                return Err(UnreadableDocument::Data { name: object.place("data"), digest });
             }
         }
         let platform = object
@@ -192,13 +192,13 @@ const PLATFORM: [&str; 6] =
     ["architecture", "os", "os.version", "os.features", "variant", "features"];
 
 impl DescribedPlatform {
-    fn read(json: &Json, at: &str) -> Result<Self, Unreadable> {
-        let object = Object::open(json, at, &PLATFORM, &[])?;
+    fn read(json: &Json, at: &str) -> Result<Self, UnreadableDocument> {
+        let object = StrictObject::open(json, at, &PLATFORM, &[])?;
         object.texts("features")?;
         Self::of(&object)
     }
 
-    fn of(object: &Object<'_>) -> Result<Self, Unreadable> {
+    fn of(object: &StrictObject<'_>) -> Result<Self, UnreadableDocument> {
         // Go writes no empty text, and takes one for none.
         let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
         Ok(Self {
@@ -211,7 +211,7 @@ impl DescribedPlatform {
     }
 
     /// The platform as everybody spells it, or why it is none.
-    pub fn target(&self) -> Result<Target, String> {
+    pub fn target(&self) -> Result<PlatformTarget, String> {
         let written = Platform {
             os: self.os.clone(),
             architecture: self.architecture.clone(),
@@ -247,7 +247,7 @@ impl DescribedPlatform {
         let mut os_features = self.os_features.clone();
         os_features.sort();
         os_features.dedup();
-        Ok(Target {
+        Ok(PlatformTarget {
             platform: parsed.normalised(),
             os_version: self.os_version.clone(),
             os_features,
@@ -257,13 +257,13 @@ impl DescribedPlatform {
 
 /// What tells two images of an index apart: the platform, normalised, and what Windows adds to it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Target {
+pub struct PlatformTarget {
     pub platform: Platform,
     pub os_version: Option<String>,
     pub os_features: Vec<String>,
 }
 
-impl std::fmt::Display for Target {
+impl std::fmt::Display for PlatformTarget {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{}", self.platform)?;
         let more: Vec<&str> =

@@ -6,7 +6,7 @@ use super::refuse;
 use crate::build::flags::Flags;
 use crate::build::outputs;
 use crate::inputs::Inputs;
-use crate::text::csv::{self, Dialect};
+use crate::text::csv::{self, CsvDialect};
 use crate::text::lists;
 
 /// How alike two names must be for one to be a slip of the other.
@@ -65,7 +65,7 @@ pub(super) fn told(inputs: &Inputs, flags: &Flags) -> anyhow::Result<Vec<String>
 
 fn of_provenance(input: &str, text: &str) -> anyhow::Result<()> {
     // Quotes that do not pair are told by who writes the flags.
-    let dialect = Dialect { loose_quotes: true, comments: false };
+    let dialect = CsvDialect { loose_quotes: true, comments: false };
     let fields: Vec<String> =
         csv::read(text, dialect).unwrap_or_default().into_iter().flatten().collect();
     for field in fields.iter().map(|field| field.trim()).filter(|field| !field.is_empty()) {
@@ -135,8 +135,8 @@ fn slip(name: &str, known: &[&'static str]) -> Option<&'static str> {
 mod tests {
     use super::*;
     use crate::environment::Environment;
-    use crate::github::Context;
-    use crate::github::facts::Facts;
+    use crate::github::RunContext;
+    use crate::github::facts::GitHubFacts;
     use crate::plan::plan;
 
     /// What the plan of a push to `main` says to these inputs.
@@ -145,15 +145,15 @@ mod tests {
             .iter()
             .map(|(name, value)| (format!("INPUT_{}", name.to_uppercase()), (*value).to_owned()))
             .collect();
-        let context = Context {
+        let context = RunContext {
             repository: Some("octo/app".into()),
             server_url: "https://github.com".into(),
             git_ref: "refs/heads/main".into(),
             event_name: "push".into(),
             sha: "c0ffee5e1f3a9b7d2c4e6f8091a3b5c7d9e1f203".into(),
-            ..Context::default()
+            ..RunContext::default()
         };
-        let facts = Facts { default_branch: Some("main".into()), ..Facts::default() };
+        let facts = GitHubFacts { default_branch: Some("main".into()), ..GitHubFacts::default() };
         let planned =
             Inputs::read(&env, &context).and_then(|inputs| plan(&inputs, &context, &env, &facts));
         match planned {

@@ -3,38 +3,41 @@
 
 use serde_json::{Value, json};
 
-use super::Statements;
-use super::names::Lines;
+use super::PlatformStatements;
+use super::names::LinesByTag;
 use super::scanning::unused_scan;
 use super::shown::{SHORT, Words, joined, listed, words};
 use super::told::{Goal, unserved, unused_evidence_dir};
-use super::{About, Release, Target, about, answer, build, must_sign, refuse, requirements};
-use crate::build::bake::{Definition, Goods};
+use super::{
+    PlanReasons, PlannedRelease, PublishTarget, about, answer, build, must_sign, refuse,
+    requirements,
+};
+use crate::build::bake::{BakedImage, Definition};
 use crate::build::recipe::Build;
 use crate::build::sbom::Sbom;
 use crate::environment::Environment;
 use crate::error::Remedy as _;
-use crate::github::Context;
-use crate::github::facts::Facts;
+use crate::github::RunContext;
+use crate::github::facts::GitHubFacts;
 use crate::image::Repository;
 use crate::inputs::Inputs;
-use crate::metadata::Metadata;
-use crate::page::Page;
+use crate::metadata::ImageMetadata;
+use crate::page::RefusalPage;
 use crate::preflight;
-use crate::provenance::Asked;
-use crate::trigger::Decision;
+use crate::provenance::BuildAsked;
+use crate::trigger::TriggerDecision;
 
 /// What this run will do.
 #[derive(Debug)]
-pub enum Plan {
-    BuildOnly(Box<BuildOnly>),
+pub enum BakePlan {
+    BuildOnly(Box<BakeBuildOnly>),
     Publish(Box<Bake>),
 }
 
 /// Every target is built, and nothing is pushed.
 #[derive(Debug)]
-pub struct BuildOnly {
-    pub about: About,
+pub struct BakeBuildOnly {
+    pub about: PlanReasons,
     pub build: Build,
     pub definition: Definition,
     /// What a registry's caches and base images may need a login for.
@@ -44,31 +47,31 @@ pub struct BuildOnly {
 /// What is built together, and published only together.
 #[derive(Debug)]
 pub struct Bake {
-    pub release: Release,
+    pub release: PlannedRelease,
     /// The platforms of all targets, and the evidence that BuildKit makes of each.
     pub build: Build,
     pub definition: Definition,
-    pub goods: Vec<Goods>,
+    pub goods: Vec<BakedImage>,
 }
 
 /// Decides.
 pub fn plan(
     inputs: &Inputs,
-    context: &Context,
+    context: &RunContext,
     env: &Environment,
-    facts: &Facts,
+    facts: &GitHubFacts,
     definition: Definition,
-) -> anyhow::Result<Plan> {
+) -> anyhow::Result<BakePlan> {
     let answer = answer(inputs, context, facts);
     // What the images are called and say of themselves is the bake files' to tell, so the event's
     // tags are of no use.
-    let mut about = about(inputs, context, &answer, Metadata::default());
+    let mut about = about(inputs, context, &answer, ImageMetadata::default());
     let (mut build, mut notices) = build(inputs, context, env, facts, &about.metadata)?;
     about.notices.append(&mut notices);
     about.notices.extend(definition.uneven());
     about.notices.extend(definition.unheeded());
     let goods = definition.goods();
-    if answer.decision == Decision::BuildOnly {
+    if answer.decision == TriggerDecision::BuildOnly {
         let told = goods
             .as_ref()
             .err()
@@ -85,7 +88,12 @@ pub fn plan(
         let names: Vec<String> =
             goods.iter().flat_map(|goods| &goods.names).map(ToString::to_string).collect();
         preflight::cache_under_a_name(&definition.caches(), &images, &names)?;
-        return Ok(Plan::BuildOnly(Box::new(BuildOnly { about, build, definition, images })));
+        return Ok(BakePlan::BuildOnly(Box::new(BakeBuildOnly {
+            about,
+            build,
+            definition,
+            images,
+        })));
     }
     must_sign(inputs)?;
     if matches!(build.sbom, Sbom::Files(_)) {
@@ -95,16 +103,16 @@ pub fn plan(
     let goods = goods
         .or_else(|wrong| refuse(&listed_wrong(&wrong)))
         .hint("give each target its own `tags` as full references, such as `ghcr.io/octo/app:v1`, or leave it out of `targets`")
-        .see(Page::BakeTargetWithoutTags)?;
+        .see(RefusalPage::BakeTargetWithoutTags)?;
     build.platforms = definition.platforms().or_else(|wrong| refuse(&listed_wrong(&wrong)))?;
-    let statements = Statements::of(&build);
-    let targets = goods.iter().map(|goods| Target {
+    let statements = PlatformStatements::of(&build);
+    let targets = goods.iter().map(|goods| PublishTarget {
         target: goods.target.clone(),
         images: goods.images.clone(),
         names: goods.names.clone(),
-        lines: Lines::by_reading(&goods.names, &context.git_ref),
+        lines: LinesByTag::by_reading(&goods.names, &context.git_ref),
         requirements: requirements(inputs, &goods.platforms, &statements),
-        asked: Asked::of_context(&goods.context),
+        asked: BuildAsked::of_context(&goods.context),
         made_in_build: statements.made_in_build,
     });
     let images: Vec<Repository> =
@@ -115,8 +123,8 @@ pub fn plan(
         &images,
         &elsewhere.iter().map(String::as_str).collect::<Vec<_>>(),
     ));
-    let release = Release::of(about, targets.collect(), inputs, facts).scanned(inputs)?;
-    Ok(Plan::Publish(Box::new(Bake { release, build, definition, goods })))
+    let release = PlannedRelease::of(about, targets.collect(), inputs, facts).scanned(inputs)?;
+    Ok(BakePlan::Publish(Box::new(Bake { release, build, definition, goods })))
 }
 
 fn listed_wrong(wrong: &[String]) -> String {
@@ -128,8 +136,8 @@ fn listed_wrong(wrong: &[String]) -> String {
     }
 }
 
-impl Plan {
-    pub fn about(&self) -> &About {
+impl BakePlan {
+    pub fn about(&self) -> &PlanReasons {
         match self {
             Self::BuildOnly(plan) => &plan.about,
             Self::Publish(plan) => &plan.release.about,
@@ -202,7 +210,7 @@ impl Plan {
 }
 
 /// `api for linux/amd64, linux/arm64 as ghcr.io/octo/api:v1`.
-fn line(goods: &Goods) -> String {
+fn line(goods: &BakedImage) -> String {
     let platforms = if goods.platforms.is_empty() {
         "the builder's platform".to_owned()
     } else {

@@ -5,14 +5,14 @@
 use std::cmp::Ordering;
 
 use crate::image::Tag;
-use crate::metadata::line::{Line, Scheme, Version};
+use crate::metadata::line::{LineVersion, ReleaseLine, Scheme};
 use crate::metadata::sanitised;
-use crate::verify::standing::Told;
+use crate::verify::standing::RunStanding;
 
 /// What would get the name.
 #[derive(Debug, Clone)]
 pub struct Candidate<'a> {
-    pub line: &'a Line,
+    pub line: &'a ReleaseLine,
     pub commit: &'a str,
     pub git_ref: &'a str,
     /// The branch gives its name because nobody wrote `tags`, and it is not the default branch.
@@ -21,19 +21,19 @@ pub struct Candidate<'a> {
 
 /// What a name stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stands {
+pub enum StandingName {
     Nothing,
     /// An image without evidence of a run of this repository.
     Foreign,
     /// By each run that signed it; never empty.
-    Ours(Vec<Told>),
+    Ours(Vec<RunStanding>),
     /// Why it could not be read.
     Unread(String),
 }
 
 /// Whether a name moves.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ForwardVerdict {
     Moves,
     /// It moves, and why that is worth a word.
     MovesWith(String),
@@ -43,7 +43,7 @@ pub enum Verdict {
 
 /// What must be asked of the history before a verdict.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Question {
+pub struct HistoryQuestion {
     /// The commit that the name stands on.
     pub from: String,
     /// The ref whose present head may have the name, whatever it stands on: after a force-push.
@@ -52,7 +52,7 @@ pub struct Question {
 
 /// What the history says; `None` where nobody could.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct History {
+pub struct NameHistory {
     /// Whether this run's commit descends from the one that the name stands on.
     pub descends: Option<bool>,
     /// Whether this run's commit is the present head of the ref.
@@ -62,16 +62,16 @@ pub struct History {
 /// A verdict, or what it depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Weighed {
-    Verdict(Verdict),
-    Asks(Question),
+    Verdict(ForwardVerdict),
+    Asks(HistoryQuestion),
 }
 
 /// Weighs one name against one run that signed what it stands on.
-pub fn weigh(tag: &Tag, candidate: &Candidate<'_>, told: &Told) -> Weighed {
-    let stays = |why: String| Weighed::Verdict(Verdict::Stays(why));
-    let moves = Weighed::Verdict(Verdict::Moves);
+pub fn weigh(tag: &Tag, candidate: &Candidate<'_>, told: &RunStanding) -> Weighed {
+    let stays = |why: String| Weighed::Verdict(ForwardVerdict::Stays(why));
+    let moves = Weighed::Verdict(ForwardVerdict::Moves);
     let line = candidate.line;
-    if *line == Line::Free {
+    if *line == ReleaseLine::Free {
         return moves;
     }
     if let Some(git_tag) = git_tag(told)
@@ -82,7 +82,7 @@ pub fn weigh(tag: &Tag, candidate: &Candidate<'_>, told: &Told) -> Weighed {
             sanitised(git_tag)
         ));
     }
-    let is_latest = matches!(line, Line::Latest(_));
+    let is_latest = matches!(line, ReleaseLine::Latest(_));
     if let Some(ours) = line.version()
         && let Some(theirs) = version_beside(told, tag, ours)
         && let Some(order) = ours.compare(&theirs)
@@ -104,9 +104,9 @@ pub fn weigh(tag: &Tag, candidate: &Candidate<'_>, told: &Told) -> Weighed {
         Some(commit) if commit == candidate.commit => moves,
         None => stays("what it stands on names no commit to compare with".to_owned()),
         Some(commit) => {
-            let is_own =
-                matches!(line, Line::Ref(_)) || told.git_ref.as_deref() == Some(candidate.git_ref);
-            Weighed::Asks(Question {
+            let is_own = matches!(line, ReleaseLine::Ref(_))
+                || told.git_ref.as_deref() == Some(candidate.git_ref);
+            Weighed::Asks(HistoryQuestion {
                 from: commit.clone(),
                 head_of: is_own.then(|| candidate.git_ref.to_owned()),
             })
@@ -115,83 +115,87 @@ pub fn weigh(tag: &Tag, candidate: &Candidate<'_>, told: &Told) -> Weighed {
 }
 
 /// Whether a name was given by the release of a Git tag.
-fn names_release(tag: &Tag, git_tag: &str, told: &Told) -> bool {
+fn names_release(tag: &Tag, git_tag: &str, told: &RunStanding) -> bool {
     sanitised(git_tag) == tag.as_str()
         || told.versions.contains_key(tag.as_str())
-        || Version::read(git_tag, Scheme::Any).is_some()
+        || LineVersion::read(git_tag, Scheme::Any).is_some()
 }
 
 /// What the answer of the history comes to.
-pub fn settle(question: &Question, candidate: &Candidate<'_>, history: History) -> Verdict {
+pub fn settle(
+    question: &HistoryQuestion,
+    candidate: &Candidate<'_>,
+    history: NameHistory,
+) -> ForwardVerdict {
     let shown = |commit: &str| commit.chars().take(12).collect::<String>();
     let (from, ours) = (shown(&question.from), shown(candidate.commit));
     let asked_head = question.head_of.is_some();
     match (history.descends, history.is_head) {
-        (Some(true), _) => Verdict::Moves,
-        (_, Some(true)) if asked_head => Verdict::Moves,
-        (None, _) => Verdict::Stays(format!(
+        (Some(true), _) => ForwardVerdict::Moves,
+        (_, Some(true)) if asked_head => ForwardVerdict::Moves,
+        (None, _) => ForwardVerdict::Stays(format!(
             "it stands on commit `{from}`, and neither GitHub nor the checkout says whether `{ours}` comes after it"
         )),
-        (Some(false), None) if asked_head => Verdict::Stays(format!(
+        (Some(false), None) if asked_head => ForwardVerdict::Stays(format!(
             "it stands on commit `{from}`, which `{ours}` does not come after, and GitHub does not say what `{}` is now",
             candidate.git_ref.replace('`', "'")
         )),
-        (Some(false), _) => Verdict::Stays(format!(
+        (Some(false), _) => ForwardVerdict::Stays(format!(
             "it stands on commit `{from}`, which `{ours}` does not come after"
         )),
     }
 }
 
 /// What a name does that stands on nothing that can be compared; `None` where it can.
-pub fn without_comparison(line: &Line, stands: &Stands) -> Option<Verdict> {
+pub fn without_comparison(line: &ReleaseLine, stands: &StandingName) -> Option<ForwardVerdict> {
     match (line, stands) {
-        (Line::Free, _) | (_, Stands::Nothing) => Some(Verdict::Moves),
-        (_, Stands::Foreign) => Some(Verdict::MovesWith(
+        (ReleaseLine::Free, _) | (_, StandingName::Nothing) => Some(ForwardVerdict::Moves),
+        (_, StandingName::Foreign) => Some(ForwardVerdict::MovesWith(
             "it stands on an image without evidence of this repository, so nothing is compared"
                 .to_owned(),
         )),
-        (_, Stands::Unread(why)) => {
-            Some(Verdict::Stays(format!("what it stands on cannot be compared: {why}")))
+        (_, StandingName::Unread(why)) => {
+            Some(ForwardVerdict::Stays(format!("what it stands on cannot be compared: {why}")))
         }
-        (_, Stands::Ours(_)) => None,
+        (_, StandingName::Ours(_)) => None,
     }
 }
 
 /// The verdict of several runs that signed one image: it moves where it may by each.
-pub fn all(verdicts: impl IntoIterator<Item = Verdict>) -> Verdict {
-    let rank = |verdict: &Verdict| match verdict {
-        Verdict::Moves => 0,
-        Verdict::MovesWith(_) => 1,
-        Verdict::Stays(_) => 2,
+pub fn all(verdicts: impl IntoIterator<Item = ForwardVerdict>) -> ForwardVerdict {
+    let rank = |verdict: &ForwardVerdict| match verdict {
+        ForwardVerdict::Moves => 0,
+        ForwardVerdict::MovesWith(_) => 1,
+        ForwardVerdict::Stays(_) => 2,
     };
-    verdicts
-        .into_iter()
-        .fold(Verdict::Moves, |worst, next| if rank(&next) > rank(&worst) { next } else { worst })
+    verdicts.into_iter().fold(ForwardVerdict::Moves, |worst, next| {
+        if rank(&next) > rank(&worst) { next } else { worst }
+    })
 }
 
 /// What becomes of a verdict where the user insists.
-pub fn insisted(verdict: Verdict) -> Verdict {
+pub fn insisted(verdict: ForwardVerdict) -> ForwardVerdict {
     match verdict {
-        Verdict::Stays(why) => {
-            Verdict::MovesWith(format!("{why}, and `on-tag-conflict: overwrite` insists"))
+        ForwardVerdict::Stays(why) => {
+            ForwardVerdict::MovesWith(format!("{why}, and `on-tag-conflict: overwrite` insists"))
         }
         other => other,
     }
 }
 
-fn git_tag(told: &Told) -> Option<&str> {
+fn git_tag(told: &RunStanding) -> Option<&str> {
     told.git_ref.as_deref()?.strip_prefix("refs/tags/")
 }
 
 /// The version that an image has under this name, or as one of the same thing: by what its run
 /// signed, else by its Git tag.
-fn version_beside(told: &Told, tag: &Tag, ours: &Version) -> Option<Version> {
+fn version_beside(told: &RunStanding, tag: &Tag, ours: &LineVersion) -> Option<LineVersion> {
     let named = told.versions.get(tag.as_str()).filter(|theirs| theirs.is_beside(ours));
     let others = || told.versions.values().filter(|theirs| theirs.is_beside(ours));
     let highest = || others().max_by(|one, other| one.compare(other).unwrap_or(Ordering::Equal));
     let signed = named.or_else(highest).cloned();
     signed.or_else(|| {
-        Version::read(git_tag(told)?, Scheme::Any).filter(|theirs| theirs.is_beside(ours))
+        LineVersion::read(git_tag(told)?, Scheme::Any).filter(|theirs| theirs.is_beside(ours))
     })
 }
 
@@ -201,53 +205,67 @@ mod tests {
 
     use super::*;
 
-    const SILENT: History = History { descends: None, is_head: None };
-    const AFTER: History = History { descends: Some(true), is_head: None };
-    const APART: History = History { descends: Some(false), is_head: Some(false) };
-    const HEAD: History = History { descends: Some(false), is_head: Some(true) };
-    const LOST_HEAD: History = History { descends: None, is_head: Some(true) };
-    const NO_HEAD: History = History { descends: Some(false), is_head: None };
+    const SILENT: NameHistory = NameHistory { descends: None, is_head: None };
+    const AFTER: NameHistory = NameHistory { descends: Some(true), is_head: None };
+    const APART: NameHistory = NameHistory { descends: Some(false), is_head: Some(false) };
+    const HEAD: NameHistory = NameHistory { descends: Some(false), is_head: Some(true) };
+    const LOST_HEAD: NameHistory = NameHistory { descends: None, is_head: Some(true) };
+    const NO_HEAD: NameHistory = NameHistory { descends: Some(false), is_head: None };
 
-    fn version(text: &str) -> Version {
-        Version::read(text, Scheme::Any).unwrap()
+    fn version(text: &str) -> LineVersion {
+        LineVersion::read(text, Scheme::Any).unwrap()
     }
 
-    fn line(text: &str) -> Line {
-        Line::Version { version: version(text), whole: false }
+    fn line(text: &str) -> ReleaseLine {
+        ReleaseLine::Version { version: version(text), whole: false }
     }
 
-    fn python(text: &str) -> Line {
-        Line::Version { version: Version::read(text, Scheme::Pep440).unwrap(), whole: false }
+    fn python(text: &str) -> ReleaseLine {
+        ReleaseLine::Version {
+            version: LineVersion::read(text, Scheme::Pep440).unwrap(),
+            whole: false,
+        }
     }
 
-    fn told(git_ref: &str, commit: &str) -> Told {
-        Told {
+    fn told(git_ref: &str, commit: &str) -> RunStanding {
+        RunStanding {
             commit: Some(commit.to_owned()),
             git_ref: Some(git_ref.to_owned()),
-            ..Told::default()
+            ..RunStanding::default()
         }
     }
 
     /// `+` moves, `-` stays.
-    fn verdict(tag: &str, line: &Line, git_ref: &str, told: &Told, history: History) -> char {
+    fn verdict(
+        tag: &str,
+        line: &ReleaseLine,
+        git_ref: &str,
+        told: &RunStanding,
+        history: NameHistory,
+    ) -> char {
         let candidate = Candidate { line, commit: "ours", git_ref, branch_by_default: false };
         outcome(tag, &candidate, told, history)
     }
 
-    fn outcome(tag: &str, candidate: &Candidate<'_>, told: &Told, history: History) -> char {
+    fn outcome(
+        tag: &str,
+        candidate: &Candidate<'_>,
+        told: &RunStanding,
+        history: NameHistory,
+    ) -> char {
         let verdict = match weigh(&tag.parse().unwrap(), candidate, told) {
             Weighed::Verdict(verdict) => verdict,
             Weighed::Asks(question) => settle(&question, candidate, history),
         };
         match verdict {
-            Verdict::Stays(_) => '-',
+            ForwardVerdict::Stays(_) => '-',
             _ => '+',
         }
     }
 
     #[test]
     fn a_line_of_versions_moves_to_a_higher_one() {
-        let latest = |text: &str| Line::Latest(Some(version(text)));
+        let latest = |text: &str| ReleaseLine::Latest(Some(version(text)));
         for (name, ours, stands_on, expected) in [
             ("v1", line("v1.2.3"), "v1.3.0", '-'),
             ("v1", line("v1.4.0"), "v1.3.0", '+'),
@@ -286,7 +304,7 @@ mod tests {
             // What the run signed of its names counts before its Git tag, and without one.
             let versions = BTreeMap::from([(name.to_owned(), version(stands_on))]);
             for git_ref in ["refs/heads/main", "refs/tags/v99.0.0"] {
-                let signed = Told { versions: versions.clone(), ..told(git_ref, "theirs") };
+                let signed = RunStanding { versions: versions.clone(), ..told(git_ref, "theirs") };
                 assert_eq!(
                     verdict(name, &ours, "refs/tags/x", &signed, SILENT),
                     expected,
@@ -320,7 +338,7 @@ mod tests {
     #[test]
     fn a_branch_moves_its_names_to_a_descendant_or_to_its_present_head() {
         let main = "refs/heads/main";
-        for of in [Line::Ref(main.to_owned()), Line::Latest(None)] {
+        for of in [ReleaseLine::Ref(main.to_owned()), ReleaseLine::Latest(None)] {
             for (git_ref, commit, history, expected) in [
                 (main, "ours", SILENT, '+'),
                 (main, "theirs", AFTER, '+'),
@@ -342,11 +360,17 @@ mod tests {
         }
         // A version stands there, and this is no version: the head alone is no reason.
         assert_eq!(
-            verdict("latest", &Line::Latest(None), main, &told("refs/tags/v1.2.3", "theirs"), HEAD),
+            verdict(
+                "latest",
+                &ReleaseLine::Latest(None),
+                main,
+                &told("refs/tags/v1.2.3", "theirs"),
+                HEAD
+            ),
             '-'
         );
         // And the other way round.
-        let latest = Line::Latest(Some(version("v1.3.0")));
+        let latest = ReleaseLine::Latest(Some(version("v1.3.0")));
         for (history, expected) in [(AFTER, '+'), (APART, '-'), (SILENT, '-')] {
             assert_eq!(
                 verdict("latest", &latest, "refs/tags/v1.3.0", &told(main, "theirs"), history),
@@ -354,23 +378,29 @@ mod tests {
             );
         }
         assert_eq!(
-            verdict("main", &Line::Ref(main.to_owned()), main, &Told::default(), AFTER),
+            verdict(
+                "main",
+                &ReleaseLine::Ref(main.to_owned()),
+                main,
+                &RunStanding::default(),
+                AFTER
+            ),
             '-',
             "nothing tells the commit"
         );
-        assert_eq!(verdict("main", &Line::Free, main, &told(main, "theirs"), APART), '+');
+        assert_eq!(verdict("main", &ReleaseLine::Free, main, &told(main, "theirs"), APART), '+');
     }
 
     #[test]
     fn a_branch_takes_no_release_name_by_itself() {
-        let branch = Line::Ref("refs/heads/v1".to_owned());
+        let branch = ReleaseLine::Ref("refs/heads/v1".to_owned());
         let by_default = Candidate {
             line: &branch,
             commit: "ours",
             git_ref: "refs/heads/v1",
             branch_by_default: true,
         };
-        let signed = Told {
+        let signed = RunStanding {
             versions: BTreeMap::from([("v1".to_owned(), version("1.2.3"))]),
             ..told("refs/tags/x", "theirs")
         };
@@ -384,19 +414,28 @@ mod tests {
 
     #[test]
     fn what_cannot_be_compared_stays_and_what_is_not_ours_moves_with_a_word() {
-        let of = Line::Ref("refs/heads/main".to_owned());
-        assert_eq!(without_comparison(&of, &Stands::Nothing), Some(Verdict::Moves));
-        assert!(matches!(without_comparison(&of, &Stands::Foreign), Some(Verdict::MovesWith(_))));
-        let unread = Stands::Unread("x".into());
+        let of = ReleaseLine::Ref("refs/heads/main".to_owned());
+        assert_eq!(without_comparison(&of, &StandingName::Nothing), Some(ForwardVerdict::Moves));
+        assert!(matches!(
+            without_comparison(&of, &StandingName::Foreign),
+            Some(ForwardVerdict::MovesWith(_))
+        ));
+        let unread = StandingName::Unread("x".into());
         assert!(
-            matches!(without_comparison(&of, &unread), Some(Verdict::Stays(why)) if why.ends_with(": x"))
+            matches!(without_comparison(&of, &unread), Some(ForwardVerdict::Stays(why)) if why.ends_with(": x"))
         );
-        assert_eq!(without_comparison(&Line::Free, &unread), Some(Verdict::Moves));
-        assert_eq!(without_comparison(&of, &Stands::Ours(vec![Told::default()])), None);
-        let stays = Verdict::Stays("x".into());
-        assert_eq!(all([Verdict::Moves, stays.clone(), Verdict::MovesWith("y".into())]), stays);
+        assert_eq!(without_comparison(&ReleaseLine::Free, &unread), Some(ForwardVerdict::Moves));
+        assert_eq!(
+            without_comparison(&of, &StandingName::Ours(vec![RunStanding::default()])),
+            None
+        );
+        let stays = ForwardVerdict::Stays("x".into());
+        assert_eq!(
+            all([ForwardVerdict::Moves, stays.clone(), ForwardVerdict::MovesWith("y".into())]),
+            stays
+        );
         assert!(
-            matches!(insisted(stays), Verdict::MovesWith(why) if why.contains("`on-tag-conflict: overwrite` insists"))
+            matches!(insisted(stays), ForwardVerdict::MovesWith(why) if why.contains("`on-tag-conflict: overwrite` insists"))
         );
     }
 }

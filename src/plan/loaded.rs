@@ -5,10 +5,14 @@ use crate::build::flags::{Flag, FlagValue};
 use crate::build::outputs;
 use crate::build::recipe::Build;
 use crate::image::Platform;
-use crate::metadata::Metadata;
+use crate::metadata::ImageMetadata;
 
 /// Names what is loaded, and says what was chosen.
-pub(super) fn name(build: &mut Build, metadata: &Metadata, tags_are_legal: bool) -> Vec<String> {
+pub(super) fn name(
+    build: &mut Build,
+    metadata: &ImageMetadata,
+    tags_are_legal: bool,
+) -> Vec<String> {
     let is_loaded = |flag: &Flag| match &flag.value {
         FlagValue::None => flag.name == "--load",
         FlagValue::Text(text) => {

@@ -9,36 +9,36 @@ use super::scanning::unused_scan;
 use super::shown::{Words, joined, listed};
 use super::told::{Goal, unserved, unused_evidence_dir};
 use super::{
-    About, Outline, Release, Released, Statements, outline, refuse, some_image, supplier,
-    unauthenticated_cache,
+    PlanOutline, PlanReasons, PlannedRelease, PlatformStatements, Released, outline, refuse,
+    some_image, supplier, unauthenticated_cache,
 };
-use crate::build::merge::claims::Claim;
+use crate::build::merge::claims::JobClaim;
 use crate::build::merge::claims::SourceImage;
-use crate::build::sbom::Written;
+use crate::build::sbom::WrittenSboms;
 use crate::environment::Environment;
 use crate::error::Remedy as _;
 use crate::evidence::{SLSA_1, SPDX};
-use crate::github::Context;
-use crate::github::facts::Facts;
+use crate::github::RunContext;
+use crate::github::facts::GitHubFacts;
 use crate::image::Repository;
-use crate::inputs::{BuildSource, Inputs, Merged, MergedSbom};
+use crate::inputs::{BuildSource, Inputs, MergeInputs, MergedSbom};
 use crate::metadata;
-use crate::page::Page;
-use crate::provenance::Asked;
-use crate::trigger::Decision;
+use crate::page::RefusalPage;
+use crate::provenance::BuildAsked;
+use crate::trigger::TriggerDecision;
 
 /// What this run will do.
 #[derive(Debug)]
-pub enum Plan {
-    Nothing(Box<About>),
+pub enum MergePlan {
+    Nothing(Box<PlanReasons>),
     Merge(Box<Merge>),
 }
 
 /// What is merged into one image, and published.
 #[derive(Debug)]
 pub struct Merge {
-    pub release: Release,
-    pub claims: Vec<Claim>,
+    pub release: PlannedRelease,
+    pub claims: Vec<JobClaim>,
     /// Images that no job of this run hands on.
     pub sources: Vec<SourceImage>,
     /// What each image must come with: predicate types of BuildKit's statements.
@@ -46,7 +46,7 @@ pub struct Merge {
     /// Whether the SBOMs are made here, of the layers.
     pub sboms_of_layers: bool,
     /// What those say.
-    pub written: Written,
+    pub written: WrittenSboms,
     /// What the index itself says, beside what it keeps of the jobs' own.
     pub annotations: BTreeMap<String, String>,
 }
@@ -54,25 +54,25 @@ pub struct Merge {
 /// Decides.
 pub fn plan(
     inputs: &Inputs,
-    context: &Context,
+    context: &RunContext,
     env: &Environment,
-    facts: &Facts,
-) -> anyhow::Result<Plan> {
+    facts: &GitHubFacts,
+) -> anyhow::Result<MergePlan> {
     let mut outline = outline(inputs, context, env, facts)?;
-    if outline.decision == Decision::BuildOnly {
+    if outline.decision == TriggerDecision::BuildOnly {
         outline.about.notices.extend(unused_evidence_dir(inputs, Goal::Check));
         outline.about.notices.extend(unused_scan(inputs, Goal::Check));
-        return Ok(Plan::Nothing(Box::new(outline.nothing())));
+        return Ok(MergePlan::Nothing(Box::new(outline.nothing())));
     }
     let (claims, sources) = (inputs.merge.claims.clone(), inputs.merge.sources.clone());
     named(&claims, &sources, &outline.images)?;
     outline.about.notices.extend(remarks(inputs, &sources, &outline.images));
     let annotations = annotations(inputs, env, &outline)?;
-    let Merged { sbom, provenance, .. } = inputs.merge;
+    let MergeInputs { sbom, provenance, .. } = inputs.merge;
     let made_before = [(sbom == MergedSbom::Built, SPDX), (provenance, SLSA_1)];
     let statements: Vec<&str> =
         made_before.into_iter().filter_map(|(is_wanted, kind)| is_wanted.then_some(kind)).collect();
-    let attested = Statements {
+    let attested = PlatformStatements {
         sboms: (sbom != MergedSbom::Off)
             .then(|| inputs.sboms.sbom_format.unwrap_or_default().predicate_type())
             .into_iter()
@@ -89,20 +89,20 @@ pub fn plan(
     }
     outline.about.notices.extend(unauthenticated_cache(inputs, sboms_of_layers));
     let asked = match &inputs.merge.build_source {
-        BuildSource::Run => Asked::OfThisRun,
-        BuildSource::Uri(address) => Asked::Declared(address.clone()),
-        BuildSource::Any => Asked::Anything,
+        BuildSource::Run => BuildAsked::OfThisRun,
+        BuildSource::Uri(address) => BuildAsked::Declared(address.clone()),
+        BuildSource::Any => BuildAsked::Anything,
     };
     Ok(match outline.release(inputs, facts, &inputs.platforms, attested, asked)? {
         Released::Release(release) => {
             let release = release.scanned(inputs)?;
             let supplier = supplier(&release.about.metadata.labels, context);
-            let written = Written {
+            let written = WrittenSboms {
                 format: inputs.sboms.sbom_format.unwrap_or_default(),
                 files: inputs.sboms.sbom_files,
                 supplier,
             };
-            Plan::Merge(Box::new(Merge {
+            MergePlan::Merge(Box::new(Merge {
                 release,
                 claims,
                 sources,
@@ -112,17 +112,21 @@ pub fn plan(
                 annotations,
             }))
         }
-        Released::Nothing(about) => Plan::Nothing(Box::new(about)),
+        Released::Nothing(about) => MergePlan::Nothing(Box::new(about)),
     })
 }
 
 /// Refuses what names nothing, or what lies where no job pushed.
-fn named(claims: &[Claim], sources: &[SourceImage], images: &[Repository]) -> anyhow::Result<()> {
+fn named(
+    claims: &[JobClaim],
+    sources: &[SourceImage],
+    images: &[Repository],
+) -> anyhow::Result<()> {
     if claims.is_empty() && sources.is_empty() {
         return refuse("inputs `digests` and `digest-files`: no job handed on a digest, so there is nothing to merge")
             .hint("write `digests: ${{ toJSON(needs) }}`, and give each job that builds an output `digests` with that of its step")
             .hint("name images that others built, or that have tags, with `source-images`")
-            .see(Page::NoDigests);
+            .see(RefusalPage::NoDigests);
     }
     some_image(images)?;
     for claim in claims {
@@ -154,7 +158,7 @@ fn remarks(inputs: &Inputs, sources: &[SourceImage], images: &[Repository]) -> V
 fn annotations(
     inputs: &Inputs,
     env: &Environment,
-    outline: &Outline,
+    outline: &PlanOutline,
 ) -> anyhow::Result<BTreeMap<String, String>> {
     let made = &outline.about.metadata.annotations;
     let pair =
@@ -176,8 +180,8 @@ fn annotations(
         .collect())
 }
 
-impl Plan {
-    pub fn about(&self) -> &About {
+impl MergePlan {
+    pub fn about(&self) -> &PlanReasons {
         match self {
             Self::Nothing(about) => about,
             Self::Merge(plan) => &plan.release.about,

@@ -23,46 +23,46 @@ use crate::build::caches;
 use crate::build::flags::{self};
 use crate::environment::Environment;
 use crate::error::{Remedy as _, WithExit, exit};
-use crate::evidence::Format;
-use crate::github::Context;
-use crate::github::facts::{Facts, Visibility};
+use crate::evidence::EvidenceFormat;
+use crate::github::RunContext;
+use crate::github::facts::{GitHubFacts, Visibility};
 use crate::github::server::Server;
-use crate::image::name::Name;
+use crate::image::name::ImageName;
 use crate::image::{Digest, ImageError, Platform, Repository, Tag};
-use crate::inputs::{Inputs, Wish};
-use crate::metadata::{self, Metadata};
-use crate::page::Page;
-use crate::provenance::Asked;
+use crate::inputs::{AutoSwitch, Inputs};
+use crate::metadata::{self, ImageMetadata};
+use crate::page::RefusalPage;
+use crate::provenance::BuildAsked;
 use crate::publish::OnTagConflict;
 use crate::sigstore::key::SigningKey;
-use crate::trigger::{self, Answer, Decision, Event};
+use crate::trigger::{self, TriggerAnswer, TriggerDecision, TriggerEvent};
 use crate::verify::policy::Requirements;
 
-use self::names::Lines;
+use self::names::LinesByTag;
 use self::scanning::ScanPlan;
 use self::told::{Goal, told};
 use crate::build::sbom::Sbom;
 
 /// What this run will do.
 #[derive(Debug)]
-pub enum Plan {
+pub enum PublishPlan {
     /// Build every platform and push nothing.
     BuildOnly(BuildOnly),
     /// Build and push by digest, for `merge` to publish.
-    Push(Push),
+    Push(DigestPush),
     Publish(Publish),
 }
 
 /// Why the plan is as it is.
 #[derive(Debug, Clone)]
-pub struct About {
+pub struct PlanReasons {
     /// The event's name and ref, as GitHub writes them.
     pub event: String,
     pub git_ref: String,
     pub reason: String,
     pub notices: Vec<String>,
     /// What the image is called and says of itself; a name is put only by a plan that publishes.
-    pub metadata: Metadata,
+    pub metadata: ImageMetadata,
     /// How the builder is made, or its name.
     pub builder: Value,
     /// Where the run logs in, and how; no secret.
@@ -74,7 +74,7 @@ pub struct About {
 
 #[derive(Debug)]
 pub struct BuildOnly {
-    pub about: About,
+    pub about: PlanReasons,
     pub build: Build,
     /// What a registry's caches and base images may need a login for.
     pub images: Vec<Repository>,
@@ -82,8 +82,8 @@ pub struct BuildOnly {
 
 /// What is built for another job to publish.
 #[derive(Debug)]
-pub struct Push {
-    pub about: About,
+pub struct DigestPush {
+    pub about: PlanReasons,
     pub build: Build,
     pub images: Vec<Repository>,
     /// A folder for files that are named by the digest.
@@ -93,16 +93,16 @@ pub struct Push {
 /// What is built and published.
 #[derive(Debug)]
 pub struct Publish {
-    pub release: Release,
+    pub release: PlannedRelease,
     pub build: Build,
 }
 
 /// What is published, wherever it comes from, and what must be proven before.
 #[derive(Debug)]
-pub struct Release {
-    pub about: About,
+pub struct PlannedRelease {
+    pub about: PlanReasons,
     /// Never empty; one but for `bake`.
-    pub targets: Vec<Target>,
+    pub targets: Vec<PublishTarget>,
     /// Whether the attestations must be stored at GitHub as well.
     pub stores_at_github: bool,
     /// Whether the user named the formats, so that one which cannot be made is an error.
@@ -125,33 +125,33 @@ pub struct Release {
 /// One image that is published: where it goes, what it is called there, and what must be proven of
 /// it before.
 #[derive(Debug, Clone)]
-pub struct Target {
+pub struct PublishTarget {
     /// What a bake file calls it; empty where there is no such file.
     pub target: String,
     pub images: Vec<Repository>,
     /// Names of one version first, floating ones last.
-    pub names: Vec<Name>,
+    pub names: Vec<ImageName>,
     /// What they stand for.
-    pub lines: Lines,
+    pub lines: LinesByTag,
     pub requirements: Requirements,
     /// What the provenance of its build must bear out.
-    pub asked: Asked,
+    pub asked: BuildAsked,
     /// Whether BuildKit attaches statements to each platform, in a manifest of their own.
     made_in_build: bool,
 }
 
 /// What is known before it is known where the image comes from.
-struct Outline {
-    decision: Decision,
-    about: About,
+struct PlanOutline {
+    decision: TriggerDecision,
+    about: PlanReasons,
     images: Vec<Repository>,
     tags_are_ours: bool,
     tags: Result<Vec<Tag>, ImageError>,
-    lines: Lines,
+    lines: LinesByTag,
 }
 
 /// What is attested of each platform.
-struct Statements {
+struct PlatformStatements {
     /// Predicate types.
     sboms: Vec<&'static str>,
     /// BuildKit's.
@@ -160,7 +160,7 @@ struct Statements {
     made_in_build: bool,
 }
 
-impl Statements {
+impl PlatformStatements {
     fn of(build: &Build) -> Self {
         let provenance = build.provenance().is_some();
         Self {
@@ -173,24 +173,24 @@ impl Statements {
 
 /// A release, or why there is none.
 enum Released {
-    Release(Release),
-    Nothing(About),
+    Release(PlannedRelease),
+    Nothing(PlanReasons),
 }
 
 /// Decides.
 pub fn plan(
     inputs: &Inputs,
-    context: &Context,
+    context: &RunContext,
     env: &Environment,
-    facts: &Facts,
-) -> anyhow::Result<Plan> {
+    facts: &GitHubFacts,
+) -> anyhow::Result<PublishPlan> {
     let mut outline = outline(inputs, context, env, facts)?;
     let (mut build, mut notices) = build(inputs, context, env, facts, &outline.about.metadata)?;
     outline.about.notices.append(&mut notices);
     let images = outline.images.clone();
     let calls = build.flags.values("--call").any(|call| call != "build");
     let goal = match (outline.decision, inputs.push_by_digest) {
-        (Decision::BuildOnly, _) => Goal::Check,
+        (TriggerDecision::BuildOnly, _) => Goal::Check,
         _ if calls => Goal::Check,
         (_, true) => Goal::PushByDigest,
         (_, false) => Goal::Publish,
@@ -203,9 +203,10 @@ pub fn plan(
         ));
     }
     outline.about.notices.extend(told(inputs, &build, &outline.about.metadata, &images, goal)?);
-    let build_only =
-        |about, build| Ok(Plan::BuildOnly(BuildOnly { about, build, images: images.clone() }));
-    if outline.decision == Decision::BuildOnly {
+    let build_only = |about, build| {
+        Ok(PublishPlan::BuildOnly(BuildOnly { about, build, images: images.clone() }))
+    };
+    if outline.decision == TriggerDecision::BuildOnly {
         return build_only(outline.nothing(), build);
     }
     if calls {
@@ -215,52 +216,61 @@ pub fn plan(
     }
     if inputs.push_by_digest {
         some_image(&images)?;
-        return Ok(Plan::Push(Push {
+        return Ok(PublishPlan::Push(DigestPush {
             about: outline.about,
             build,
             images,
             digest_files: inputs.digest_files.clone(),
         }));
     }
-    let asked = Asked::of_context(&build.flags.context);
-    Ok(match outline.release(inputs, facts, &build.platforms, Statements::of(&build), asked)? {
-        Released::Release(release) => {
-            let mut release = release.scanned(inputs)?;
-            release
-                .about
-                .notices
-                .extend(unauthenticated_cache(inputs, build.sbom.may_be_of_layers()));
-            Plan::Publish(Publish { release, build })
-        }
-        Released::Nothing(about) => return build_only(about, build),
-    })
+    let asked = BuildAsked::of_context(&build.flags.context);
+    Ok(
+        match outline.release(
+            inputs,
+            facts,
+            &build.platforms,
+            PlatformStatements::of(&build),
+            asked,
+        )? {
+            Released::Release(release) => {
+                let mut release = release.scanned(inputs)?;
+                release
+                    .about
+                    .notices
+                    .extend(unauthenticated_cache(inputs, build.sbom.may_be_of_layers()));
+                PublishPlan::Publish(Publish { release, build })
+            }
+            Released::Nothing(about) => return build_only(about, build),
+        },
+    )
 }
 
 /// Decides what does not depend on where the image comes from.
 fn outline(
     inputs: &Inputs,
-    context: &Context,
+    context: &RunContext,
     env: &Environment,
-    facts: &Facts,
-) -> anyhow::Result<Outline> {
+    facts: &GitHubFacts,
+) -> anyhow::Result<PlanOutline> {
     let mut answer = answer(inputs, context, facts);
     let tags_are_ours = metadata::entries("tags", &inputs.names.metadata.tags)
         .is_ok_and(|entries| entries.is_empty());
-    let of_tags = tags_are_ours && answer.decision == Decision::Publish && !inputs.push_by_digest;
+    let of_tags =
+        tags_are_ours && answer.decision == TriggerDecision::Publish && !inputs.push_by_digest;
     let ours = tags_are_ours.then_some(&answer);
     let metadata = named(inputs, context, env, facts, ours)?;
-    let lines = Lines::by_rules(&metadata, ours);
+    let lines = LinesByTag::by_rules(&metadata, ours);
     let of_tags = std::mem::take(&mut answer.notices).into_iter().filter(|_| of_tags);
     let mut about = about(inputs, context, &answer, metadata);
     about.notices.extend(of_tags);
     let (images, tags) = (images(&about.metadata)?, tags(&about.metadata));
-    Ok(Outline { decision: answer.decision, about, images, tags_are_ours, tags, lines })
+    Ok(PlanOutline { decision: answer.decision, about, images, tags_are_ours, tags, lines })
 }
 
 /// What the event and the user's `push` say of this run.
-fn answer(inputs: &Inputs, context: &Context, facts: &Facts) -> Answer {
+fn answer(inputs: &Inputs, context: &RunContext, facts: &GitHubFacts) -> TriggerAnswer {
     let checkout = facts.checkout.as_ref();
-    let event = Event {
+    let event = TriggerEvent {
         name: &context.event_name,
         git_ref: checkout.map_or(&context.git_ref, |checkout| &checkout.git_ref),
         sha: checkout.map_or(&context.sha, |checkout| &checkout.sha),
@@ -272,9 +282,14 @@ fn answer(inputs: &Inputs, context: &Context, facts: &Facts) -> Answer {
     trigger::decide(inputs.push, &event)
 }
 
-fn about(inputs: &Inputs, context: &Context, answer: &Answer, metadata: Metadata) -> About {
+fn about(
+    inputs: &Inputs,
+    context: &RunContext,
+    answer: &TriggerAnswer,
+    metadata: ImageMetadata,
+) -> PlanReasons {
     let own = Server::of(&context.server_url).registry();
-    About {
+    PlanReasons {
         own_registry: own,
         builder: inputs.builder.json(),
         logins: inputs
@@ -290,9 +305,9 @@ fn about(inputs: &Inputs, context: &Context, answer: &Answer, metadata: Metadata
     }
 }
 
-impl Outline {
+impl PlanOutline {
     /// What is said where nothing is published.
-    fn nothing(mut self) -> About {
+    fn nothing(mut self) -> PlanReasons {
         self.about.notices.extend(
             self.tags.err().map(|error| format!("to publish this would be refused: {error}")),
         );
@@ -303,10 +318,10 @@ impl Outline {
     fn release(
         self,
         inputs: &Inputs,
-        facts: &Facts,
+        facts: &GitHubFacts,
         platforms: &[Platform],
-        statements: Statements,
-        asked: Asked,
+        statements: PlatformStatements,
+        asked: BuildAsked,
     ) -> anyhow::Result<Released> {
         let Self { mut about, images, tags_are_ours, tags, lines, .. } = self;
         must_sign(inputs)?;
@@ -321,7 +336,7 @@ impl Outline {
                 "a prefix or a pattern in `tags` can make it legal"
             })?;
         some_image(&images)?;
-        if tags.is_empty() && inputs.push == trigger::Push::Auto && !tags_are_ours {
+        if tags.is_empty() && inputs.push == trigger::PushInput::Auto && !tags_are_ours {
             about.reason =
                 "no rule of `tags` gives this ref a name; `push: true` would make that an error"
                     .to_owned();
@@ -330,15 +345,15 @@ impl Outline {
         if tags.is_empty() {
             return refuse("input `tags`: there is no tag for this ref")
                 .hint("write for example `tags: v1.2.3`")
-                .see(Page::NoTagForThisRef);
+                .see(RefusalPage::NoTagForThisRef);
         }
         let requirements = requirements(inputs, platforms, &statements);
-        let mut names = Name::all(&images, &in_order(tags));
+        let mut names = ImageName::all(&images, &in_order(tags));
         names.retain(|name| about.metadata.names(&name.repository.to_string(), name.tag.as_str()));
         let branch = about.git_ref.strip_prefix("refs/heads/");
         let branch_by_default =
             tags_are_ours && branch.is_some() && branch != facts.default_branch.as_deref();
-        let target = Target {
+        let target = PublishTarget {
             target: String::new(),
             names,
             lines,
@@ -347,19 +362,24 @@ impl Outline {
             asked,
             made_in_build: statements.made_in_build,
         };
-        Ok(Released::Release(Release {
+        Ok(Released::Release(PlannedRelease {
             branch_by_default,
-            ..Release::of(about, vec![target], inputs, facts)
+            ..PlannedRelease::of(about, vec![target], inputs, facts)
         }))
     }
 }
 
-impl Release {
-    fn of(about: About, targets: Vec<Target>, inputs: &Inputs, facts: &Facts) -> Self {
+impl PlannedRelease {
+    fn of(
+        about: PlanReasons,
+        targets: Vec<PublishTarget>,
+        inputs: &Inputs,
+        facts: &GitHubFacts,
+    ) -> Self {
         Self {
             about,
             targets,
-            stores_at_github: inputs.signing.github_attestations == Wish::Always,
+            stores_at_github: inputs.signing.github_attestations == AutoSwitch::Always,
             formats_are_asked_for: inputs.signing.signature_formats.is_some(),
             on_tag_conflict: inputs.names.on_tag_conflict,
             visibility: facts.visibility,
@@ -383,9 +403,16 @@ fn unauthenticated_cache(inputs: &Inputs, sboms_of_layers: bool) -> Option<Strin
 }
 
 /// What must be proven of an image with these platforms, each with these statements.
-fn requirements(inputs: &Inputs, platforms: &[Platform], statements: &Statements) -> Requirements {
-    let formats =
-        inputs.signing.signature_formats.as_deref().unwrap_or(&[Format::Bundle, Format::Legacy]);
+fn requirements(
+    inputs: &Inputs,
+    platforms: &[Platform],
+    statements: &PlatformStatements,
+) -> Requirements {
+    let formats = inputs
+        .signing
+        .signature_formats
+        .as_deref()
+        .unwrap_or(&[EvidenceFormat::Bundle, EvidenceFormat::Legacy]);
     Requirements::new(
         platforms,
         &statements.sboms,
@@ -405,7 +432,9 @@ fn must_sign(inputs: &Inputs) -> anyhow::Result<()> {
         )
         .hint("set `push: false` to build without publishing, or leave `sign` out");
     }
-    if inputs.signing.signing_key.is_some() && inputs.signing.github_attestations == Wish::Always {
+    if inputs.signing.signing_key.is_some()
+        && inputs.signing.github_attestations == AutoSwitch::Always
+    {
         return refuse("input `github-attestations`: `true` beside `COSIGN_PRIVATE_KEY`: GitHub verifies no attestation that a key signed")
             .hint("leave `github-attestations` out, or sign without a key");
     }
@@ -423,11 +452,11 @@ fn some_image(images: &[Repository]) -> anyhow::Result<()> {
 /// What the image is called: by the user's rules, or by the event's.
 fn named(
     inputs: &Inputs,
-    context: &Context,
+    context: &RunContext,
     env: &Environment,
-    facts: &Facts,
-    ours: Option<&Answer>,
-) -> Result<Metadata, WithExit> {
+    facts: &GitHubFacts,
+    ours: Option<&TriggerAnswer>,
+) -> Result<ImageMetadata, WithExit> {
     let mut texts = inputs.names.metadata.clone();
     if let Some(answer) = ours {
         texts.tags =
@@ -442,7 +471,7 @@ fn named(
         Some(checkout) => (checkout.git_ref.clone(), checkout.sha.clone()),
         None => (context.git_ref.clone(), context.sha.clone()),
     };
-    let run = metadata::Run {
+    let run = metadata::MetadataRun {
         event_name: &context.event_name,
         git_ref,
         sha,
@@ -456,7 +485,7 @@ fn named(
         .map_err(|error| WithExit { code: exit::BAD_INPUT, message: error.to_string() })
 }
 
-fn images(metadata: &Metadata) -> Result<Vec<Repository>, WithExit> {
+fn images(metadata: &ImageMetadata) -> Result<Vec<Repository>, WithExit> {
     let mut images: Vec<Repository> = Vec::new();
     for name in &metadata.images {
         let image = name.parse().map_err(|error| WithExit {
@@ -470,7 +499,7 @@ fn images(metadata: &Metadata) -> Result<Vec<Repository>, WithExit> {
     Ok(images)
 }
 
-fn tags(metadata: &Metadata) -> Result<Vec<Tag>, ImageError> {
+fn tags(metadata: &ImageMetadata) -> Result<Vec<Tag>, ImageError> {
     metadata.tag_names.iter().map(|name| name.parse()).collect()
 }
 
@@ -482,7 +511,7 @@ fn refuse<T>(message: &str) -> Result<T, WithExit> {
 /// workflow publishes it.
 fn supplier<'a>(
     labels: impl IntoIterator<Item = &'a (String, String)>,
-    context: &Context,
+    context: &RunContext,
 ) -> Option<String> {
     let vendor = labels
         .into_iter()
@@ -501,10 +530,10 @@ fn supplier<'a>(
 /// from.
 fn build(
     inputs: &Inputs,
-    context: &Context,
+    context: &RunContext,
     env: &Environment,
-    facts: &Facts,
-    metadata: &Metadata,
+    facts: &GitHubFacts,
+    metadata: &ImageMetadata,
 ) -> anyhow::Result<(Build, Vec<String>)> {
     let mut texts = texts::completed(inputs, metadata, context);
     let sbom = Sbom::of(
@@ -517,7 +546,7 @@ fn build(
     texts.sbom = sbom.flag(&texts.sbom);
     let file_exists = |path: &str| std::path::Path::new(path).is_file();
     let event = facts.event_with_visibility();
-    let facts = flags::Facts {
+    let facts = flags::FlagFacts {
         env,
         event: &event,
         file_exists: &file_exists,

@@ -4,24 +4,24 @@
 use std::collections::BTreeMap;
 
 use crate::image::Tag;
-use crate::image::name::Name;
-use crate::metadata::line::{Line, Scheme, Version};
-use crate::metadata::{Metadata, sanitised};
+use crate::image::name::ImageName;
+use crate::metadata::line::{LineVersion, ReleaseLine, Scheme};
+use crate::metadata::{ImageMetadata, sanitised};
 use crate::preflight::is_immutable;
-use crate::trigger::Answer;
+use crate::trigger::TriggerAnswer;
 
 /// By tag; what is missing is free.
 #[derive(Debug, Clone, Default)]
-pub struct Lines(BTreeMap<Tag, Line>);
+pub struct LinesByTag(BTreeMap<Tag, ReleaseLine>);
 
-impl Lines {
+impl LinesByTag {
     /// By the rules of `tags`, or by the event's, where nobody wrote any.
-    pub(super) fn by_rules(metadata: &Metadata, ours: Option<&Answer>) -> Self {
-        let line = |made: &crate::metadata::Made| match (ours, made.entry) {
+    pub(super) fn by_rules(metadata: &ImageMetadata, ours: Option<&TriggerAnswer>) -> Self {
+        let line = |made: &crate::metadata::TagOrigin| match (ours, made.entry) {
             (Some(answer), Some(entry)) => {
                 answer.rules.get(entry).map(|rule| rule.line.clone()).unwrap_or_default()
             }
-            (Some(answer), None) => Line::Latest(answer.version.clone()),
+            (Some(answer), None) => ReleaseLine::Latest(answer.version.clone()),
             (None, _) => made.line.clone(),
         };
         let names = metadata.tag_names.iter().zip(&metadata.made);
@@ -30,12 +30,12 @@ impl Lines {
 
     /// By what the names of one target read as: the version in full, lines of it, `latest`, and the
     /// branch that the run is of.
-    pub(super) fn by_reading(names: &[Name], git_ref: &str) -> Self {
+    pub(super) fn by_reading(names: &[ImageName], git_ref: &str) -> Self {
         let tags: Vec<&Tag> = names.iter().map(|name| &name.tag).collect();
-        let whole: Vec<(&str, Version)> = tags
+        let whole: Vec<(&str, LineVersion)> = tags
             .iter()
             .filter(|tag| is_immutable(tag))
-            .filter_map(|tag| Some((tag.as_str(), Version::read(tag.as_str(), Scheme::Any)?)))
+            .filter_map(|tag| Some((tag.as_str(), LineVersion::read(tag.as_str(), Scheme::Any)?)))
             .collect();
         let branch = git_ref.strip_prefix("refs/heads/").map(sanitised);
         let read = |tag: &Tag| {
@@ -43,20 +43,24 @@ impl Lines {
             if let Some((name, version)) =
                 whole.iter().find(|(name, _)| *name == text || is_line_of(text, name))
             {
-                return Line::Version { version: version.clone(), whole: *name == text };
+                return ReleaseLine::Version { version: version.clone(), whole: *name == text };
             }
             if text == "latest" || text.starts_with("latest-") {
                 let suffix = text.trim_start_matches("latest");
                 let of = whole.iter().find(|(name, _)| name.ends_with(suffix)).or(whole.first());
-                return Line::Latest(of.map(|(_, version)| version.clone()));
+                return ReleaseLine::Latest(of.map(|(_, version)| version.clone()));
             }
-            if branch.as_deref() == Some(text) { Line::Ref(git_ref.to_owned()) } else { Line::Free }
+            if branch.as_deref() == Some(text) {
+                ReleaseLine::Ref(git_ref.to_owned())
+            } else {
+                ReleaseLine::Free
+            }
         };
         Self(tags.into_iter().map(|tag| (tag.clone(), read(tag))).collect())
     }
 
-    pub fn of(&self, tag: &Tag) -> &Line {
-        self.0.get(tag).unwrap_or(&Line::Free)
+    pub fn of(&self, tag: &Tag) -> &ReleaseLine {
+        self.0.get(tag).unwrap_or(&ReleaseLine::Free)
     }
 
     /// Whether a name is that of one whole version.
@@ -68,13 +72,13 @@ impl Lines {
     pub fn forward(&self) -> Vec<&str> {
         self.0
             .iter()
-            .filter(|(tag, line)| **line != Line::Free && !self.is_whole(tag))
+            .filter(|(tag, line)| **line != ReleaseLine::Free && !self.is_whole(tag))
             .map(|(tag, _)| tag.as_str())
             .collect()
     }
 
     /// The version that each name has, for the provenance to say.
-    pub fn versions(&self) -> BTreeMap<String, Version> {
+    pub fn versions(&self) -> BTreeMap<String, LineVersion> {
         let versions = self
             .0
             .iter()
@@ -102,8 +106,10 @@ mod tests {
 
     #[test]
     fn names_of_a_bake_file_are_read() {
-        let name =
-            |tag: &str| Name { repository: "r.io/a".parse().unwrap(), tag: tag.parse().unwrap() };
+        let name = |tag: &str| ImageName {
+            repository: "r.io/a".parse().unwrap(),
+            tag: tag.parse().unwrap(),
+        };
         let names = [
             "v1.2.3",
             "v1.2",
@@ -117,7 +123,7 @@ mod tests {
             "edge",
         ]
         .map(name);
-        let lines = Lines::by_reading(&names, "refs/heads/main");
+        let lines = LinesByTag::by_reading(&names, "refs/heads/main");
         let of = |tag: &str| lines.of(&tag.parse().unwrap()).clone();
         for (tag, version) in [
             ("v1.2.3", "1.2.3"),
@@ -126,19 +132,19 @@ mod tests {
             ("latest", "1.2.3"),
             ("1-alpine", "1.2.3-alpine"),
         ] {
-            assert_eq!(of(tag).version().map(Version::text), Some(version), "{tag}");
+            assert_eq!(of(tag).version().map(LineVersion::text), Some(version), "{tag}");
         }
         assert_eq!(
             (of("main"), of("v2"), of("edge")),
-            (Line::Ref("refs/heads/main".into()), Line::Free, Line::Free)
+            (ReleaseLine::Ref("refs/heads/main".into()), ReleaseLine::Free, ReleaseLine::Free)
         );
-        assert_eq!(of("latest-alpine").version().map(Version::text), Some("1.2.3-alpine"));
+        assert_eq!(of("latest-alpine").version().map(LineVersion::text), Some("1.2.3-alpine"));
         assert!(
             lines.is_whole(&"v1.2.3".parse().unwrap()) && !lines.is_whole(&"v1.2".parse().unwrap())
         );
         assert_eq!(
-            Lines::by_reading(&names[4..6], "").of(&"latest".parse().unwrap()),
-            &Line::Latest(None)
+            LinesByTag::by_reading(&names[4..6], "").of(&"latest".parse().unwrap()),
+            &ReleaseLine::Latest(None)
         );
     }
 }

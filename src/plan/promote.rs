@@ -5,22 +5,22 @@ use serde_json::Value;
 
 use super::shown::Words;
 use super::told::unserved;
-use super::{About, Release, Released, Statements, outline, refuse};
+use super::{PlanReasons, PlannedRelease, PlatformStatements, Released, outline, refuse};
 use crate::build::merge::claims::SourceImage;
 use crate::environment::Environment;
 use crate::error::Remedy as _;
-use crate::github::Context;
-use crate::github::facts::Facts;
+use crate::github::RunContext;
+use crate::github::facts::GitHubFacts;
 use crate::github::server::Server;
 use crate::image::Repository;
 use crate::inputs::Inputs;
-use crate::provenance::Asked;
-use crate::trigger::Decision;
+use crate::provenance::BuildAsked;
+use crate::trigger::TriggerDecision;
 
 /// What this run will do.
 #[derive(Debug)]
-pub enum Plan {
-    Nothing(Box<About>),
+pub enum PromotePlan {
+    Nothing(Box<PlanReasons>),
     Promote(Box<Promotion>),
 }
 
@@ -28,19 +28,19 @@ pub enum Plan {
 #[derive(Debug)]
 pub struct Promotion {
     pub source: SourceImage,
-    pub release: Release,
+    pub release: PlannedRelease,
 }
 
 /// Decides.
 pub fn plan(
     inputs: &Inputs,
-    context: &Context,
+    context: &RunContext,
     env: &Environment,
-    facts: &Facts,
-) -> anyhow::Result<Plan> {
+    facts: &GitHubFacts,
+) -> anyhow::Result<PromotePlan> {
     let mut outline = outline(inputs, context, env, facts)?;
-    if outline.decision == Decision::BuildOnly {
-        return Ok(Plan::Nothing(Box::new(outline.nothing())));
+    if outline.decision == TriggerDecision::BuildOnly {
+        return Ok(PromotePlan::Nothing(Box::new(outline.nothing())));
     }
     on_default_branch(inputs, context, facts)?;
     let source = source(inputs, context)?;
@@ -48,9 +48,9 @@ pub fn plan(
         outline.images.iter().chain([&source.repository]).cloned().collect();
     outline.about.notices.extend(unserved(&inputs.registry_auth, &reached, &[]));
     let tags_are_ours = outline.tags_are_ours;
-    let nothing = Statements { sboms: Vec::new(), provenance: false, made_in_build: false };
-    Ok(match outline.release(inputs, facts, &inputs.platforms, nothing, Asked::Anything)? {
-        Released::Nothing(about) => Plan::Nothing(Box::new(about)),
+    let nothing = PlatformStatements { sboms: Vec::new(), provenance: false, made_in_build: false };
+    Ok(match outline.release(inputs, facts, &inputs.platforms, nothing, BuildAsked::Anything)? {
+        Released::Nothing(about) => PromotePlan::Nothing(Box::new(about)),
         Released::Release(mut release) => {
             // The name of the commit is how the image was found, and no name of a release.
             let commit = format!("sha-{}", context.sha);
@@ -59,14 +59,18 @@ pub fn plan(
                     target.names.retain(|name| name.tag.as_str() != commit);
                 }
             }
-            Plan::Promote(Box::new(Promotion { source, release }))
+            PromotePlan::Promote(Box::new(Promotion { source, release }))
         }
     })
 }
 
 /// A release is of what was reviewed: refuses the tag of a commit that is elsewhere, or of which
 /// nobody knows.
-fn on_default_branch(inputs: &Inputs, context: &Context, facts: &Facts) -> anyhow::Result<()> {
+fn on_default_branch(
+    inputs: &Inputs,
+    context: &RunContext,
+    facts: &GitHubFacts,
+) -> anyhow::Result<()> {
     let Some(tag) = context.git_ref.strip_prefix("refs/tags/") else { return Ok(()) };
     let branch = facts.default_branch.as_deref().unwrap_or("the default branch");
     let why = match facts.on_default_branch {
@@ -79,7 +83,7 @@ fn on_default_branch(inputs: &Inputs, context: &Context, facts: &Facts) -> anyho
 }
 
 /// The image that is named, or the one that `publish` made of this commit.
-fn source(inputs: &Inputs, context: &Context) -> anyhow::Result<SourceImage> {
+fn source(inputs: &Inputs, context: &RunContext) -> anyhow::Result<SourceImage> {
     if let Some(source) = &inputs.promote.source {
         return Ok(source.clone());
     }
@@ -99,8 +103,8 @@ fn source(inputs: &Inputs, context: &Context) -> anyhow::Result<SourceImage> {
     Ok(SourceImage { repository, tag: Some(tag), digest: None })
 }
 
-impl Plan {
-    pub fn about(&self) -> &About {
+impl PromotePlan {
+    pub fn about(&self) -> &PlanReasons {
         match self {
             Self::Nothing(about) => about,
             Self::Promote(plan) => &plan.release.about,

@@ -4,12 +4,12 @@
 use serde_json::{Value, json};
 
 use super::told::Goal;
-use super::{Release, refuse};
+use super::{PlannedRelease, refuse};
 use crate::advisories::service::PUBLIC;
 use crate::error::Remedy as _;
-use crate::evidence::Kind;
-use crate::inputs::{Inputs, ScanInputs, Wish};
-use crate::scan::severity::Level;
+use crate::evidence::EvidenceKind;
+use crate::inputs::{AutoSwitch, Inputs, ScanInputs};
+use crate::scan::severity::SeverityLevel;
 use crate::verify::check::Check;
 
 /// Whether what is published is scanned.
@@ -59,7 +59,7 @@ impl ScanPlan {
                     None => "no severity refuses".to_owned(),
                     Some(lowest) => format!(
                         "{lowest}{} refuses{}",
-                        if lowest == Level::Critical { "" } else { " or worse" },
+                        if lowest == SeverityLevel::Critical { "" } else { " or worse" },
                         if terms.rules.only_fixed { " where there is a fix" } else { "" }
                     ),
                 };
@@ -69,23 +69,27 @@ impl ScanPlan {
     }
 }
 
-impl Release {
+impl PlannedRelease {
     /// Decides whether it is scanned, and asks for the result where it is.
     pub(super) fn scanned(mut self, inputs: &Inputs) -> anyhow::Result<Self> {
         let scan = &inputs.scan;
         let has_sbom = self.targets.iter().all(|target| {
-            target.requirements.platform.iter().any(|rule| rule.need.kind() == Some(Kind::Sbom))
+            target
+                .requirements
+                .platform
+                .iter()
+                .any(|rule| rule.need.kind() == Some(EvidenceKind::Sbom))
         });
         let why = match scan.scan {
-            Wish::Never => "`scan: false`",
-            Wish::Always if !has_sbom => {
+            AutoSwitch::Never => "`scan: false`",
+            AutoSwitch::Always if !has_sbom => {
                 return refuse(
                     "input `scan`: `true` beside an image without SBOMs, and they are what is scanned",
                 )
                 .hint("leave `sbom` out, or leave `scan` out");
             }
-            Wish::Auto if !has_sbom => "there is no SBOM",
-            Wish::Always | Wish::Auto => {
+            AutoSwitch::Auto if !has_sbom => "there is no SBOM",
+            AutoSwitch::Always | AutoSwitch::Auto => {
                 let checks = scan.terms.rules.fail_on.map(|lowest| Check::NoFinding {
                     lowest,
                     only_fixed: scan.terms.rules.only_fixed,

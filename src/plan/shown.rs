@@ -2,18 +2,18 @@
 
 use serde_json::{Value, json};
 
-use super::{About, Plan, Publish, Push, Release, Target};
+use super::{DigestPush, PlanReasons, PlannedRelease, Publish, PublishPlan, PublishTarget};
 use crate::build::arguments::{self, Destination, Generator};
 use crate::build::recipe::Build;
-use crate::evidence::{CYCLONEDX, Kind, Part, SLSA_1, SPDX};
+use crate::evidence::{CYCLONEDX, EvidenceKind, EvidencePart, SLSA_1, SPDX};
 use crate::github::server::is_loopback;
 use crate::image::Repository;
 use crate::preflight;
 use crate::provenance::Slsa;
 use crate::report::shell::quoted;
 use crate::report::text;
-use crate::trigger::Decision;
-use crate::verify::policy::Rule;
+use crate::trigger::TriggerDecision;
+use crate::verify::policy::PolicyRule;
 
 /// A plan for people, a line each; of a list, each entry has its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,13 +32,13 @@ impl Words {
     }
 }
 
-impl Plan {
+impl PublishPlan {
     /// The plan for machines; the keys are promised to users.
     pub fn json(&self) -> Value {
         let mut json = self.about().json(match self {
-            Self::BuildOnly(_) => Decision::BuildOnly,
-            Self::Push(_) => Decision::PushByDigest,
-            Self::Publish(_) => Decision::Publish,
+            Self::BuildOnly(_) => TriggerDecision::BuildOnly,
+            Self::Push(_) => TriggerDecision::PushByDigest,
+            Self::Publish(_) => TriggerDecision::Publish,
         });
         json["platforms"] = json!(self.build().platforms);
         json["buildx"] = json!(self.arguments());
@@ -57,7 +57,7 @@ impl Plan {
             Self::BuildOnly(plan) => {
                 arguments::build(&plan.build, "<builder>", &Destination::Check, &secrets)
             }
-            Self::Push(Push { images, build, .. }) => pushed(build, images, &secrets),
+            Self::Push(DigestPush { images, build, .. }) => pushed(build, images, &secrets),
             Self::Publish(Publish { release, build }) => pushed(build, &release.images(), &secrets),
         }
     }
@@ -132,7 +132,7 @@ fn pushed(build: &Build, images: &[Repository], secrets: &[&str]) -> Vec<String>
     arguments::build(build, "<builder>", &destination, secrets)
 }
 
-impl About {
+impl PlanReasons {
     /// What the job needs to push there with its own token: elsewhere a login is given. A registry
     /// on this machine plays the real one in a rehearsal, whose plan says what the release needs.
     fn packages(&self, images: &[Repository]) -> Option<&'static str> {
@@ -143,7 +143,7 @@ impl About {
     }
 
     /// What all plans say for machines; the keys are promised to users.
-    fn json(&self, decision: Decision) -> Value {
+    fn json(&self, decision: TriggerDecision) -> Value {
         json!({
             "decision": decision,
             "reason": self.reason,
@@ -163,7 +163,7 @@ impl About {
 
     /// The plan of a run that publishes nothing, for machines.
     pub(super) fn json_of_nothing(&self) -> Value {
-        let mut json = self.json(Decision::BuildOnly);
+        let mut json = self.json(TriggerDecision::BuildOnly);
         hide_passwords(&mut json);
         json
     }
@@ -185,10 +185,10 @@ impl About {
     }
 }
 
-impl Release {
+impl PlannedRelease {
     /// The plan of an image that others built, for machines.
     pub(super) fn json(&self) -> Value {
-        let mut json = self.about.json(Decision::Publish);
+        let mut json = self.about.json(TriggerDecision::Publish);
         json["permissions"] = json!(self.permissions());
         self.add_to(&mut json);
         hide_passwords(&mut json);
@@ -196,14 +196,14 @@ impl Release {
     }
 
     fn add_to(&self, json: &mut Value) {
-        json["forward"] = self.targets.iter().flat_map(Target::forward).collect();
+        json["forward"] = self.targets.iter().flat_map(PublishTarget::forward).collect();
         json["scan"] = self.scan.json();
-        json["subjects"] = self.targets.iter().flat_map(Target::subjects).collect();
+        json["subjects"] = self.targets.iter().flat_map(PublishTarget::subjects).collect();
     }
 
     /// Images and their tags, for people.
     pub(super) fn names_lines(&self) -> Vec<String> {
-        let of = |target: &Target| {
+        let of = |target: &PublishTarget| {
             [
                 format!("Images:     {}", joined(&target.images)),
                 format!("Tags:       {}", joined(&target.tags())),
@@ -216,7 +216,7 @@ impl Release {
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for forward in
-            self.targets.iter().map(Target::forward).filter(|forward| !forward.is_empty())
+            self.targets.iter().map(PublishTarget::forward).filter(|forward| !forward.is_empty())
         {
             lines.push(format!(
                 "Forward:    {} (never to an older version or commit)",
@@ -249,7 +249,7 @@ impl Release {
     }
 }
 
-impl Target {
+impl PublishTarget {
     /// The tags, each once, where the image has the same in each of its repositories; otherwise
     /// whole names.
     fn tags(&self) -> Vec<String> {
@@ -296,8 +296,8 @@ impl Target {
         };
         let signs = |part| self.requirements.signs(part);
         let signed: Vec<&str> = [
-            (signs(Part::Index), "the index"),
-            (signs(Part::Platform), "the image of each platform"),
+            (signs(EvidencePart::Index), "the index"),
+            (signs(EvidencePart::Platform), "the image of each platform"),
             (self.attestation_manifests(), "BuildKit's attestations of each"),
         ]
         .into_iter()
@@ -311,8 +311,8 @@ impl Target {
     }
 }
 
-fn is_scan(rule: &Rule) -> bool {
-    rule.need.kind() == Some(Kind::Vulnerabilities)
+fn is_scan(rule: &PolicyRule) -> bool {
+    rule.need.kind() == Some(EvidenceKind::Vulnerabilities)
 }
 
 /// Addresses without their passwords: what a machine reads is kept, too.

@@ -1,22 +1,26 @@
 use super::*;
 use proptest::prelude::*;
 
-fn decide(inputs: &[(&str, String)], git_ref: &str, event_name: &str) -> anyhow::Result<Plan> {
+fn decide(
+    inputs: &[(&str, String)],
+    git_ref: &str,
+    event_name: &str,
+) -> anyhow::Result<PublishPlan> {
     let env: Environment =
         inputs.iter().map(|(name, value)| (format!("INPUT_{name}"), value.clone())).collect();
-    let context = Context {
+    let context = RunContext {
         repository: Some("octo/app".into()),
         server_url: "https://github.com".into(),
         git_ref: git_ref.to_owned(),
         event_name: event_name.to_owned(),
         sha: "c0ffee5e1f3a9b7d2c4e6f8091a3b5c7d9e1f203".into(),
-        ..Context::default()
+        ..RunContext::default()
     };
     plan(
         &Inputs::read(&env, &context)?,
         &context,
         &env,
-        &Facts { default_branch: Some("main".into()), ..Facts::default() },
+        &GitHubFacts { default_branch: Some("main".into()), ..GitHubFacts::default() },
     )
 }
 
@@ -49,9 +53,9 @@ proptest! {
     ) {
         let inputs = [("TAGS", tags), ("FLAVOR", flavor), ("LABELS", labels), ("IMAGES", images), ("BUILD-ARGS", build_args)];
         let (once, again) = (decide(&inputs, &git_ref, &event), decide(&inputs, &git_ref, &event));
-        let shown = |plan: &anyhow::Result<Plan>| plan.as_ref().map(Plan::json).map_err(crate::error::message);
+        let shown = |plan: &anyhow::Result<PublishPlan>| plan.as_ref().map(PublishPlan::json).map_err(crate::error::message);
         prop_assert_eq!(shown(&once), shown(&again));
-        if let Ok(Plan::Publish(plan)) = once {
+        if let Ok(PublishPlan::Publish(plan)) = once {
             let names = plan.release.about.metadata.tag_names;
             prop_assert!(!names.is_empty());
             for name in names {

@@ -2,12 +2,16 @@
 //! arguments. It takes nothing of theirs away.
 
 use crate::build::flags::BuildTexts;
-use crate::github::Context;
+use crate::github::RunContext;
 use crate::inputs::Inputs;
-use crate::metadata::Metadata;
+use crate::metadata::ImageMetadata;
 
 /// The texts from which the flags are made.
-pub(super) fn completed(inputs: &Inputs, metadata: &Metadata, context: &Context) -> BuildTexts {
+pub(super) fn completed(
+    inputs: &Inputs,
+    metadata: &ImageMetadata,
+    context: &RunContext,
+) -> BuildTexts {
     let mut texts = inputs.build.clone();
     texts.labels = quoted(&metadata.label_lines());
     texts.annotations = quoted(&metadata.annotations);
@@ -21,7 +25,7 @@ pub(super) fn completed(inputs: &Inputs, metadata: &Metadata, context: &Context)
 }
 
 /// What of the build arguments looks like an expression and is left as it is, or gave nothing.
-pub(super) fn expressions(metadata: &Metadata) -> Vec<String> {
+pub(super) fn expressions(metadata: &ImageMetadata) -> Vec<String> {
     let unknown = metadata.build_args.unknown.iter().map(|word| {
         format!(
             "input `build-args`: `{{{{{word}}}}}` stays as it is; filled in are `{{{{version}}}}`, `{{{{branch}}}}`, `{{{{tag}}}}`, `{{{{sha}}}}`, \
@@ -37,7 +41,7 @@ fn quoted(entries: &[String]) -> String {
 }
 
 /// Where the source is from, as build arguments; the user's own values win.
-fn with_source(given: &str, context: &Context) -> String {
+fn with_source(given: &str, context: &RunContext) -> String {
     let repository = context
         .repository
         .as_ref()

@@ -10,10 +10,10 @@ use crate::build::outputs;
 use crate::build::recipe::Build;
 use crate::error::Remedy as _;
 use crate::image::Repository;
-use crate::image::spelling::{self, Named};
+use crate::image::spelling::{self, NamedImage};
 use crate::inputs::{Inputs, Login};
-use crate::metadata::Metadata;
-use crate::page::Page;
+use crate::metadata::ImageMetadata;
+use crate::page::RefusalPage;
 use crate::preflight;
 use crate::provenance::Slsa;
 
@@ -29,7 +29,7 @@ pub(super) enum Goal {
 pub(super) fn told(
     inputs: &Inputs,
     build: &Build,
-    metadata: &Metadata,
+    metadata: &ImageMetadata,
     images: &[Repository],
     goal: Goal,
 ) -> anyhow::Result<Vec<String>> {
@@ -88,13 +88,13 @@ fn named_outputs(
     for name in
         flags.values("--output").filter(|output| outputs::is_image(output)).flat_map(outputs::names)
     {
-        let Some(named) = Named::of(&name) else {
+        let Some(named) = NamedImage::of(&name) else {
             return refuse(&format!("input `outputs`: `{name}` is no image's name"))
                 .map_err(Into::into);
         };
         let is_tagged = name.rsplit('/').next().is_some_and(|last| last.contains(':'));
         let is_image = images.iter().any(|image| {
-            Named::of(&image.to_string()).is_some_and(|image| image.lies_beside(&named))
+            NamedImage::of(&image.to_string()).is_some_and(|image| image.lies_beside(&named))
         });
         if !is_image {
             let listed: Vec<String> = images.iter().map(|image| format!("`{image}`")).collect();
@@ -113,7 +113,7 @@ fn named_outputs(
             ))
             .hint("write the name without its tag; the action `merge` takes `tags`");
         }
-        if is_tagged && !names.iter().any(|known| Named::of(known).as_ref() == Some(&named)) {
+        if is_tagged && !names.iter().any(|known| NamedImage::of(known).as_ref() == Some(&named)) {
             return refuse(&format!(
                 "input `outputs`: `{name}` is none of the names that this run puts"
             ))
@@ -167,7 +167,7 @@ pub(super) fn unserved(logins: &[Login], images: &[Repository], elsewhere: &[&st
             .split_once("docker-image://")
             .map(|(_, name)| name.to_owned())
             .or_else(|| preflight::cache_reference(text));
-        served.extend(named.and_then(|name| Named::of(&name)).map(|named| named.registry));
+        served.extend(named.and_then(|name| NamedImage::of(&name)).map(|named| named.registry));
     }
     let listed: Vec<String> = images
         .iter()
@@ -223,7 +223,7 @@ pub(super) fn provenance_version(inputs: &Inputs, flags: &Flags) -> anyhow::Resu
             "input `{input}`: `version={version}`: builds write SLSA provenance 1.0 (`v1`) here, and version 0.2 is made of it"
         ))
         .hint(format!("write `{input}: {rest}`, {signed}"))
-        .see(Page::Provenance02);
+        .see(RefusalPage::Provenance02);
     }
     Ok(())
 }
@@ -232,26 +232,26 @@ pub(super) fn provenance_version(inputs: &Inputs, flags: &Flags) -> anyhow::Resu
 mod tests {
     use super::*;
     use crate::environment::Environment;
-    use crate::github::Context;
-    use crate::github::facts::Facts;
-    use crate::plan::{Plan, plan};
+    use crate::github::RunContext;
+    use crate::github::facts::GitHubFacts;
+    use crate::plan::{PublishPlan, plan};
 
     /// The plan of a push to `main`, in which these inputs are given.
-    fn planned(event: &str, inputs: &[(&str, &str)]) -> anyhow::Result<Plan> {
+    fn planned(event: &str, inputs: &[(&str, &str)]) -> anyhow::Result<PublishPlan> {
         let env: Environment = inputs
             .iter()
             .map(|(name, value)| (format!("INPUT_{}", name.to_uppercase()), (*value).to_owned()))
             .collect();
         let git_ref = if event == "push" { "refs/heads/main" } else { "refs/pull/7/merge" };
-        let context = Context {
+        let context = RunContext {
             repository: Some("octo/app".into()),
             server_url: "https://github.com".into(),
             git_ref: git_ref.into(),
             event_name: event.into(),
             sha: "c0ffee5e1f3a9b7d2c4e6f8091a3b5c7d9e1f203".into(),
-            ..Context::default()
+            ..RunContext::default()
         };
-        let facts = Facts { default_branch: Some("main".into()), ..Facts::default() };
+        let facts = GitHubFacts { default_branch: Some("main".into()), ..GitHubFacts::default() };
         plan(&Inputs::read(&env, &context)?, &context, &env, &facts)
     }
 
@@ -512,7 +512,7 @@ mod tests {
                 serde_json::json!(["quay.io/octo/app:latest", "ghcr.io/octo/app:1.2-90dd603"]),
                 "{plan}"
             );
-            let Plan::Publish(publish) = planned("push", &[("tags", tags)]).unwrap() else {
+            let PublishPlan::Publish(publish) = planned("push", &[("tags", tags)]).unwrap() else {
                 panic!("{plan}")
             };
             let names: Vec<String> =

@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::{About, Plan, Release, Target};
+use super::{PlanReasons, PlannedRelease, PublishPlan, PublishTarget};
 use crate::build::recipe::Build;
-use crate::evidence::Part;
+use crate::evidence::EvidencePart;
 use crate::image::Repository;
-use crate::image::name::Name;
+use crate::image::name::ImageName;
 
-impl Plan {
-    pub fn about(&self) -> &About {
+impl PublishPlan {
+    pub fn about(&self) -> &PlanReasons {
         match self {
             Self::BuildOnly(plan) => &plan.about,
             Self::Push(plan) => &plan.about,
@@ -26,9 +26,9 @@ impl Plan {
     }
 }
 
-impl Release {
+impl PlannedRelease {
     /// Every name of every image.
-    pub fn names(&self) -> Vec<Name> {
+    pub fn names(&self) -> Vec<ImageName> {
         self.targets.iter().flat_map(|target| target.names.iter().cloned()).collect()
     }
 
@@ -44,7 +44,7 @@ impl Release {
     }
 }
 
-impl Target {
+impl PublishTarget {
     pub(super) fn subjects(&self) -> Vec<Value> {
         let platforms = &self.requirements.platforms;
         let index = json!({ "subject": "index", "predicateTypes": self.requirements.index });
@@ -69,6 +69,6 @@ impl Target {
 
     /// Whether BuildKit makes manifests of attestations, and they are to be signed.
     pub(super) fn attestation_manifests(&self) -> bool {
-        !self.requirements.of(Part::Attestations).is_empty() && self.made_in_build
+        !self.requirements.of(EvidencePart::Attestations).is_empty() && self.made_in_build
     }
 }

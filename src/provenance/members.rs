@@ -10,33 +10,37 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::Unread;
+use super::UnreadProvenance;
 
 /// The members of one object, each as it was written.
-pub(super) struct Object<'a> {
+pub(super) struct ObjectMembers<'a> {
     /// How people know it.
     place: String,
     members: BTreeMap<String, &'a RawValue>,
 }
 
-impl<'a> Object<'a> {
+impl<'a> ObjectMembers<'a> {
     /// `known` are the members that are read.
-    pub(super) fn read(text: &'a str, place: &str, known: &[&str]) -> Result<Self, Unread> {
-        let wrong = |_| Unread::Wrong { place: place.to_owned(), expected: "an object" };
-        let Pairs(pairs) = serde_json::from_str(text).map_err(wrong)?;
+    pub(super) fn read(
+        text: &'a str,
+        place: &str,
+        known: &[&str],
+    ) -> Result<Self, UnreadProvenance> {
+        let wrong = |_| UnreadProvenance::Wrong { place: place.to_owned(), expected: "an object" };
+        let MemberPairs(pairs) = serde_json::from_str(text).map_err(wrong)?;
         let mut members = BTreeMap::new();
         for (name, value) in pairs {
             if let Some(known) =
                 known.iter().find(|known| **known != name && folded(&name) == folded(known))
             {
-                return Err(Unread::Case {
+                return Err(UnreadProvenance::Case {
                     place: place.to_owned(),
                     name,
                     known: (*known).to_owned(),
                 });
             }
             if members.contains_key(&name) {
-                return Err(Unread::Twice { place: place.to_owned(), name });
+                return Err(UnreadProvenance::Twice { place: place.to_owned(), name });
             }
             members.insert(name, value);
         }
@@ -57,24 +61,28 @@ impl<'a> Object<'a> {
         self.members.get(name).map(|value| value.get()).filter(|text| *text != "null")
     }
 
-    pub(super) fn object(&self, name: &str, known: &[&str]) -> Result<Option<Self>, Unread> {
+    pub(super) fn object(
+        &self,
+        name: &str,
+        known: &[&str],
+    ) -> Result<Option<Self>, UnreadProvenance> {
         self.get(name).map(|text| Self::read(text, &self.place_of(name), known)).transpose()
     }
 
-    pub(super) fn demanded(&self, name: &str, known: &[&str]) -> Result<Self, Unread> {
-        self.object(name, known)?.ok_or_else(|| Unread::Missing(self.place_of(name)))
+    pub(super) fn demanded(&self, name: &str, known: &[&str]) -> Result<Self, UnreadProvenance> {
+        self.object(name, known)?.ok_or_else(|| UnreadProvenance::Missing(self.place_of(name)))
     }
 
     /// Empty is as none.
-    pub(super) fn text(&self, name: &str) -> Result<Option<String>, Unread> {
-        let wrong = |_| Unread::Wrong { place: self.place_of(name), expected: "a text" };
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>, UnreadProvenance> {
+        let wrong = |_| UnreadProvenance::Wrong { place: self.place_of(name), expected: "a text" };
         let text: Option<String> =
             self.get(name).map(serde_json::from_str).transpose().map_err(wrong)?;
         Ok(text.filter(|text| !text.is_empty()))
     }
 
     /// A map whose names are no members but data.
-    pub(super) fn texts(&self, name: &str) -> Result<BTreeMap<String, String>, Unread> {
+    pub(super) fn texts(&self, name: &str) -> Result<BTreeMap<String, String>, UnreadProvenance> {
         let Some(map) = self.object(name, &[])? else { return Ok(BTreeMap::new()) };
         let names: Vec<String> = map.members.keys().cloned().collect();
         names
@@ -84,9 +92,9 @@ impl<'a> Object<'a> {
     }
 
     /// The entries of a list, each with its place.
-    pub(super) fn list(&self, name: &str) -> Result<Vec<(&'a str, String)>, Unread> {
+    pub(super) fn list(&self, name: &str) -> Result<Vec<(&'a str, String)>, UnreadProvenance> {
         let Some(text) = self.get(name) else { return Ok(Vec::new()) };
-        let wrong = |_| Unread::Wrong { place: self.place_of(name), expected: "a list" };
+        let wrong = |_| UnreadProvenance::Wrong { place: self.place_of(name), expected: "a list" };
         let entries: Vec<&'a RawValue> = serde_json::from_str(text).map_err(wrong)?;
         Ok(entries
             .into_iter()
@@ -106,37 +114,44 @@ fn folded(name: &str) -> String {
     name.chars().map(letter).collect()
 }
 
-struct Pairs<'a>(Vec<(String, &'a RawValue)>);
+struct MemberPairs<'a>(Vec<(String, &'a RawValue)>);
 
-impl<'de> Deserialize<'de> for Pairs<'de> {
+impl<'de> Deserialize<'de> for MemberPairs<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Pairs<'de>;
+        struct MembersReader;
+        impl<'de> Visitor<'de> for MembersReader {
+            type Value = MemberPairs<'de>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Pairs<'de>, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(
+                self,
+                mut object: A,
+            ) -> Result<MemberPairs<'de>, A::Error> {
                 let mut pairs = Vec::new();
                 while let Some(pair) = object.next_entry::<String, &'de RawValue>()? {
                     pairs.push(pair);
                 }
-                Ok(Pairs(pairs))
+                Ok(MemberPairs(pairs))
             }
         }
-        deserializer.deserialize_map(Reader)
+        deserializer.deserialize_map(MembersReader)
     }
 }
 
 /// The text of an object in which the member at `path` is this text; objects on the way are made
 /// where there are none. Nothing else changes.
-pub(super) fn with_text(object: &str, path: &[&str], value: &str) -> Result<String, Unread> {
+pub(super) fn with_text(
+    object: &str,
+    path: &[&str],
+    value: &str,
+) -> Result<String, UnreadProvenance> {
     let Some((name, deeper)) = path.split_first() else {
         return Ok(serde_json::Value::from(value).to_string());
     };
-    let read = Object::read(object, "", &[name])?;
+    let read = ObjectMembers::read(object, "", &[name])?;
     let old = read.members.get(*name).map(|old| old.get());
     let is_kept = old.is_some_and(|old| old != "null" && !deeper.is_empty());
     let new = with_text(old.filter(|_| is_kept).unwrap_or("{}"), deeper, value)?;

@@ -18,10 +18,10 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use self::members::Object;
+use self::members::ObjectMembers;
 pub use address::Git;
-pub use statement::Statement;
-pub use terms::{Asked, Origin, Run, Terms, Verdict};
+pub use statement::BuildStatement;
+pub use terms::{BuildAsked, ProvenanceRun, ProvenanceTerms, ProvenanceVerdict, SourceOrigin};
 
 /// A version of SLSA's provenance that can be signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,12 +54,12 @@ impl FromStr for Slsa {
 
 /// When builds ran, as far as they say it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Times {
+pub struct BuildTimes {
     pub started: Option<jiff::Timestamp>,
     pub finished: Option<jiff::Timestamp>,
 }
 
-impl Times {
+impl BuildTimes {
     /// From the start of the first to the end of the last.
     pub fn with(self, other: Self) -> Self {
         Self {
@@ -86,7 +86,7 @@ pub struct Provenance {
     /// All that was fetched: base images, repositories, downloads.
     pub materials: Vec<Resource>,
     #[serde(skip)]
-    pub times: Times,
+    pub times: BuildTimes,
 }
 
 /// Something that was fetched, and the digests of what came.
@@ -101,7 +101,7 @@ pub const OF_IMAGE: &str = "pkg:oci/";
 
 /// What kind of thing a resource is, as its address says.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ResourceKind {
     /// The purl of an image.
     Image,
     Git(Git),
@@ -109,11 +109,11 @@ pub enum Kind {
 }
 
 impl Resource {
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ResourceKind {
         if ["pkg:docker/", OF_IMAGE].iter().any(|start| self.uri.starts_with(start)) {
-            return Kind::Image;
+            return ResourceKind::Image;
         }
-        Git::of(&self.uri).map_or(Kind::Other, Kind::Git)
+        Git::of(&self.uri).map_or(ResourceKind::Other, ResourceKind::Git)
     }
 
     /// The commits that it names: in its address, and as its digest.
@@ -127,7 +127,7 @@ impl Resource {
 
 /// Why a document is not taken for BuildKit's provenance.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unread {
+pub enum UnreadProvenance {
     #[error("its `{0}` is missing")]
     Missing(String),
     #[error("{} is not {expected}", shown(.place))]
@@ -153,16 +153,16 @@ const TIMES_02: [&str; 2] = ["buildStartedOn", "buildFinishedOn"];
 
 impl Provenance {
     /// Reads a predicate.
-    pub fn read(predicate_type: &str, predicate: &str) -> Result<Self, Unread> {
+    pub fn read(predicate_type: &str, predicate: &str) -> Result<Self, UnreadProvenance> {
         match predicate_type {
             SLSA_1 => Self::of_version_1(predicate),
             SLSA_02 => Self::of_version_02(predicate),
-            other => Err(Unread::Predicate(other.to_owned())),
+            other => Err(UnreadProvenance::Predicate(other.to_owned())),
         }
     }
 
-    fn of_version_1(predicate: &str) -> Result<Self, Unread> {
-        let whole = Object::read(predicate, "", &["buildDefinition", "runDetails"])?;
+    fn of_version_1(predicate: &str) -> Result<Self, UnreadProvenance> {
+        let whole = ObjectMembers::read(predicate, "", &["buildDefinition", "runDetails"])?;
         let definition = whole.demanded(
             "buildDefinition",
             &["buildType", "externalParameters", "internalParameters", "resolvedDependencies"],
@@ -186,8 +186,8 @@ impl Provenance {
         })
     }
 
-    fn of_version_02(predicate: &str) -> Result<Self, Unread> {
-        let whole = Object::read(
+    fn of_version_02(predicate: &str) -> Result<Self, UnreadProvenance> {
+        let whole = ObjectMembers::read(
             predicate,
             "",
             &["buildType", "builder", "invocation", "materials", "metadata", "buildConfig"],
@@ -214,7 +214,7 @@ impl Provenance {
     }
 
     /// What a predicate of version 1 says, as one of version 0.2.
-    pub fn older(predicate: &str) -> Result<String, Unread> {
+    pub fn older(predicate: &str) -> Result<String, UnreadProvenance> {
         older::of_version_1(predicate)
     }
 
@@ -223,7 +223,7 @@ impl Provenance {
         predicate_type: &str,
         predicate: &str,
         builder: &str,
-    ) -> Result<String, Unread> {
+    ) -> Result<String, UnreadProvenance> {
         let path: &[&str] = if predicate_type == SLSA_02 {
             &["builder", "id"]
         } else {
@@ -233,40 +233,44 @@ impl Provenance {
     }
 }
 
-fn is_buildkits(of: &Object<'_>, types: &[&str], place: &str) -> Result<(), Unread> {
+fn is_buildkits(
+    of: &ObjectMembers<'_>,
+    types: &[&str],
+    place: &str,
+) -> Result<(), UnreadProvenance> {
     match of.text("buildType")? {
         Some(kind) if types.contains(&kind.as_str()) => Ok(()),
-        Some(other) => Err(Unread::BuildType(other)),
-        None => Err(Unread::Missing(place.to_owned())),
+        Some(other) => Err(UnreadProvenance::BuildType(other)),
+        None => Err(UnreadProvenance::Missing(place.to_owned())),
     }
 }
 
 fn within<'a>(
-    object: Option<&Object<'a>>,
+    object: Option<&ObjectMembers<'a>>,
     name: &str,
     known: &[&str],
-) -> Result<Option<Object<'a>>, Unread> {
+) -> Result<Option<ObjectMembers<'a>>, UnreadProvenance> {
     object.map_or(Ok(None), |object| object.object(name, known))
 }
 
-fn source(of: Option<Object<'_>>) -> Result<Option<Resource>, Unread> {
+fn source(of: Option<ObjectMembers<'_>>) -> Result<Option<Resource>, UnreadProvenance> {
     let Some(of) = of else { return Ok(None) };
     match (of.text("uri")?, of.texts("digest")?) {
         (Some(uri), digest) => Ok(Some(Resource { uri, digest })),
         (None, digest) if digest.is_empty() => Ok(None),
-        (None, _) => Err(Unread::Missing("configSource.uri".to_owned())),
+        (None, _) => Err(UnreadProvenance::Missing("configSource.uri".to_owned())),
     }
 }
 
 /// What is no time is as none.
-fn times(metadata: Option<&Object<'_>>, [started, finished]: [&str; 2]) -> Times {
+fn times(metadata: Option<&ObjectMembers<'_>>, [started, finished]: [&str; 2]) -> BuildTimes {
     let time = |name: &str| metadata?.text(name).ok()??.parse().ok();
-    Times { started: time(started), finished: time(finished) }
+    BuildTimes { started: time(started), finished: time(finished) }
 }
 
 /// Where a client said that the files are from which it sent; in either version below the same
 /// names.
-fn checkout(metadata: Option<Object<'_>>) -> Result<Option<String>, Unread> {
+fn checkout(metadata: Option<ObjectMembers<'_>>) -> Result<Option<String>, UnreadProvenance> {
     let Some(metadata) = metadata else { return Ok(None) };
     for name in METADATA {
         if let Some(own) = metadata.object(name, &["vcs"])?
@@ -278,9 +282,9 @@ fn checkout(metadata: Option<Object<'_>>) -> Result<Option<String>, Unread> {
     Ok(None)
 }
 
-fn resources(of: &Object<'_>, name: &str) -> Result<Vec<Resource>, Unread> {
+fn resources(of: &ObjectMembers<'_>, name: &str) -> Result<Vec<Resource>, UnreadProvenance> {
     let resource = |(text, place): (&str, String)| {
-        let entry = Object::read(text, &place, &RESOURCE)?;
+        let entry = ObjectMembers::read(text, &place, &RESOURCE)?;
         Ok(Resource { uri: entry.text("uri")?.unwrap_or_default(), digest: entry.texts("digest")? })
     };
     of.list(name)?.into_iter().map(resource).collect()

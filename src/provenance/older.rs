@@ -5,15 +5,17 @@
 
 use serde_json::Value;
 
-use super::members::Object;
-use super::{BUILD_TYPE, BUILD_TYPE_02, METADATA, RESOURCE, Unread, is_buildkits, within};
+use super::members::ObjectMembers;
+use super::{
+    BUILD_TYPE, BUILD_TYPE_02, METADATA, RESOURCE, UnreadProvenance, is_buildkits, within,
+};
 
 /// A member's name and its text; one without a text is left out.
-type Member<'a> = (&'a str, Option<String>);
+type OlderMember<'a> = (&'a str, Option<String>);
 
 /// The predicate of version 0.2.
-pub(super) fn of_version_1(predicate: &str) -> Result<String, Unread> {
-    let whole = Object::read(predicate, "", &["buildDefinition", "runDetails"])?;
+pub(super) fn of_version_1(predicate: &str) -> Result<String, UnreadProvenance> {
+    let whole = ObjectMembers::read(predicate, "", &["buildDefinition", "runDetails"])?;
     let definition = whole.demanded(
         "buildDefinition",
         &["buildType", "externalParameters", "internalParameters", "resolvedDependencies"],
@@ -48,9 +50,9 @@ pub(super) fn of_version_1(predicate: &str) -> Result<String, Unread> {
 }
 
 /// On what it was built; whoever configures BuildKit may have it say more.
-fn environment(internal: &Object<'_>) -> String {
+fn environment(internal: &ObjectMembers<'_>) -> String {
     let others = internal.members().filter(|(name, _)| *name != "buildConfig");
-    let members: Vec<Member<'_>> = others
+    let members: Vec<OlderMember<'_>> = others
         .map(|(name, text)| {
             let name = if name == "builderPlatform" { "platform" } else { name };
             (name, Some(text.to_owned()))
@@ -60,7 +62,7 @@ fn environment(internal: &Object<'_>) -> String {
 }
 
 /// When it ran, and how much of it is told.
-fn metadata(details: Option<&Object<'_>>) -> Result<String, Unread> {
+fn metadata(details: Option<&ObjectMembers<'_>>) -> Result<String, UnreadProvenance> {
     const OF_VERSION_1: [&str; 7] = [
         "startedOn",
         "finishedOn",
@@ -96,9 +98,9 @@ fn metadata(details: Option<&Object<'_>>) -> Result<String, Unread> {
 
 const HERMETIC_02: &str = "https://mobyproject.org/buildkit@v1#hermetic";
 
-fn materials(definition: &Object<'_>) -> Result<String, Unread> {
+fn materials(definition: &ObjectMembers<'_>) -> Result<String, UnreadProvenance> {
     let material = |(text, place): (&str, String)| {
-        let entry = Object::read(text, &place, &RESOURCE)?;
+        let entry = ObjectMembers::read(text, &place, &RESOURCE)?;
         Ok(object(&[("uri", raw(&entry, "uri")), ("digest", raw(&entry, "digest"))]))
     };
     let materials: Vec<String> = definition
@@ -109,7 +111,7 @@ fn materials(definition: &Object<'_>) -> Result<String, Unread> {
     Ok(format!("[{}]", materials.join(",")))
 }
 
-fn raw(object: &Object<'_>, name: &str) -> Option<String> {
+fn raw(object: &ObjectMembers<'_>, name: &str) -> Option<String> {
     object.get(name).map(str::to_owned)
 }
 
@@ -117,7 +119,7 @@ fn none() -> String {
     "{}".to_owned()
 }
 
-fn object(members: &[Member<'_>]) -> String {
+fn object(members: &[OlderMember<'_>]) -> String {
     let members: Vec<String> = members
         .iter()
         .filter_map(|(name, text)| Some(format!("{}:{}", Value::from(*name), text.as_ref()?)))

@@ -7,12 +7,12 @@ use anyhow::anyhow;
 
 use super::{Git, Provenance, Resource};
 use crate::error::Remedy as _;
-use crate::github::Context;
-use crate::page::Page;
+use crate::github::RunContext;
+use crate::page::RefusalPage;
 
 /// What a build was asked to build.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
+pub enum BuildAsked {
     /// A repository, as `context` names it.
     Git(Git),
     /// What is at this address, which is no repository.
@@ -29,7 +29,7 @@ pub enum Asked {
 
 /// This run, as far as a provenance names it.
 #[derive(Debug, Clone)]
-pub struct Run {
+pub struct ProvenanceRun {
     /// `None` outside of a workflow.
     repository: Option<Git>,
     host: String,
@@ -40,15 +40,15 @@ pub struct Run {
 
 /// What a provenance that is accepted comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
+pub struct ProvenanceVerdict {
     /// The builder to be put in where none is named.
     pub builder: Option<String>,
-    pub origin: Origin,
+    pub origin: SourceOrigin,
 }
 
 /// Whose source it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub enum SourceOrigin {
     /// This run's commit, by name.
     Run,
     /// Files that a job of this run sent.
@@ -58,7 +58,7 @@ pub enum Origin {
     Unknown,
 }
 
-impl Asked {
+impl BuildAsked {
     /// What the input `context` asks for.
     pub fn of_context(context: &str) -> Self {
         let context = context.trim();
@@ -82,8 +82,8 @@ impl Asked {
     }
 }
 
-impl Run {
-    pub fn of(context: &Context) -> Self {
+impl ProvenanceRun {
+    pub fn of(context: &RunContext) -> Self {
         let home =
             format!("{}/{}", context.server_url, context.repository.as_deref().unwrap_or_default());
         let repository = context.repository.as_ref().and_then(|_| Git::of(&home));
@@ -119,33 +119,40 @@ impl Run {
 
 /// What a provenance is held against.
 #[derive(Debug, Clone)]
-pub struct Terms {
-    pub asked: Asked,
-    pub run: Run,
+pub struct ProvenanceTerms {
+    pub asked: BuildAsked,
+    pub run: ProvenanceRun,
 }
 
-impl Terms {
-    pub fn check(&self, provenance: &Provenance) -> anyhow::Result<Verdict> {
+impl ProvenanceTerms {
+    pub fn check(&self, provenance: &Provenance) -> anyhow::Result<ProvenanceVerdict> {
         check(provenance, &self.asked, &self.run)
     }
 }
 
-fn check(provenance: &Provenance, asked: &Asked, run: &Run) -> anyhow::Result<Verdict> {
+fn check(
+    provenance: &Provenance,
+    asked: &BuildAsked,
+    run: &ProvenanceRun,
+) -> anyhow::Result<ProvenanceVerdict> {
     let source = completed_source(provenance, run)?;
     let origin = match &source {
-        None if matches!(asked, Asked::Anything) => Origin::Unknown,
-        None => Origin::Files,
-        Some(source) if run.is_commit(source) => Origin::Run,
-        Some(source) => Origin::Foreign(source.clone()),
+        None if matches!(asked, BuildAsked::Anything) => SourceOrigin::Unknown,
+        None => SourceOrigin::Files,
+        Some(source) if run.is_commit(source) => SourceOrigin::Run,
+        Some(source) => SourceOrigin::Foreign(source.clone()),
     };
     bears_out(source.as_ref(), &origin, asked, run)?;
     let origin = checked_out(provenance, origin, asked, run)?;
-    Ok(Verdict { builder: builder(provenance, &origin, asked, run)?, origin })
+    Ok(ProvenanceVerdict { builder: builder(provenance, &origin, asked, run)?, origin })
 }
 
 /// The source, with the commit that the materials name of it where it names none itself; all that
 /// names one must agree.
-fn completed_source(provenance: &Provenance, run: &Run) -> anyhow::Result<Option<Resource>> {
+fn completed_source(
+    provenance: &Provenance,
+    run: &ProvenanceRun,
+) -> anyhow::Result<Option<Resource>> {
     let Some(source) = &provenance.source else { return Ok(None) };
     let Some(git) = Git::of(&source.uri) else { return Ok(Some(source.clone())) };
     let mut source = source.clone();
@@ -184,29 +191,33 @@ fn completed_source(provenance: &Provenance, run: &Run) -> anyhow::Result<Option
 }
 
 /// The heading of the page about what another source says.
-const PROVENANCE: Page = Page::ProvenanceOfAnotherSource;
+const PROVENANCE: RefusalPage = RefusalPage::ProvenanceOfAnotherSource;
 
 fn bears_out(
     source: Option<&Resource>,
-    origin: &Origin,
-    asked: &Asked,
-    run: &Run,
+    origin: &SourceOrigin,
+    asked: &BuildAsked,
+    run: &ProvenanceRun,
 ) -> anyhow::Result<()> {
     const BUILDER: &str = "the builder built something else: use one that only this job reaches";
     const ELSEWHERE: &str = "if it was built from there on purpose, say so with `build-source`";
     let named = source.map_or("no source".to_owned(), shown);
     let git = source.and_then(|source| Git::of(&source.uri));
     match asked {
-        Asked::Anything => Ok(()),
-        Asked::OfThisRun if matches!(origin, Origin::Run | Origin::Files) => Ok(()),
-        Asked::OfThisRun => Err(anyhow!("it names {named}, and this run builds {}", run.shown()))
-            .hint(ELSEWHERE)
-            .see(PROVENANCE),
-        Asked::Files if matches!(origin, Origin::Run | Origin::Files) => Ok(()),
-        Asked::Files => {
+        BuildAsked::Anything => Ok(()),
+        BuildAsked::OfThisRun if matches!(origin, SourceOrigin::Run | SourceOrigin::Files) => {
+            Ok(())
+        }
+        BuildAsked::OfThisRun => {
+            Err(anyhow!("it names {named}, and this run builds {}", run.shown()))
+                .hint(ELSEWHERE)
+                .see(PROVENANCE)
+        }
+        BuildAsked::Files if matches!(origin, SourceOrigin::Run | SourceOrigin::Files) => Ok(()),
+        BuildAsked::Files => {
             Err(anyhow!("it names {named}, and the context is files of this job")).hint(BUILDER)
         }
-        Asked::Git(wanted) => {
+        BuildAsked::Git(wanted) => {
             let is_there = git.is_some_and(|git| git.is_same_repository(wanted, &run.host));
             let commits = source.map(Resource::commits).unwrap_or_default();
             let is_commit = wanted.commit().is_none_or(|wanted| {
@@ -218,13 +229,15 @@ fn bears_out(
             }
             Err(anyhow!("it names {named}, and the context is {}", wanted.shown())).hint(BUILDER)
         }
-        Asked::Url(wanted) if source.is_some_and(|source| bare(&source.uri) == bare(wanted)) => {
+        BuildAsked::Url(wanted)
+            if source.is_some_and(|source| bare(&source.uri) == bare(wanted)) =>
+        {
             Ok(())
         }
-        Asked::Url(wanted) => {
+        BuildAsked::Url(wanted) => {
             Err(anyhow!("it names {named}, and the context is `{}`", bare(wanted))).hint(BUILDER)
         }
-        Asked::Declared(wanted) => {
+        BuildAsked::Declared(wanted) => {
             let told = Git::of(wanted);
             let is_there = match (&git, &told) {
                 (Some(git), Some(told)) => git.is_same_repository(told, &run.host),
@@ -248,17 +261,18 @@ fn bears_out(
 /// what it sends; of other jobs nobody does.
 fn checked_out(
     provenance: &Provenance,
-    origin: Origin,
-    asked: &Asked,
-    run: &Run,
-) -> anyhow::Result<Origin> {
-    let Some(checkout) = provenance.checkout.as_deref().filter(|_| origin == Origin::Files) else {
+    origin: SourceOrigin,
+    asked: &BuildAsked,
+    run: &ProvenanceRun,
+) -> anyhow::Result<SourceOrigin> {
+    let Some(checkout) = provenance.checkout.as_deref().filter(|_| origin == SourceOrigin::Files)
+    else {
         return Ok(origin);
     };
     if Git::of(checkout).is_some_and(|git| run.is_repository(&git)) {
         return Ok(origin);
     }
-    if *asked == Asked::OfThisRun {
+    if *asked == BuildAsked::OfThisRun {
         return Err(anyhow!(
             "it names a checkout of `{}`, and this run builds {}",
             bare(checkout),
@@ -267,15 +281,15 @@ fn checked_out(
         .hint("if it was built from there on purpose, say so with `build-source`")
         .see(PROVENANCE);
     }
-    Ok(Origin::Foreign(Resource { uri: bare(checkout), digest: BTreeMap::new() }))
+    Ok(SourceOrigin::Foreign(Resource { uri: bare(checkout), digest: BTreeMap::new() }))
 }
 
 /// The builder to be put in. SLSA demands one, and BuildKit names none that it was not told.
 fn builder(
     provenance: &Provenance,
-    origin: &Origin,
-    asked: &Asked,
-    run: &Run,
+    origin: &SourceOrigin,
+    asked: &BuildAsked,
+    run: &ProvenanceRun,
 ) -> anyhow::Result<Option<String>> {
     if let Some(id) = &provenance.builder {
         let of_another = repository_of_run(id).filter(|git| {
@@ -291,8 +305,8 @@ fn builder(
         };
     }
     match (asked, origin) {
-        (Asked::Anything, Origin::Foreign(_) | Origin::Unknown) => Ok(None),
-        (Asked::Declared(_), Origin::Foreign(_)) => Err(anyhow!("it names no builder"))
+        (BuildAsked::Anything, SourceOrigin::Foreign(_) | SourceOrigin::Unknown) => Ok(None),
+        (BuildAsked::Declared(_), SourceOrigin::Foreign(_)) => Err(anyhow!("it names no builder"))
             .hint("build with `provenance: mode=max,builder-id=URL`; or set `build-source: any`, which takes anybody's"),
         _ if run.repository.is_none() => Err(anyhow!("it names no builder, and this run has no name to put in"))
             .hint("run it in a workflow, or build with `provenance: mode=max,builder-id=URL`"),
@@ -300,7 +314,7 @@ fn builder(
     }
 }
 
-impl Run {
+impl ProvenanceRun {
     fn port(&self) -> Option<u16> {
         self.repository.as_ref().and_then(Git::port)
     }

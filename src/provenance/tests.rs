@@ -4,18 +4,18 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::error;
-use crate::github::Context;
+use crate::github::RunContext;
 
 const SHA: &str = "0123456789012345678901234567890123456789";
 
-fn run() -> Run {
-    Run::of(&Context {
+fn run() -> ProvenanceRun {
+    ProvenanceRun::of(&RunContext {
         server_url: "https://github.com".into(),
         repository: Some("octo/app".into()),
         sha: SHA.into(),
         run_id: "7".into(),
         run_attempt: "2".into(),
-        ..Context::default()
+        ..RunContext::default()
     })
 }
 
@@ -35,9 +35,9 @@ fn check(
     source: &Value,
     builder: &Value,
     materials: &Value,
-    asked: &Asked,
-) -> Result<Verdict, String> {
-    let terms = Terms { asked: asked.clone(), run: run() };
+    asked: &BuildAsked,
+) -> Result<ProvenanceVerdict, String> {
+    let terms = ProvenanceTerms { asked: asked.clone(), run: run() };
     let of = |kind: &str, text: &str| {
         terms.check(&Provenance::read(kind, text).unwrap()).map_err(|error| error::message(&error))
     };
@@ -57,7 +57,7 @@ fn git(uri: &str, commit: &str) -> Value {
 #[test]
 fn a_repository_is_known_in_every_spelling_and_no_other_is_taken_for_it() {
     let is_ours = |uri: &str| {
-        check(&git(uri, SHA), &json!({ "id": "b" }), &json!([]), &Asked::OfThisRun).is_ok()
+        check(&git(uri, SHA), &json!({ "id": "b" }), &json!([]), &BuildAsked::OfThisRun).is_ok()
     };
     for uri in [
         "https://github.com/octo/app.git#refs/heads/main",
@@ -102,34 +102,34 @@ fn commits_must_be_there_and_agree() {
     let own = "https://github.com/octo/app.git";
     let (other, builder) = ("f".repeat(40), json!({ "id": "b" }));
     let of = |source: Value, materials: Value| {
-        check(&source, &builder, &materials, &Asked::OfThisRun).map(|verdict| verdict.origin)
+        check(&source, &builder, &materials, &BuildAsked::OfThisRun).map(|verdict| verdict.origin)
     };
     let at = |commit: &str| format!("{own}#{commit}");
-    assert_eq!(of(git(&at("main"), SHA), json!([])), Ok(Origin::Run));
-    assert_eq!(of(json!({ "uri": at(SHA) }), json!([])), Ok(Origin::Run));
+    assert_eq!(of(git(&at("main"), SHA), json!([])), Ok(SourceOrigin::Run));
+    assert_eq!(of(json!({ "uri": at(SHA) }), json!([])), Ok(SourceOrigin::Run));
     assert_eq!(
         of(json!({ "uri": own, "digest": { "gitCommit": SHA } }), json!([])),
-        Ok(Origin::Run)
+        Ok(SourceOrigin::Run)
     );
     assert_eq!(
         of(json!({ "uri": at(&format!("{SHA}:web")) }), json!([git(&at(SHA), SHA)])),
-        Ok(Origin::Run)
+        Ok(SourceOrigin::Run)
     );
     assert_eq!(
         of(json!({ "uri": at("main:web") }), json!([git(&at("main"), SHA)])),
-        Ok(Origin::Run)
+        Ok(SourceOrigin::Run)
     );
     assert_eq!(
         of(git(&at(SHA), SHA), json!([git(&at(SHA), SHA), git(&at("v1"), &other)])),
-        Ok(Origin::Run),
+        Ok(SourceOrigin::Run),
         "fetched besides"
     );
     assert_eq!(
         of(git(&at(SHA), SHA), json!([git("https://github.com/lib/x.git", &other)])),
-        Ok(Origin::Run),
+        Ok(SourceOrigin::Run),
         "another's"
     );
-    assert_eq!(of(json!({ "path": "Dockerfile" }), json!(null)), Ok(Origin::Files));
+    assert_eq!(of(json!({ "path": "Dockerfile" }), json!(null)), Ok(SourceOrigin::Files));
     for (source, materials, reason) in [
         (git(own, &other), json!([]), "and this run builds `https://github.com/octo/app` at `0123"),
         (json!({ "uri": own }), json!([]), "and this run builds"),
@@ -156,64 +156,70 @@ fn commits_must_be_there_and_agree() {
 
 #[test]
 fn what_is_asked_for_decides() {
-    let asked = |context: &str| Asked::of_context(context);
+    let asked = |context: &str| BuildAsked::of_context(context);
     let builder = json!({ "id": "b" });
-    let of = |source: &Value, asked: &Asked| {
+    let of = |source: &Value, asked: &BuildAsked| {
         check(source, &builder, &json!([]), asked).map(|verdict| verdict.origin)
     };
     let (other, sha) = ("f".repeat(40), SHA);
     let ours = git("https://github.com/octo/app.git#main", sha);
     let evil = git("https://github.com/mallory/evil.git#main", &other);
     let foreign = || {
-        Ok(Origin::Foreign(Resource {
+        Ok(SourceOrigin::Foreign(Resource {
             uri: "https://github.com/mallory/evil.git#main".into(),
             digest: [("sha1".into(), other.clone())].into(),
         }))
     };
     let default = asked(&format!("https://github.com/octo/app.git#{sha}"));
-    assert_eq!(of(&ours, &default), Ok(Origin::Run));
+    assert_eq!(of(&ours, &default), Ok(SourceOrigin::Run));
     assert_eq!(
         of(&ours, &asked(&format!("https://github.com/octo/app.git?ref={sha}&subdir=web"))),
-        Ok(Origin::Run)
+        Ok(SourceOrigin::Run)
     );
     for (source, asked) in [
         (json!({}), &default),
         (evil.clone(), &default),
-        (evil.clone(), &Asked::Files),
+        (evil.clone(), &BuildAsked::Files),
         (evil.clone(), &asked("https://github.com/mallory/good.git")),
         (evil.clone(), &asked(&format!("https://github.com/mallory/evil.git#{sha}"))),
         (json!({}), &asked("git@github.com:mallory/evil.git")),
         (evil.clone(), &asked("https://h.example/x.tar.gz")),
         (json!({}), &asked("https://h.example/x.tar.gz")),
-        (json!({}), &Asked::Declared("https://github.com/mallory/evil".into())),
-        (evil.clone(), &Asked::Declared(format!("https://github.com/mallory/evil#{sha}"))),
-        (evil.clone(), &Asked::Declared("https://github.com/mallory/good".into())),
-        (evil.clone(), &Asked::OfThisRun),
+        (json!({}), &BuildAsked::Declared("https://github.com/mallory/evil".into())),
+        (evil.clone(), &BuildAsked::Declared(format!("https://github.com/mallory/evil#{sha}"))),
+        (evil.clone(), &BuildAsked::Declared("https://github.com/mallory/good".into())),
+        (evil.clone(), &BuildAsked::OfThisRun),
     ] {
         of(&source, asked).unwrap_err();
     }
     assert_eq!(of(&evil, &asked("https://github.com/mallory/evil.git#main")), foreign());
-    assert_eq!(of(&evil, &Asked::Declared("https://github.com/Mallory/evil".into())), foreign());
-    assert_eq!(of(&evil, &Asked::Anything), foreign());
-    assert_eq!(of(&json!({}), &Asked::Anything), Ok(Origin::Unknown));
-    assert_eq!(of(&json!({}), &Asked::Files), Ok(Origin::Files));
-    assert_eq!(of(&ours, &Asked::Files), Ok(Origin::Run));
+    assert_eq!(
+        of(&evil, &BuildAsked::Declared("https://github.com/Mallory/evil".into())),
+        foreign()
+    );
+    assert_eq!(of(&evil, &BuildAsked::Anything), foreign());
+    assert_eq!(of(&json!({}), &BuildAsked::Anything), Ok(SourceOrigin::Unknown));
+    assert_eq!(of(&json!({}), &BuildAsked::Files), Ok(SourceOrigin::Files));
+    assert_eq!(of(&ours, &BuildAsked::Files), Ok(SourceOrigin::Run));
     let tar = json!({ "uri": "https://xxxxx:xxxxx@h.example/x.tar.gz" });
-    assert!(matches!(of(&tar, &asked("https://u:p@h.example/x.tar.gz")), Ok(Origin::Foreign(_))));
+    assert!(matches!(
+        of(&tar, &asked("https://u:p@h.example/x.tar.gz")),
+        Ok(SourceOrigin::Foreign(_))
+    ));
     for files in [".", "./app", "/work", "cwd://x", "C:/x"] {
-        assert_eq!(asked(files), Asked::Files, "{files}");
+        assert_eq!(asked(files), BuildAsked::Files, "{files}");
     }
 }
 
 #[test]
 fn a_builder_is_put_in_where_none_is_named_and_another_repositorys_run_is_refused() {
     let mine = "https://github.com/octo/app/actions/runs/7/attempts/2";
-    let of = |builder: Value, asked: &Asked| {
+    let of = |builder: Value, asked: &BuildAsked| {
         check(&json!({}), &builder, &json!([]), asked).map(|verdict| verdict.builder)
     };
     for none in [json!(null), json!({}), json!({ "id": null }), json!({ "id": "" })] {
-        assert_eq!(of(none.clone(), &Asked::OfThisRun), Ok(Some(mine.to_owned())));
-        assert_eq!(of(none, &Asked::Anything), Ok(None));
+        assert_eq!(of(none.clone(), &BuildAsked::OfThisRun), Ok(Some(mine.to_owned())));
+        assert_eq!(of(none, &BuildAsked::Anything), Ok(None));
     }
     for own in [
         mine,
@@ -221,45 +227,45 @@ fn a_builder_is_put_in_where_none_is_named_and_another_repositorys_run_is_refuse
         "https://github.com/Octo/App/actions/runs/1",
         "https://ghes.example/x/y/actions/runs/1",
     ] {
-        assert_eq!(of(json!({ "id": own }), &Asked::OfThisRun), Ok(None), "{own}");
+        assert_eq!(of(json!({ "id": own }), &BuildAsked::OfThisRun), Ok(None), "{own}");
     }
     for other in [
         "https://github.com/mallory/evil/actions/runs/1/attempts/1",
         "https://GITHUB.com/mallory/evil/Actions/runs/1",
     ] {
-        of(json!({ "id": other }), &Asked::OfThisRun).unwrap_err();
-        of(json!({ "id": other }), &Asked::Files).unwrap_err();
-        assert_eq!(of(json!({ "id": other }), &Asked::Anything), Ok(None));
+        of(json!({ "id": other }), &BuildAsked::OfThisRun).unwrap_err();
+        of(json!({ "id": other }), &BuildAsked::Files).unwrap_err();
+        assert_eq!(of(json!({ "id": other }), &BuildAsked::Anything), Ok(None));
     }
     let evil = git("https://github.com/mallory/evil.git", SHA);
-    let declared = Asked::Declared("https://github.com/mallory/evil".into());
+    let declared = BuildAsked::Declared("https://github.com/mallory/evil".into());
     assert!(
         check(&evil, &json!({}), &json!([]), &declared)
             .unwrap_err()
             .contains("it names no builder")
     );
-    assert_eq!(check(&evil, &json!({}), &json!([]), &Asked::Anything).unwrap().builder, None);
+    assert_eq!(check(&evil, &json!({}), &json!([]), &BuildAsked::Anything).unwrap().builder, None);
 }
 
 #[test]
 fn a_checkout_of_another_repository_is_refused_of_other_jobs_and_told_of_this_one() {
-    let of = |source: &str, asked: Asked| {
+    let of = |source: &str, asked: BuildAsked| {
         let metadata = json!({ "https://mobyproject.org/buildkit@v1#metadata": { "vcs": { "source": source, "revision": "x" } } });
         let text = json!({ "buildDefinition": { "buildType": BUILD_TYPE }, "runDetails": { "metadata": metadata } }).to_string();
         let provenance = Provenance::read(SLSA_1, &text).unwrap();
-        Terms { asked, run: run() }
+        ProvenanceTerms { asked, run: run() }
             .check(&provenance)
             .map(|verdict| verdict.origin)
             .map_err(|error| error::message(&error))
     };
-    assert_eq!(of("git@github.com:octo/app.git", Asked::OfThisRun), Ok(Origin::Files));
+    assert_eq!(of("git@github.com:octo/app.git", BuildAsked::OfThisRun), Ok(SourceOrigin::Files));
     assert!(
-        of("https://t0ken@github.com/mallory/evil", Asked::OfThisRun)
+        of("https://t0ken@github.com/mallory/evil", BuildAsked::OfThisRun)
             .unwrap_err()
             .contains("a checkout of `https://github.com/mallory/evil`")
     );
     assert!(
-        matches!(of("https://github.com/mallory/evil", Asked::Files), Ok(Origin::Foreign(source)) if source.uri == "https://github.com/mallory/evil")
+        matches!(of("https://github.com/mallory/evil", BuildAsked::Files), Ok(SourceOrigin::Foreign(source)) if source.uri == "https://github.com/mallory/evil")
     );
 }
 
@@ -271,7 +277,10 @@ fn what_is_no_provenance_of_buildkit_or_can_be_read_otherwise_is_refused_with_th
         &json!([{ "uri": "pkg:docker/a@1", "digest": { "sha256": "b" } }]),
     );
     let read = Provenance::read(SLSA_1, &good).unwrap();
-    assert_eq!((read.builder.as_deref(), read.materials[0].kind()), (Some("x"), Kind::Image));
+    assert_eq!(
+        (read.builder.as_deref(), read.materials[0].kind()),
+        (Some("x"), ResourceKind::Image)
+    );
     Provenance::read(SLSA_1, &good.replace(BUILD_TYPE, BUILD_TYPE_02)).unwrap();
     for (from, to, reason) in [
         (good.as_str(), "{}", "its `buildDefinition` is missing"),
@@ -338,7 +347,7 @@ fn what_is_no_provenance_of_buildkit_or_can_be_read_otherwise_is_refused_with_th
 #[test]
 fn statements_are_read_as_strictly() {
     let good = r#"{"_type":"t","subject":[{"name":"_","digest":{"sha256":"a"}}],"predicateType":"p","predicate":{"a":1.0}}"#;
-    let read = Statement::read(good.as_bytes()).unwrap();
+    let read = BuildStatement::read(good.as_bytes()).unwrap();
     assert_eq!((read.subjects, read.predicate), (vec![Some("a".to_owned())], r#"{"a":1.0}"#));
     for (from, to) in [
         (r#""predicate":"#, r#""Predicate":{},"predicate":"#),
@@ -347,9 +356,9 @@ fn statements_are_read_as_strictly() {
         (r#""digest":"#, r#""DIGEST":{},"digest":"#),
         (r#""predicateType":"p""#, r#""predicateType":null"#),
     ] {
-        Statement::read(good.replacen(from, to, 1).as_bytes()).unwrap_err();
+        BuildStatement::read(good.replacen(from, to, 1).as_bytes()).unwrap_err();
     }
-    Statement::read(b"\xff").unwrap_err();
+    BuildStatement::read(b"\xff").unwrap_err();
 }
 
 /// As BuildKit writes them, `mode=max`, of a repository.
@@ -431,14 +440,14 @@ fn what_version_1_does_not_say_is_not_made_up() {
 
 #[test]
 fn times_reach_from_the_first_start_to_the_last_end() {
-    let times = |started: &str, finished: &str| Times {
+    let times = |started: &str, finished: &str| BuildTimes {
         started: started.parse().ok(),
         finished: finished.parse().ok(),
     };
     let [early, late] = ["2026-01-02T03:04:05Z", "2026-01-02T03:04:09Z"];
     assert_eq!(times(late, early).with(times(early, late)), times(early, late));
     assert_eq!(times("", "").with(times(early, "")), times(early, ""));
-    assert_eq!(times(early, late).with(Times::default()), times(early, late));
+    assert_eq!(times(early, late).with(BuildTimes::default()), times(early, late));
     let unread = WHOLE.replace("2026-01-02T03:04:09Z", "yesterday");
     assert_eq!(Provenance::read(SLSA_1, &unread).unwrap().times.finished, None);
 }

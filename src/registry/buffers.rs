@@ -32,7 +32,7 @@ pub(super) struct Filling {
 }
 
 /// The side of the thread.
-pub(super) struct Filled {
+pub(super) struct FilledBuffers {
     filled: Receiver<io::Result<Vec<u8>>>,
     empty: UnboundedSender<Vec<u8>>,
     buffer: Vec<u8>,
@@ -41,7 +41,7 @@ pub(super) struct Filled {
 }
 
 /// Both sides, for this many bytes; more or fewer may come.
-pub(super) fn buffers(expected: u64) -> (Filling, Filled) {
+pub(super) fn buffers(expected: u64) -> (Filling, FilledBuffers) {
     // With a place for an error at the end, so that nothing ever waits to be sent: buffers are
     // waited for instead.
     let (send_filled, filled) = mpsc::channel(BUFFERS + 1);
@@ -49,7 +49,7 @@ pub(super) fn buffers(expected: u64) -> (Filling, Filled) {
     let size = usize::try_from(expected).unwrap_or(BUFFER).clamp(SMALLEST, BUFFER);
     let full = if size < BUFFER { size } else { BUFFER - LARGEST_PIECE };
     let filling = Filling { filled: send_filled, empty, made: 0, size, full, buffer: Vec::new() };
-    (filling, Filled { filled, empty: send_empty, buffer: Vec::new(), start: 0 })
+    (filling, FilledBuffers { filled, empty: send_empty, buffer: Vec::new(), start: 0 })
 }
 
 impl Filling {
@@ -108,7 +108,7 @@ impl Filling {
     }
 }
 
-impl Read for Filled {
+impl Read for FilledBuffers {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         if bytes.is_empty() {
             return Ok(0);

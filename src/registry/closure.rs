@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::manifest::{Descriptor, Manifest};
+use super::manifest::{Descriptor, RegistryManifest};
 use super::names::ATTACHED;
-use super::{Registry, RegistryError, Result};
+use super::{Registry, RegistryError, RegistryResult};
 use crate::image::{Digest, ImageRef, Repository, Tag};
-use crate::oci::{self, DOCKER_LIST, DOCKER_MANIFEST, Document, OCI_INDEX, OCI_MANIFEST};
+use crate::oci::{self, DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, OciDocument};
 
 /// Manifests of one walk, and their bytes together.
 const MANIFESTS: usize = 50_000;
@@ -25,7 +25,7 @@ const PAGES_OF_NAMES: usize = 10;
 
 /// What a part is to its parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum ClosureKind {
     /// What was asked for; it has no parent.
     Root,
     /// A manifest that an index lists.
@@ -43,8 +43,8 @@ pub enum Kind {
 
 /// One part, as its parent names it. A part that several name is there once for each.
 #[derive(Debug, Clone)]
-pub struct Part {
-    pub kind: Kind,
+pub struct ClosurePart {
+    pub kind: ClosureKind,
     pub descriptor: Descriptor,
     pub parent: Option<Digest>,
     /// Of lists and of what is attached: the name that is a digest.
@@ -55,9 +55,9 @@ pub struct Part {
 #[derive(Debug, Default)]
 pub struct Closure {
     /// Parents before what they name.
-    pub parts: Vec<Part>,
+    pub parts: Vec<ClosurePart>,
     /// Every manifest among the parts, to the byte.
-    pub manifests: BTreeMap<Digest, Manifest>,
+    pub manifests: BTreeMap<Digest, RegistryManifest>,
     /// Manifests that are named and not there.
     pub missing: BTreeSet<Digest>,
     /// Entries of lists of referrers whose manifest is about something else, each with the list's
@@ -67,17 +67,17 @@ pub struct Closure {
 
 /// A manifest and all that it leads to directly.
 #[derive(Default)]
-struct Visited {
-    manifest: Option<Manifest>,
-    parts: Vec<Part>,
+struct VisitedManifest {
+    manifest: Option<RegistryManifest>,
+    parts: Vec<ClosurePart>,
     left_out: Vec<(Digest, Digest)>,
     /// Fetched on the way.
-    met: Vec<Manifest>,
+    met: Vec<RegistryManifest>,
 }
 
 /// A digest to be looked at, what was fetched of it before, and whether it is a list that anybody
 /// may add to.
-type Waiting = (Digest, Option<Manifest>, bool);
+type WaitingDigest = (Digest, Option<RegistryManifest>, bool);
 
 /// What is known of the names of a repository.
 #[derive(Clone, Copy)]
@@ -100,7 +100,7 @@ impl Names<'_> {
 ///
 /// # Errors
 /// As `walk`.
-pub async fn of_image(registry: &Registry, image: &ImageRef) -> Result<Closure> {
+pub async fn of_image(registry: &Registry, image: &ImageRef) -> RegistryResult<Closure> {
     let repository = &image.repository;
     let names = match registry.names_within(repository, PAGES_OF_NAMES).await {
         Ok(names) => names,
@@ -122,7 +122,7 @@ async fn lists_attached(
     registry: &Registry,
     image: &ImageRef,
     names: &BTreeSet<Tag>,
-) -> Result<bool> {
+) -> RegistryResult<bool> {
     for suffix in ATTACHED {
         let tag = digest_tag(&image.digest, &format!(".{suffix}"))?;
         if !names.contains(&tag) && registry.tagged(&image.repository, &tag).await?.is_some() {
@@ -143,7 +143,7 @@ pub async fn walk(
     repository: &Repository,
     roots: impl IntoIterator<Item = Digest>,
     names: &BTreeSet<Tag>,
-) -> Result<Closure> {
+) -> RegistryResult<Closure> {
     walk_with(registry, repository, roots, Names::All(names)).await
 }
 
@@ -152,11 +152,11 @@ async fn walk_with(
     repository: &Repository,
     roots: impl IntoIterator<Item = Digest>,
     names: Names<'_>,
-) -> Result<Closure> {
+) -> RegistryResult<Closure> {
     let mut closure = Closure::default();
     let mut seen: BTreeSet<Digest> = BTreeSet::new();
     let mut bytes = 0;
-    let mut waiting: Vec<Waiting> = roots
+    let mut waiting: Vec<WaitingDigest> = roots
         .into_iter()
         .filter(|root| seen.insert(root.clone()))
         .map(|root| (root, None, false))
@@ -164,29 +164,33 @@ async fn walk_with(
     let first = seen.clone();
     while !waiting.is_empty() {
         let visits = waiting.into_iter().map(|waiting| visit(registry, repository, waiting, names));
-        let visited: Vec<(Digest, Visited)> =
+        let visited: Vec<(Digest, VisitedManifest)> =
             stream::iter(visits).buffered(CONCURRENCY).try_collect().await?;
         waiting = Vec::new();
-        for (digest, Visited { manifest, parts, left_out, met }) in visited {
+        for (digest, VisitedManifest { manifest, parts, left_out, met }) in visited {
             let Some(manifest) = manifest else {
                 closure.missing.insert(digest);
                 continue;
             };
             bytes += manifest.bytes.len();
             if first.contains(&digest) {
-                closure.parts.push(Part {
-                    kind: Kind::Root,
+                closure.parts.push(ClosurePart {
+                    kind: ClosureKind::Root,
                     descriptor: manifest.descriptor.clone(),
                     parent: None,
                     tag: None,
                 });
             }
-            let mut met: HashMap<Digest, Manifest> =
+            let mut met: HashMap<Digest, RegistryManifest> =
                 met.into_iter().map(|met| (met.descriptor.digest.clone(), met)).collect();
             for part in &parts {
                 let next = &part.descriptor.digest;
                 if is_manifest(part) && seen.insert(next.clone()) {
-                    waiting.push((next.clone(), met.remove(next), part.kind == Kind::ReferrerList));
+                    waiting.push((
+                        next.clone(),
+                        met.remove(next),
+                        part.kind == ClosureKind::ReferrerList,
+                    ));
                 }
             }
             closure.manifests.insert(digest, manifest);
@@ -204,43 +208,50 @@ async fn walk_with(
 }
 
 /// BuildKit's cache lists layers in an index.
-pub(super) fn is_manifest(part: &Part) -> bool {
+pub(super) fn is_manifest(part: &ClosurePart) -> bool {
     let said = part.descriptor.media_type.as_str();
     match part.kind {
-        Kind::Config | Kind::Layer => false,
-        Kind::Entry => [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST].contains(&said),
-        Kind::Root | Kind::Referrer | Kind::ReferrerList | Kind::Attached => true,
+        ClosureKind::Config | ClosureKind::Layer => false,
+        ClosureKind::Entry => {
+            [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST].contains(&said)
+        }
+        ClosureKind::Root
+        | ClosureKind::Referrer
+        | ClosureKind::ReferrerList
+        | ClosureKind::Attached => true,
     }
 }
 
 async fn visit(
     registry: &Registry,
     repository: &Repository,
-    (digest, known, is_list): Waiting,
+    (digest, known, is_list): WaitingDigest,
     names: Names<'_>,
-) -> Result<(Digest, Visited)> {
+) -> RegistryResult<(Digest, VisitedManifest)> {
     let manifest = match known {
         Some(manifest) => Some(manifest),
         None => registry.manifest(&repository.at(&digest)).await?,
     };
-    let Some(manifest) = manifest else { return Ok((digest, Visited::default())) };
-    let mut visited =
-        Visited { parts: named_by(&manifest, repository, is_list)?, ..Visited::default() };
+    let Some(manifest) = manifest else { return Ok((digest, VisitedManifest::default())) };
+    let mut visited = VisitedManifest {
+        parts: named_by(&manifest, repository, is_list)?,
+        ..VisitedManifest::default()
+    };
     let mut listed = registry.referrers_by_api(repository, &digest).await?.unwrap_or_default();
-    let tag = |suffix: &str| -> Result<Option<Tag>> {
+    let tag = |suffix: &str| -> RegistryResult<Option<Tag>> {
         Ok(Some(digest_tag(&digest, suffix)?).filter(|tag| names.may_have(tag)))
     };
     if let Some(tag) = tag("")?
         && let Some(list) =
             registry.tagged(repository, &tag).await?.filter(|list| list.descriptor.digest != digest)
     {
-        let kind = if list.is_index() { Kind::ReferrerList } else { Kind::Attached };
+        let kind = if list.is_index() { ClosureKind::ReferrerList } else { ClosureKind::Attached };
         if list.is_index() {
             let entries = oci::listed(&list.bytes, "manifests")
                 .map_err(|why| unreadable(repository, &list.descriptor.digest, &why))?;
             listed.extend(entries.into_iter().flatten());
         }
-        visited.parts.push(Part {
+        visited.parts.push(ClosurePart {
             kind,
             descriptor: list.descriptor.clone(),
             parent: Some(digest.clone()),
@@ -252,8 +263,8 @@ async fn visit(
         let Some(tag) = tag(&format!(".{suffix}"))? else { continue };
         let Some(attached) = registry.tagged(repository, &tag).await? else { continue };
         let descriptor = attached.descriptor.clone();
-        visited.parts.push(Part {
-            kind: Kind::Attached,
+        visited.parts.push(ClosurePart {
+            kind: ClosureKind::Attached,
             descriptor,
             parent: Some(digest.clone()),
             tag: Some(tag),
@@ -266,7 +277,7 @@ async fn visit(
 }
 
 /// The tag that is a digest, with what stands behind it.
-pub(super) fn digest_tag(digest: &Digest, suffix: &str) -> Result<Tag> {
+pub(super) fn digest_tag(digest: &Digest, suffix: &str) -> RegistryResult<Tag> {
     let text = format!("sha256-{}{suffix}", digest.hex());
     text.parse()
         .map_err(|error| RegistryError::Protocol { request: text, what: format!("{error}") })
@@ -280,15 +291,15 @@ async fn about(
     repository: &Repository,
     subject: &Digest,
     listed: Vec<Descriptor>,
-    visited: &mut Visited,
-) -> Result<()> {
+    visited: &mut VisitedManifest,
+) -> RegistryResult<()> {
     let mut known = BTreeSet::new();
     for entry in listed.into_iter().filter(|entry| known.insert(entry.digest.clone())) {
         let manifest = registry.manifest(&repository.at(&entry.digest)).await?;
         match manifest.filter(|manifest| subject_of(manifest).as_ref() == Some(subject)) {
             Some(manifest) => {
-                let part = Part {
-                    kind: Kind::Referrer,
+                let part = ClosurePart {
+                    kind: ClosureKind::Referrer,
                     descriptor: entry,
                     parent: Some(subject.clone()),
                     tag: None,
@@ -303,34 +314,50 @@ async fn about(
 }
 
 /// What a manifest says that it is about.
-pub fn subject_of(manifest: &Manifest) -> Option<Digest> {
+pub fn subject_of(manifest: &RegistryManifest) -> Option<Digest> {
     match manifest.document().ok()? {
-        Document::Index(index) => index.subject.map(|subject| subject.digest),
-        Document::Image(image) => image.subject.map(|subject| subject.digest),
+        OciDocument::Index(index) => index.subject.map(|subject| subject.digest),
+        OciDocument::Image(image) => image.subject.map(|subject| subject.digest),
     }
 }
 
-fn named_by(manifest: &Manifest, repository: &Repository, is_list: bool) -> Result<Vec<Part>> {
+fn named_by(
+    manifest: &RegistryManifest,
+    repository: &Repository,
+    is_list: bool,
+) -> RegistryResult<Vec<ClosurePart>> {
     let digest = &manifest.descriptor.digest;
-    let part =
-        |kind, descriptor| Part { kind, descriptor, parent: Some(digest.clone()), tag: None };
+    let part = |kind, descriptor| ClosurePart {
+        kind,
+        descriptor,
+        parent: Some(digest.clone()),
+        tag: None,
+    };
     if is_list {
         let entries = oci::listed(&manifest.bytes, "manifests")
             .map_err(|why| unreadable(repository, digest, &why))?;
-        return Ok(entries.into_iter().flatten().map(|entry| part(Kind::Entry, entry)).collect());
+        return Ok(entries
+            .into_iter()
+            .flatten()
+            .map(|entry| part(ClosureKind::Entry, entry))
+            .collect());
     }
     match manifest.document().map_err(|why| unreadable(repository, digest, &why))? {
-        Document::Index(index) => {
-            Ok(index.manifests.into_iter().map(|entry| part(Kind::Entry, entry)).collect())
+        OciDocument::Index(index) => {
+            Ok(index.manifests.into_iter().map(|entry| part(ClosureKind::Entry, entry)).collect())
         }
-        Document::Image(image) => {
-            let layers = image.layers.into_iter().map(|layer| part(Kind::Layer, layer));
-            Ok(std::iter::once(part(Kind::Config, image.config)).chain(layers).collect())
+        OciDocument::Image(image) => {
+            let layers = image.layers.into_iter().map(|layer| part(ClosureKind::Layer, layer));
+            Ok(std::iter::once(part(ClosureKind::Config, image.config)).chain(layers).collect())
         }
     }
 }
 
-fn unreadable(repository: &Repository, digest: &Digest, why: &oci::Unreadable) -> RegistryError {
+fn unreadable(
+    repository: &Repository,
+    digest: &Digest,
+    why: &oci::UnreadableDocument,
+) -> RegistryError {
     RegistryError::Content {
         image: repository.at(digest).to_string(),
         what: format!("cannot be read: {why}"),

@@ -4,11 +4,11 @@
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::manifest::{Descriptor, Manifest};
+use super::manifest::{Descriptor, RegistryManifest};
 use super::{Registry, RegistryError};
 use crate::image::{Digest, ImageRef, Platform};
 use crate::oci::entries::{self, Accounted, ImageEntry, Objection};
-use crate::oci::{Allowed, Document, ImageManifest, Index, Target};
+use crate::oci::{Allowed, ImageIndex, ImageManifest, OciDocument, PlatformTarget};
 
 const CONFIG_LIMIT: usize = 8 << 20;
 /// Entries that are looked into at once.
@@ -16,9 +16,9 @@ const CONCURRENCY: usize = 8;
 
 /// An image as the registry holds it.
 #[derive(Debug, Clone)]
-pub struct Contents {
+pub struct ImageContents {
     /// What the image's digest names: an index, or the manifest of an image for one platform.
-    pub root: Manifest,
+    pub root: RegistryManifest,
     pub platforms: Vec<PlatformImage>,
     /// What it is in place of an image, where that is allowed; it has no platforms then.
     pub artifact: Option<String>,
@@ -32,7 +32,7 @@ pub struct Contents {
 
 /// What the parts of an image turned out to be.
 #[derive(Debug, Clone)]
-pub struct Looked {
+pub struct InspectedParts {
     /// What was allowed and is to be told.
     pub told: Vec<String>,
     /// How large the layers of each image are, as they are fetched.
@@ -54,8 +54,8 @@ pub struct PlatformImage {
 
 /// A manifest that was fetched and is what it was said to be.
 #[derive(Debug, Clone)]
-pub struct Fetched {
-    pub manifest: Manifest,
+pub struct FetchedManifest {
+    pub manifest: RegistryManifest,
     pub image: ImageManifest,
 }
 
@@ -64,13 +64,13 @@ pub async fn read(
     registry: &Registry,
     image: &ImageRef,
     allowed: &Allowed,
-) -> Result<Contents, RegistryError> {
+) -> Result<ImageContents, RegistryError> {
     let root = registry.expect_manifest(image).await?;
     match document(&root, image)? {
-        Document::Index(index) => {
+        OciDocument::Index(index) => {
             let accounted = account(&index, image, allowed)?;
             let platforms = accounted.images.iter().map(PlatformImage::of).collect();
-            Ok(Contents {
+            Ok(ImageContents {
                 root,
                 platforms,
                 artifact: None,
@@ -79,15 +79,15 @@ pub async fn read(
                 size: 0,
             })
         }
-        Document::Image(manifest) => {
-            let fetched = Fetched { image: manifest, manifest: root.clone() };
+        OciDocument::Image(manifest) => {
+            let fetched = FetchedManifest { image: manifest, manifest: root.clone() };
             if allowed.artifacts
                 && let Some(kind) = artifact(registry, image, &fetched).await?
             {
                 let told = entries::nothing_elsewhere(&image.digest, &fetched.image, allowed)
                     .map_err(objected(image))?;
                 let size = size(&fetched.image);
-                return Ok(Contents {
+                return Ok(ImageContents {
                     root,
                     platforms: Vec::new(),
                     artifact: Some(kind),
@@ -102,7 +102,7 @@ pub async fn read(
                 descriptor: root.descriptor.clone(),
                 attestations: None,
             };
-            Ok(Contents {
+            Ok(ImageContents {
                 root,
                 platforms: vec![only],
                 artifact: None,
@@ -119,7 +119,7 @@ pub async fn read(
 async fn artifact(
     registry: &Registry,
     image: &ImageRef,
-    fetched: &Fetched,
+    fetched: &FetchedManifest,
 ) -> Result<Option<String>, RegistryError> {
     const LEAST: u64 = 4 << 10;
     let config = &fetched.image.config;
@@ -132,7 +132,7 @@ async fn artifact(
     }
 }
 
-impl Contents {
+impl ImageContents {
     /// Fetches every manifest and config that the index names: each must be what its entry says.
     /// Gives what was allowed and is to be told.
     pub async fn look_into(
@@ -140,9 +140,9 @@ impl Contents {
         registry: &Registry,
         image: &ImageRef,
         allowed: &Allowed,
-    ) -> Result<Looked, RegistryError> {
+    ) -> Result<InspectedParts, RegistryError> {
         let Some(Accounted { images, others }) = &self.entries else {
-            return Ok(Looked {
+            return Ok(InspectedParts {
                 told: self.told.clone(),
                 sizes: vec![(self.root.descriptor.digest.clone(), self.size)],
             });
@@ -155,12 +155,12 @@ impl Contents {
         let of_images: Vec<(Vec<String>, (Digest, u64))> =
             stream::iter(of_images).buffered(CONCURRENCY).try_collect().await?;
         let of_others = others.iter().map(|entry| other(registry, image, entry));
-        let others: Vec<(Fetched, String)> =
+        let others: Vec<(FetchedManifest, String)> =
             stream::iter(of_others).buffered(CONCURRENCY).try_collect().await?;
         let (told, sizes): (Vec<_>, Vec<_>) = of_images.into_iter().unzip();
         let told =
             told.into_iter().flatten().chain(others.into_iter().map(|(_, told)| told)).collect();
-        Ok(Looked { told, sizes })
+        Ok(InspectedParts { told, sizes })
     }
 }
 
@@ -172,7 +172,10 @@ impl PlatformImage {
 }
 
 /// What a manifest says, if everybody reads it so.
-pub fn document(manifest: &Manifest, image: &ImageRef) -> Result<Document, RegistryError> {
+pub fn document(
+    manifest: &RegistryManifest,
+    image: &ImageRef,
+) -> Result<OciDocument, RegistryError> {
     manifest.document().map_err(|why| RegistryError::Content {
         image: image.to_string(),
         what: format!("is not taken for an image: {why}"),
@@ -183,7 +186,7 @@ pub fn document(manifest: &Manifest, image: &ImageRef) -> Result<Document, Regis
 
 /// Every entry of an index, by what it is.
 pub fn account(
-    index: &Index,
+    index: &ImageIndex,
     image: &ImageRef,
     allowed: &Allowed,
 ) -> Result<Accounted, RegistryError> {
@@ -197,7 +200,7 @@ pub async fn image(
     index: &ImageRef,
     entry: &ImageEntry,
     allowed: &Allowed,
-) -> Result<(Fetched, Vec<String>), RegistryError> {
+) -> Result<(FetchedManifest, Vec<String>), RegistryError> {
     let fetched = fetched(registry, index, &entry.descriptor).await?;
     let (_, told) = looked_at(registry, index, &fetched, Some(&entry.target), allowed).await?;
     Ok((fetched, told))
@@ -210,7 +213,7 @@ pub async fn with_attestations(
     index: &ImageRef,
     entry: &ImageEntry,
     allowed: &Allowed,
-) -> Result<(Fetched, Vec<String>, Option<Fetched>), RegistryError> {
+) -> Result<(FetchedManifest, Vec<String>, Option<FetchedManifest>), RegistryError> {
     let attestations = async {
         match &entry.attestations {
             Some(listed) => attestations(registry, index, listed, entry).await.map(Some),
@@ -227,10 +230,10 @@ pub async fn with_attestations(
 pub async fn looked_at(
     registry: &Registry,
     index: &ImageRef,
-    fetched: &Fetched,
-    said: Option<&Target>,
+    fetched: &FetchedManifest,
+    said: Option<&PlatformTarget>,
     allowed: &Allowed,
-) -> Result<(Target, Vec<String>), RegistryError> {
+) -> Result<(PlatformTarget, Vec<String>), RegistryError> {
     let (digest, manifest) = (&fetched.manifest.descriptor.digest, &fetched.image);
     entries::has_image_parts(digest, manifest).map_err(objected(index))?;
     let config = registry.blob(&index.repository, &manifest.config, CONFIG_LIMIT).await?;
@@ -243,7 +246,7 @@ pub async fn attestations(
     index: &ImageRef,
     entry: &Descriptor,
     about: &ImageEntry,
-) -> Result<Fetched, RegistryError> {
+) -> Result<FetchedManifest, RegistryError> {
     let fetched = fetched(registry, index, entry).await?;
     let config = match entries::has_no_config(&fetched.image) {
         true => None,
@@ -259,7 +262,7 @@ pub async fn other(
     registry: &Registry,
     index: &ImageRef,
     entry: &Descriptor,
-) -> Result<(Fetched, String), RegistryError> {
+) -> Result<(FetchedManifest, String), RegistryError> {
     let fetched = fetched(registry, index, entry).await?;
     entries::other(entry, &fetched.image).map_err(objected(index))?;
     let kind = crate::oci::shown(entry.artifact_type.as_deref().unwrap_or_default());
@@ -277,13 +280,13 @@ async fn fetched(
     registry: &Registry,
     index: &ImageRef,
     entry: &Descriptor,
-) -> Result<Fetched, RegistryError> {
+) -> Result<FetchedManifest, RegistryError> {
     let manifest = registry.expect_manifest(&index.repository.at(&entry.digest)).await?;
     entries::is_as_listed(entry, &manifest.descriptor).map_err(objected(index))?;
     let image = manifest
         .image()
         .map_err(|why| objected(index)(Objection::Part { entry: entry.digest.clone(), why }))?;
-    Ok(Fetched { manifest, image })
+    Ok(FetchedManifest { manifest, image })
 }
 
 fn objected(image: &ImageRef) -> impl Fn(Objection) -> RegistryError {

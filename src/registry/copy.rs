@@ -16,7 +16,7 @@ use super::manifest::Descriptor;
 use super::stream::is_about_progress;
 use super::transport::{Access, backoff};
 use super::upload::place_of;
-use super::{Registry, RegistryError, Result};
+use super::{Registry, RegistryError, RegistryResult};
 use crate::image::Repository;
 
 /// Broken uploads of one blob that are continued.
@@ -29,7 +29,7 @@ const CHECKPOINT: u64 = 1 << 20;
 
 /// A blob, and the client that reads it where it lies.
 #[derive(Clone)]
-pub struct Lying<'a> {
+pub struct BlobSource<'a> {
     pub registry: &'a Registry,
     pub repository: &'a Repository,
     pub blob: &'a Descriptor,
@@ -37,7 +37,7 @@ pub struct Lying<'a> {
 
 /// How a blob came to be in a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Arrival {
+pub enum BlobArrival {
     /// The registry had it in another repository.
     Mounted,
     Sent,
@@ -62,27 +62,29 @@ impl Registry {
     ///
     /// # Errors
     /// Also where the blob is not there, or other bytes are.
-    pub async fn copy_blob(&self, from: &Lying<'_>, to: &Repository) -> Result<u64> {
+    pub async fn copy_blob(&self, from: &BlobSource<'_>, to: &Repository) -> RegistryResult<u64> {
         if self.has_blob(to, from.blob).await? {
             return Ok(0);
         }
         match self.bring_blob(from, to, &Meter::default()).await? {
-            Arrival::Sent => Ok(from.blob.size),
-            Arrival::Mounted => Ok(0),
+            BlobArrival::Sent => Ok(from.blob.size),
+            BlobArrival::Mounted => Ok(0),
         }
     }
 
     /// The same for a blob that is not there yet.
     pub async fn bring_blob(
         &self,
-        from: &Lying<'_>,
+        from: &BlobSource<'_>,
         to: &Repository,
         meter: &Meter,
-    ) -> Result<Arrival> {
+    ) -> RegistryResult<BlobArrival> {
         let mut place = None;
         if from.repository.registry() == to.registry() {
             match self.ask_to_mount(from.repository, to, from.blob).await {
-                Ok(answer) if answer.status == StatusCode::CREATED => return Ok(Arrival::Mounted),
+                Ok(answer) if answer.status == StatusCode::CREATED => {
+                    return Ok(BlobArrival::Mounted);
+                }
                 Ok(answer) => place = answer.upload_place()?,
                 // Who may not read there by this login may have been let in otherwise.
                 Err(RegistryError::Refused { .. } | RegistryError::NoToken { .. }) => {}
@@ -98,18 +100,18 @@ impl Registry {
             None => self.put_blob(to, &bytes, from.blob).await?,
         }
         meter.add(from.blob.size);
-        Ok(Arrival::Sent)
+        Ok(BlobArrival::Sent)
     }
 
     /// Sends a blob while it is fetched, from where the registry says that it ended.
     async fn stream_through(
         &self,
-        from: &Lying<'_>,
+        from: &BlobSource<'_>,
         to: &Repository,
         place: Option<Url>,
         meter: &Meter,
-    ) -> Result<Arrival> {
-        let hashed = Hashed::default();
+    ) -> RegistryResult<BlobArrival> {
+        let hashed = HashStates::default();
         let mut place = match place {
             Some(place) => place,
             None => self.open_upload(to).await?,
@@ -117,7 +119,7 @@ impl Registry {
         let mut sent = 0;
         let mut counted_otherwise = 0;
         for attempt in 1.. {
-            let passage = Passage { from, hashed: &hashed, sent, meter };
+            let passage = BlobPassage { from, hashed: &hashed, sent, meter };
             let outcome = if sent == from.blob.size {
                 Ok(place.clone())
             } else {
@@ -125,14 +127,14 @@ impl Registry {
             };
             let broken = match outcome {
                 Ok(filled) => match self.fill(filled, to, &Bytes::new(), from.blob).await {
-                    Ok(()) => return Ok(Arrival::Sent),
+                    Ok(()) => return Ok(BlobArrival::Sent),
                     Err(error) => {
                         sent = from.blob.size;
                         error
                     }
                 },
-                Err(Failed::Reading(error)) => return Err(error),
-                Err(Failed::Writing(error)) => error,
+                Err(FailedSide::Reading(error)) => return Err(error),
+                Err(FailedSide::Writing(error)) => error,
             };
             if attempt > BREAKS || !may_pass(&broken) {
                 return Err(broken);
@@ -141,7 +143,7 @@ impl Registry {
             tokio::time::sleep(backoff(attempt)).await;
             // The answer alone may have been lost.
             if sent == from.blob.size && self.has_blob(to, from.blob).await? {
-                return Ok(Arrival::Sent);
+                return Ok(BlobArrival::Sent);
             }
             if sent == from.blob.size && is_about_progress(&broken) {
                 counted_otherwise += 1;
@@ -158,18 +160,18 @@ impl Registry {
                 Err(error) => return Err(error),
             };
         }
-        Ok(Arrival::Sent)
+        Ok(BlobArrival::Sent)
     }
 
     /// Sends what is still to come of a blob; where the upload is finished. Its last bytes are not
     /// sent before all are known to be the right ones.
     async fn send_rest_of(
         &self,
-        passage: &Passage<'_>,
+        passage: &BlobPassage<'_>,
         place: Url,
         to: &Repository,
-    ) -> std::result::Result<Url, Failed> {
-        let reading = Reading::default();
+    ) -> std::result::Result<Url, FailedSide> {
+        let reading = ReadingEnded::default();
         let (size, sent) = (passage.from.blob.size, passage.sent);
         let shape = |request: reqwest::RequestBuilder| {
             let request = request
@@ -185,15 +187,16 @@ impl Registry {
         };
         let sent = self.transport.send_to(Method::PATCH, place, to, Access::Push, shape).await;
         if let Some(error) = reading.failure() {
-            return Err(Failed::Reading(error));
+            return Err(FailedSide::Reading(error));
         }
-        let answer = sent.map_err(Failed::Writing)?.success().await.map_err(Failed::Writing)?;
-        place_of(&answer, to).map_err(Failed::Writing)
+        let answer =
+            sent.map_err(FailedSide::Writing)?.success().await.map_err(FailedSide::Writing)?;
+        place_of(&answer, to).map_err(FailedSide::Writing)
     }
 }
 
 /// On which side it failed.
-enum Failed {
+enum FailedSide {
     Reading(RegistryError),
     Writing(RegistryError),
 }
@@ -206,9 +209,9 @@ fn may_pass(error: &RegistryError) -> bool {
 
 /// Why the bytes ended early: what the HTTP client says of it is not worth repeating.
 #[derive(Clone, Default)]
-struct Reading(Arc<Mutex<Option<RegistryError>>>);
+struct ReadingEnded(Arc<Mutex<Option<RegistryError>>>);
 
-impl Reading {
+impl ReadingEnded {
     fn failure(&self) -> Option<RegistryError> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -223,9 +226,9 @@ impl Reading {
 /// States of a blob's hash on the way, each with how many bytes it is of, so that a stream is
 /// continued without its beginning.
 #[derive(Clone, Default)]
-struct Hashed(Arc<Mutex<Vec<(u64, Sha256)>>>);
+struct HashStates(Arc<Mutex<Vec<(u64, Sha256)>>>);
 
-impl Hashed {
+impl HashStates {
     /// Keeps a state, unless one was kept shortly before.
     fn keep(&self, bytes: u64, state: &Sha256) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -243,23 +246,23 @@ impl Hashed {
 }
 
 /// A blob on its way, from where the other side has it.
-struct Passage<'a> {
-    from: &'a Lying<'a>,
-    hashed: &'a Hashed,
+struct BlobPassage<'a> {
+    from: &'a BlobSource<'a>,
+    hashed: &'a HashStates,
     /// How much of it is there.
     sent: u64,
     meter: &'a Meter,
 }
 
-impl Passage<'_> {
+impl BlobPassage<'_> {
     /// The bytes that are still to be sent; an error in place of the end where the whole is not
     /// what it should be.
     fn pieces(
         &self,
-        reading: Reading,
+        reading: ReadingEnded,
     ) -> impl Stream<Item = std::io::Result<Bytes>> + Send + use<> {
         let (received, hasher) = self.hashed.before(self.sent);
-        let passing = Passing {
+        let passing = PassingBytes {
             registry: self.from.registry.clone(),
             repository: self.from.repository.clone(),
             blob: self.from.blob.clone(),
@@ -281,7 +284,7 @@ impl Passage<'_> {
 }
 
 /// What is still to be asked for, and what came so far.
-struct Passing {
+struct PassingBytes {
     registry: Registry,
     repository: Repository,
     blob: Descriptor,
@@ -290,13 +293,13 @@ struct Passing {
     hasher: Sha256,
     /// Bytes that are hashed and not sent again.
     known: u64,
-    hashed: Hashed,
+    hashed: HashStates,
     meter: Meter,
-    reading: Reading,
+    reading: ReadingEnded,
 }
 
-impl Passing {
-    async fn next(&mut self) -> Result<Option<Bytes>> {
+impl PassingBytes {
+    async fn next(&mut self) -> RegistryResult<Option<Bytes>> {
         loop {
             let download = match &mut self.download {
                 Some(download) => download,
@@ -327,7 +330,7 @@ impl Passing {
         }
     }
 
-    fn is_whole(&self) -> Result<()> {
+    fn is_whole(&self) -> RegistryResult<()> {
         let computed = format!("sha256:{}", hex::encode(self.hasher.clone().finalize()));
         let what = || format!("blob `{}@{}`", self.repository, self.blob.digest);
         match computed.parse() {
@@ -346,14 +349,14 @@ mod tests {
 
     #[test]
     fn a_stream_is_continued_from_the_state_before_where_it_broke() {
-        let hashed_to = |hashed: &Hashed, bytes| {
+        let hashed_to = |hashed: &HashStates, bytes| {
             let (at, state) = hashed.before(bytes);
             (at / CHECKPOINT, hex::encode(state.finalize()))
         };
         for (at, bytes) in
             [(4, 9 * CHECKPOINT), (2, 3 * CHECKPOINT - 1), (2, 2 * CHECKPOINT), (0, CHECKPOINT - 1)]
         {
-            let hashed = Hashed::default();
+            let hashed = HashStates::default();
             let mut whole = Sha256::new();
             for part in 1..=4_u64 {
                 whole.update(vec![part as u8; CHECKPOINT as usize]);

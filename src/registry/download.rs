@@ -8,8 +8,8 @@ use bytes::Bytes;
 use reqwest::header::{CONTENT_RANGE, RANGE};
 use reqwest::{Method, StatusCode};
 
-use super::transport::{Access, Answer, backoff};
-use super::{Registry, RegistryError, Result};
+use super::transport::{Access, RegistryAnswer, backoff};
+use super::{Registry, RegistryError, RegistryResult};
 use crate::image::{Digest, Repository};
 
 /// Broken streams of one blob that are continued.
@@ -21,7 +21,7 @@ pub struct Download {
     repository: Repository,
     digest: Digest,
     size: u64,
-    answer: Answer,
+    answer: RegistryAnswer,
     received: u64,
     /// Bytes that a registry sends again because it knows no ranges.
     repeated: u64,
@@ -35,7 +35,7 @@ impl Registry {
         repository: &Repository,
         digest: &Digest,
         size: u64,
-    ) -> Result<Download> {
+    ) -> RegistryResult<Download> {
         self.download_from(repository, digest, size, 0).await
     }
 
@@ -46,7 +46,7 @@ impl Registry {
         digest: &Digest,
         size: u64,
         from: u64,
-    ) -> Result<Download> {
+    ) -> RegistryResult<Download> {
         let answer = self.ask_for_rest(repository, digest, from).await?;
         let (registry, repository, digest) = (self.clone(), repository.clone(), digest.clone());
         let repeated = if continues(&answer, from) { 0 } else { from };
@@ -67,7 +67,7 @@ impl Registry {
         repository: &Repository,
         digest: &Digest,
         from: u64,
-    ) -> Result<Answer> {
+    ) -> RegistryResult<RegistryAnswer> {
         let shape = |request: reqwest::RequestBuilder| {
             if from == 0 { request } else { request.header(RANGE, format!("bytes={from}-")) }
         };
@@ -83,7 +83,7 @@ impl Registry {
 }
 
 /// Whether an answer begins where it was asked to. A registry that knows no ranges sends all.
-fn continues(answer: &Answer, from: u64) -> bool {
+fn continues(answer: &RegistryAnswer, from: u64) -> bool {
     let expected = format!("bytes {from}-");
     from == 0
         || answer.status == StatusCode::PARTIAL_CONTENT
@@ -94,7 +94,7 @@ fn continues(answer: &Answer, from: u64) -> bool {
 
 impl Download {
     /// The next piece; nothing once all is there.
-    pub async fn next(&mut self) -> Result<Option<Bytes>> {
+    pub async fn next(&mut self) -> RegistryResult<Option<Bytes>> {
         loop {
             let broken = match self.answer.chunk().await {
                 Ok(Some(mut piece)) => {
@@ -142,7 +142,7 @@ mod tests {
     async fn fetched(
         knows_ranges: bool,
         cuts: &'static [usize],
-    ) -> (Result<Vec<u8>>, Vec<Option<usize>>) {
+    ) -> (RegistryResult<Vec<u8>>, Vec<Option<usize>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = tokio::spawn(async move {

@@ -5,7 +5,7 @@ use reqwest::StatusCode;
 use crate::error::{self, Remedied};
 use crate::github::network::certificate_remedy;
 use crate::image::Digest;
-use crate::page::Page;
+use crate::page::RefusalPage;
 
 /// A registry's refusal or failure. Only `Absent` means that something is not there.
 #[derive(Debug, thiserror::Error)]
@@ -182,19 +182,19 @@ impl Remedied for RegistryError {
         Some(remedy.to_owned())
     }
 
-    fn see(&self) -> Option<Page> {
+    fn see(&self) -> Option<RefusalPage> {
         match self {
             Self::NoToken { cause, .. } | Self::Unreachable { cause, .. }
                 if certificate_remedy(cause).is_some() =>
             {
-                Some(Page::CertificateOfAnUnknownIssuer)
+                Some(RefusalPage::CertificateOfAnUnknownIssuer)
             }
             Self::Refused { status: StatusCode::UNAUTHORIZED, .. } | Self::NoToken { .. } => {
-                Some(Page::NoLogin)
+                Some(RefusalPage::NoLogin)
             }
-            Self::Refused { status: StatusCode::FORBIDDEN, .. } => Some(Page::NoRightToPush),
-            Self::Unreachable { .. } | Self::Unwell { .. } => Some(Page::NoAnswer),
-            Self::Content { .. } => Some(Page::ReadOtherwiseByOtherPrograms),
+            Self::Refused { status: StatusCode::FORBIDDEN, .. } => Some(RefusalPage::NoRightToPush),
+            Self::Unreachable { .. } | Self::Unwell { .. } => Some(RefusalPage::NoAnswer),
+            Self::Content { .. } => Some(RefusalPage::ReadOtherwiseByOtherPrograms),
             _ => None,
         }
     }

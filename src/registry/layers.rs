@@ -14,17 +14,17 @@ use super::{Registry, RegistryError};
 use crate::error::remedied;
 use crate::image::{Digest, Platform, Repository};
 use crate::sbom::SbomError;
-use crate::sbom::image::{self, Image, MOST, Start, Store};
-use crate::sbom::layers::{Blob, Blobs};
+use crate::sbom::image::{self, CatalogedImage, ImageStore, MOST, SearchStart};
+use crate::sbom::layers::{Blob, LayerBlobs};
 
 /// Reads images of a repository on a thread that may wait. Where a request failed, the registry's
 /// own words tell, with their remedy.
 pub async fn reading<T: Send + 'static>(
     registry: &Registry,
     repository: &Repository,
-    work: impl FnOnce(&Source) -> anyhow::Result<T> + Send + 'static,
+    work: impl FnOnce(&LayerRepository) -> anyhow::Result<T> + Send + 'static,
 ) -> anyhow::Result<T> {
-    let source = Source {
+    let source = LayerRepository {
         registry: registry.clone(),
         repository: repository.clone(),
         handle: Handle::current(),
@@ -42,36 +42,40 @@ pub async fn reading<T: Send + 'static>(
 }
 
 /// A platform as the cataloger calls it.
-pub fn platform(platform: &Platform) -> image::Platform {
+pub fn platform(platform: &Platform) -> image::LayoutPlatform {
     let Platform { os, architecture, variant } = platform.clone();
-    image::Platform { os, architecture, variant }
+    image::LayoutPlatform { os, architecture, variant }
 }
 
 /// A repository whose images are read.
-pub struct Source {
+pub struct LayerRepository {
     registry: Registry,
     repository: Repository,
     handle: Handle,
     /// The first failure.
-    failure: Failure,
+    failure: LayersFailure,
 }
 
-impl Source {
+impl LayerRepository {
     /// The layers of an image, or of the image for one platform if it is for several.
-    pub fn image(&self, digest: &Digest, wanted: Option<&Platform>) -> Result<Image, SbomError> {
-        image::find(self, &Start::Digest(digest.as_str()), wanted.map(platform).as_ref())
+    pub fn image(
+        &self,
+        digest: &Digest,
+        wanted: Option<&Platform>,
+    ) -> Result<CatalogedImage, SbomError> {
+        image::find(self, &SearchStart::Digest(digest.as_str()), wanted.map(platform).as_ref())
     }
 }
 
-impl Source {
+impl LayerRepository {
     fn unreadable(&self, path: &str, error: RegistryError) -> SbomError {
         SbomError::Unreadable { path: path.to_owned(), source: noted(&self.failure, error) }
     }
 }
 
-type Failure = Arc<Mutex<Option<RegistryError>>>;
+type LayersFailure = Arc<Mutex<Option<RegistryError>>>;
 
-fn noted(failure: &Failure, error: RegistryError) -> io::Error {
+fn noted(failure: &LayersFailure, error: RegistryError) -> io::Error {
     let told = io::Error::other(error.to_string());
     failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     told
@@ -83,7 +87,7 @@ fn digest(text: &str) -> io::Result<Digest> {
     })
 }
 
-impl Store for Source {
+impl ImageStore for LayerRepository {
     fn manifest(&self, named: &str) -> Result<(Vec<u8>, Option<String>), SbomError> {
         let digest = digest(named)
             .map_err(|source| SbomError::Unreadable { path: named.to_owned(), source })?;
@@ -99,7 +103,7 @@ impl Store for Source {
     }
 }
 
-impl Blobs for Source {
+impl LayerBlobs for LayerRepository {
     fn open(&self, blob: &Blob) -> io::Result<Box<dyn Read + Send>> {
         let (digest, size) =
             (digest(blob.digest.as_deref().unwrap_or_default())?, blob.size.unwrap_or_default());

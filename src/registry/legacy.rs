@@ -7,9 +7,9 @@
 use reqwest::Url;
 use serde_json::{Value, json};
 
-use super::manifest::{Descriptor, Manifest, OCI_MANIFEST};
+use super::manifest::{Descriptor, OCI_MANIFEST, RegistryManifest};
 use super::referrers::{RACES, after_race, outraced};
-use super::{Condition, Registry, RegistryError, Result};
+use super::{Registry, RegistryError, RegistryResult, WriteCondition};
 use crate::image::{Digest, Repository, Tag};
 use crate::oci;
 
@@ -25,7 +25,7 @@ pub enum Attached {
 }
 
 impl Attached {
-    fn tag(self, subject: &Digest) -> Result<Tag> {
+    fn tag(self, subject: &Digest) -> RegistryResult<Tag> {
         let suffix = match self {
             Self::Signatures => "sig",
             Self::Attestations => "att",
@@ -45,7 +45,7 @@ pub struct LegacyLayer {
 
 /// What became of a tag under which another repository has evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Merged {
+pub(super) enum MergedTag {
     /// It names what it does there.
     Stands,
     /// It had other layers, and has those as well.
@@ -56,8 +56,8 @@ pub(super) enum Merged {
 
 /// Where layers are to be added: what the tag named when it was looked at, and places for the
 /// blobs.
-pub struct Opened {
-    seen: (Option<Manifest>, Condition),
+pub struct OpenedTag {
+    seen: (Option<RegistryManifest>, WriteCondition),
     layers: Vec<Url>,
     config: Url,
 }
@@ -69,7 +69,7 @@ impl Registry {
         repository: &Repository,
         subject: &Digest,
         attached: Attached,
-    ) -> Result<Vec<Descriptor>> {
+    ) -> RegistryResult<Vec<Descriptor>> {
         let tag = attached.tag(subject)?;
         for attempt in 1..=RACES {
             let found: Vec<Descriptor> = match self.tagged(repository, &tag).await? {
@@ -107,11 +107,16 @@ impl Registry {
         subject: &Digest,
         attached: Attached,
         layers: usize,
-    ) -> Result<Opened> {
+    ) -> RegistryResult<OpenedTag> {
         self.open_tag(repository, &attached.tag(subject)?, layers).await
     }
 
-    async fn open_tag(&self, repository: &Repository, tag: &Tag, layers: usize) -> Result<Opened> {
+    async fn open_tag(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+        layers: usize,
+    ) -> RegistryResult<OpenedTag> {
         let places =
             futures_util::future::try_join_all((0..layers).map(|_| self.open_upload(repository)));
         let (seen, layers, config) = futures_util::try_join!(
@@ -119,7 +124,7 @@ impl Registry {
             places,
             self.open_upload(repository)
         )?;
-        Ok(Opened { seen, layers, config })
+        Ok(OpenedTag { seen, layers, config })
     }
 
     /// Adds layers under a subject's tag, at the places that were opened for them.
@@ -128,9 +133,9 @@ impl Registry {
         repository: &Repository,
         subject: &Digest,
         attached: Attached,
-        opened: Opened,
+        opened: OpenedTag,
         layers: &[LegacyLayer],
-    ) -> Result<()> {
+    ) -> RegistryResult<()> {
         let tag = attached.tag(subject)?;
         self.add_legacy(repository, &tag, opened, layers).await?;
         self.memory.layers.note(repository, &tag, layers).await;
@@ -143,10 +148,10 @@ impl Registry {
         &self,
         repository: &Repository,
         tag: &Tag,
-        opened: Opened,
+        opened: OpenedTag,
         layers: &[LegacyLayer],
-    ) -> Result<()> {
-        let Opened { seen: mut current, layers: places, config: place } = opened;
+    ) -> RegistryResult<()> {
+        let OpenedTag { seen: mut current, layers: places, config: place } = opened;
         let places = places.into_iter().map(Some).chain(std::iter::repeat(None));
         let uploads = layers
             .iter()
@@ -182,32 +187,32 @@ impl Registry {
         &self,
         repository: &Repository,
         tag: &Tag,
-        theirs: &Manifest,
-    ) -> Result<Merged> {
+        theirs: &RegistryManifest,
+    ) -> RegistryResult<MergedTag> {
         let has_layers = !tag.as_str().ends_with(".sbom");
         for attempt in 1..=RACES {
             let (before, condition) = self.to_be_replaced(repository, tag).await?;
             let Some(before) = before else {
                 if self.replace(repository, tag, theirs, &condition).await? {
-                    return Ok(Merged::Stands);
+                    return Ok(MergedTag::Stands);
                 }
                 tokio::time::sleep(after_race(attempt)).await;
                 continue;
             };
             if before.descriptor.digest == theirs.descriptor.digest {
-                return Ok(Merged::Stands);
+                return Ok(MergedTag::Stands);
             }
             let (true, Ok(layers), Ok(_)) =
                 (has_layers, layers_of(theirs, repository), layers_of(&before, repository))
             else {
-                return Ok(Merged::Kept);
+                return Ok(MergedTag::Kept);
             };
             let Some((manifest, config)) = with_more(Some(&before), layers, repository)? else {
-                return Ok(Merged::Stands);
+                return Ok(MergedTag::Stands);
             };
             self.put_layer(None, repository, &config).await?;
             if self.replace(repository, tag, &manifest, &condition).await? {
-                return Ok(Merged::Added);
+                return Ok(MergedTag::Added);
             }
             tokio::time::sleep(after_race(attempt)).await;
         }
@@ -219,7 +224,7 @@ impl Registry {
         place: Option<Url>,
         repository: &Repository,
         layer: &LegacyLayer,
-    ) -> Result<()> {
+    ) -> RegistryResult<()> {
         match place {
             Some(place) => {
                 self.put_blob_at(place, repository, &layer.bytes, &layer.descriptor).await
@@ -237,7 +242,7 @@ fn unreadable(repository: &Repository, why: &dyn std::fmt::Display) -> RegistryE
 }
 
 /// The layers as they were written, of a manifest that everybody reads alike.
-fn layers_of(manifest: &Manifest, repository: &Repository) -> Result<Vec<Value>> {
+fn layers_of(manifest: &RegistryManifest, repository: &Repository) -> RegistryResult<Vec<Value>> {
     oci::listed(&manifest.bytes, "layers").map_err(|why| unreadable(repository, &why))?;
     let mut json: Value =
         serde_json::from_slice(&manifest.bytes).map_err(|why| unreadable(repository, &why))?;
@@ -253,19 +258,19 @@ fn layers_of(manifest: &Manifest, repository: &Repository) -> Result<Vec<Value>>
 
 /// The manifest and config with these layers as well; `None` when all are there.
 fn with_layers(
-    before: Option<&Manifest>,
+    before: Option<&RegistryManifest>,
     added: &[LegacyLayer],
     repository: &Repository,
-) -> Result<Option<(Manifest, LegacyLayer)>> {
+) -> RegistryResult<Option<(RegistryManifest, LegacyLayer)>> {
     with_more(before, added.iter().map(|layer| json!(layer.descriptor)), repository)
 }
 
 /// The same with layers as they are written elsewhere.
 fn with_more(
-    before: Option<&Manifest>,
+    before: Option<&RegistryManifest>,
     added: impl IntoIterator<Item = Value>,
     repository: &Repository,
-) -> Result<Option<(Manifest, LegacyLayer)>> {
+) -> RegistryResult<Option<(RegistryManifest, LegacyLayer)>> {
     let mut layers = before.map_or(Ok(Vec::new()), |manifest| layers_of(manifest, repository))?;
     let known = layers.len();
     for layer in added {
@@ -285,7 +290,7 @@ fn with_more(
     let bytes = bytes::Bytes::from(config.to_string());
     let config = LegacyLayer { descriptor: Descriptor::of(&bytes, CONFIG), bytes };
     let manifest = json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config.descriptor, "layers": layers });
-    Ok(Some((Manifest::new(manifest.to_string().into_bytes(), OCI_MANIFEST), config)))
+    Ok(Some((RegistryManifest::new(manifest.to_string().into_bytes(), OCI_MANIFEST), config)))
 }
 
 #[cfg(test)]
@@ -300,7 +305,7 @@ mod tests {
     fn layers_are_added_once_and_others_stay_as_they_are() {
         let repository: Repository = "r.io/a".parse().unwrap();
         let theirs = r#"{"layers":[{"mediaType":"x","digest":"sha512:00","size":1,"annotations":{"k":"v"},"y":1.0}]}"#;
-        let before = Manifest::new(theirs.into(), OCI_MANIFEST);
+        let before = RegistryManifest::new(theirs.into(), OCI_MANIFEST);
         let (after, config) =
             with_layers(Some(&before), &[layer("a"), layer("b"), layer("a")], &repository)
                 .unwrap()
@@ -318,7 +323,11 @@ mod tests {
             3
         );
         assert!(with_layers(Some(&after), &[layer("b")], &repository).unwrap().is_none());
-        with_layers(Some(&Manifest::new(b"{}".to_vec(), OCI_MANIFEST)), &[layer("a")], &repository)
-            .unwrap_err();
+        with_layers(
+            Some(&RegistryManifest::new(b"{}".to_vec(), OCI_MANIFEST)),
+            &[layer("a")],
+            &repository,
+        )
+        .unwrap_err();
     }
 }

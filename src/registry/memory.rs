@@ -11,12 +11,12 @@ use super::manifest::Descriptor;
 use crate::image::{Digest, Repository, Tag};
 
 #[derive(Default)]
-pub(super) struct Memory {
-    turns: Mutex<HashMap<(Repository, Digest), Turn>>,
+pub(super) struct RegistryMemory {
+    turns: Mutex<HashMap<(Repository, Digest), WriterTurn>>,
     /// Entries under fallback tags.
-    pub(super) entries: Written<Descriptor>,
+    pub(super) entries: WrittenEntries<Descriptor>,
     /// Layers under the tags of the older scheme.
-    pub(super) layers: Written<LegacyLayer>,
+    pub(super) layers: WrittenEntries<LegacyLayer>,
     /// Repositories whose registry was seen to have no referrers API, whatever it says when it is
     /// given a manifest with a subject.
     without_referrers: Mutex<HashSet<Repository>>,
@@ -29,10 +29,10 @@ pub(super) struct Memory {
 
 /// One for each fallback tag that this process writes, and for each blob that it makes sure of;
 /// whether that is done.
-type Turn = Arc<Mutex<bool>>;
+type WriterTurn = Arc<Mutex<bool>>;
 
-impl Memory {
-    pub(super) async fn turn(&self, repository: &Repository, subject: &Digest) -> Turn {
+impl RegistryMemory {
+    pub(super) async fn turn(&self, repository: &Repository, subject: &Digest) -> WriterTurn {
         self.turns.lock().await.entry((repository.clone(), subject.clone())).or_default().clone()
     }
 
@@ -47,15 +47,15 @@ impl Memory {
 
 /// What this process added under a name, so that it notices when a writer who had not seen it takes
 /// it away.
-pub(super) struct Written<T>(Mutex<HashMap<(Repository, Tag), Vec<T>>>);
+pub(super) struct WrittenEntries<T>(Mutex<HashMap<(Repository, Tag), Vec<T>>>);
 
-impl<T> Default for Written<T> {
+impl<T> Default for WrittenEntries<T> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<T: Clone> Written<T> {
+impl<T: Clone> WrittenEntries<T> {
     pub(super) async fn note(&self, repository: &Repository, tag: &Tag, added: &[T]) {
         self.0
             .lock()

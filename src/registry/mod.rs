@@ -27,12 +27,12 @@ use std::sync::Arc;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use reqwest::{Method, StatusCode};
 
-pub use self::auth::{Credentials, Secret};
+pub use self::auth::{Credentials, LoginSecret};
 pub use self::download::Download;
 pub use self::error::{RegistryError, for_reader};
-use self::manifest::{Descriptor, Manifest};
-pub use self::referrers::Artifact;
-pub use self::transport::Line;
+use self::manifest::{Descriptor, RegistryManifest};
+pub use self::referrers::ReferrerArtifact;
+pub use self::transport::RegistryLine;
 use self::transport::{Access, Transport};
 pub(crate) use self::transport::{backoff, cause, is_loopback, is_passing, pause_after};
 pub use self::upload::by_registry;
@@ -46,13 +46,13 @@ const LATE: u32 = 3;
 
 /// A header that lets a registry refuse with 412 what was written without knowing what is there;
 /// those that know none ignore it.
-type Condition = Option<(HeaderName, String)>;
+type WriteCondition = Option<(HeaderName, String)>;
 
 /// What a name stood on when it was looked at.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct SeenTag {
     pub digest: Option<Digest>,
-    condition: Condition,
+    condition: WriteCondition,
 }
 
 /// A client for every registry of a run; cheap to clone, shares connections, tokens and the
@@ -60,10 +60,10 @@ pub struct Seen {
 #[derive(Clone)]
 pub struct Registry {
     transport: Arc<Transport>,
-    memory: Arc<memory::Memory>,
+    memory: Arc<memory::RegistryMemory>,
 }
 
-type Result<T> = std::result::Result<T, RegistryError>;
+type RegistryResult<T> = std::result::Result<T, RegistryError>;
 
 /// Some registries learn late of a blob that was just pushed:
 /// <https://github.com/clemensv/real-time-sources/pull/351>.
@@ -73,7 +73,7 @@ fn is_late(error: &RegistryError) -> bool {
 
 impl Registry {
     /// For reading.
-    pub fn new(line: impl Into<Line>, credentials: Credentials) -> Self {
+    pub fn new(line: impl Into<RegistryLine>, credentials: Credentials) -> Self {
         Self {
             transport: Arc::new(Transport::new(line.into(), credentials, false)),
             memory: Arc::default(),
@@ -81,7 +81,7 @@ impl Registry {
     }
 
     /// For a run that pushes: its tokens are asked for with the right to.
-    pub fn for_publishing(line: impl Into<Line>, credentials: Credentials) -> Self {
+    pub fn for_publishing(line: impl Into<RegistryLine>, credentials: Credentials) -> Self {
         Self {
             transport: Arc::new(Transport::new(line.into(), credentials, true)),
             memory: Arc::default(),
@@ -95,7 +95,7 @@ impl Registry {
     }
 
     /// The manifest of this digest, its bytes hashed; `None` only when the registry says 404.
-    pub async fn manifest(&self, image: &ImageRef) -> Result<Option<Manifest>> {
+    pub async fn manifest(&self, image: &ImageRef) -> RegistryResult<Option<RegistryManifest>> {
         let Some((manifest, _)) =
             self.fetch_manifest(&image.repository, image.digest.as_str()).await?
         else {
@@ -111,7 +111,7 @@ impl Registry {
     }
 
     /// Whether the registry has a manifest, without its bytes.
-    pub async fn has_manifest(&self, image: &ImageRef) -> Result<bool> {
+    pub async fn has_manifest(&self, image: &ImageRef) -> RegistryResult<bool> {
         let answer = self
             .transport
             .send(
@@ -126,21 +126,25 @@ impl Registry {
     }
 
     /// As `manifest`, for one that must be there.
-    pub async fn expect_manifest(&self, image: &ImageRef) -> Result<Manifest> {
+    pub async fn expect_manifest(&self, image: &ImageRef) -> RegistryResult<RegistryManifest> {
         self.manifest(image)
             .await?
             .ok_or_else(|| RegistryError::Absent { what: format!("manifest `{image}`") })
     }
 
     /// What a tag names now.
-    pub async fn tagged(&self, repository: &Repository, tag: &Tag) -> Result<Option<Manifest>> {
+    pub async fn tagged(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+    ) -> RegistryResult<Option<RegistryManifest>> {
         Ok(self.fetch_manifest(repository, tag.as_str()).await?.map(|(manifest, _)| manifest))
     }
 
     /// What a tag names now, so that it can be put on condition that it still does.
-    pub async fn look(&self, repository: &Repository, tag: &Tag) -> Result<Seen> {
+    pub async fn look(&self, repository: &Repository, tag: &Tag) -> RegistryResult<SeenTag> {
         let (manifest, condition) = self.to_be_replaced(repository, tag).await?;
-        Ok(Seen { digest: manifest.map(|manifest| manifest.descriptor.digest), condition })
+        Ok(SeenTag { digest: manifest.map(|manifest| manifest.descriptor.digest), condition })
     }
 
     /// What a tag names now, and the condition under which it still does when it is put again.
@@ -148,7 +152,7 @@ impl Registry {
         &self,
         repository: &Repository,
         tag: &Tag,
-    ) -> Result<(Option<Manifest>, Condition)> {
+    ) -> RegistryResult<(Option<RegistryManifest>, WriteCondition)> {
         match self.fetch_manifest(repository, tag.as_str()).await? {
             None => Ok((None, Some((IF_NONE_MATCH, "*".to_owned())))),
             Some((manifest, mark)) => Ok((Some(manifest), mark.map(|mark| (IF_MATCH, mark)))),
@@ -159,7 +163,7 @@ impl Registry {
         &self,
         repository: &Repository,
         reference: &str,
-    ) -> Result<Option<(Manifest, Option<String>)>> {
+    ) -> RegistryResult<Option<(RegistryManifest, Option<String>)>> {
         let answer = self
             .transport
             .send(
@@ -179,12 +183,16 @@ impl Registry {
         let mark =
             answer.header(ETAG.as_str()).filter(|mark| mark.starts_with('"')).map(str::to_owned);
         let bytes = answer.bytes(MANIFEST_LIMIT).await?;
-        Ok(Some((Manifest::new(bytes, &media_type), mark)))
+        Ok(Some((RegistryManifest::new(bytes, &media_type), mark)))
     }
 
     /// Puts a manifest under its own digest, which no one pulls by chance. Says whether the
     /// registry keeps referrers itself (`OCI-Subject`).
-    pub async fn put_manifest(&self, repository: &Repository, manifest: &Manifest) -> Result<bool> {
+    pub async fn put_manifest(
+        &self,
+        repository: &Repository,
+        manifest: &RegistryManifest,
+    ) -> RegistryResult<bool> {
         self.put(repository, manifest.descriptor.digest.as_str(), manifest).await
     }
 
@@ -195,9 +203,9 @@ impl Registry {
         &self,
         repository: &Repository,
         tag: &Tag,
-        manifest: &Manifest,
-        seen: Option<&Seen>,
-    ) -> Result<()> {
+        manifest: &RegistryManifest,
+        seen: Option<&SeenTag>,
+    ) -> RegistryResult<()> {
         let condition = seen.and_then(|seen| seen.condition.clone());
         for attempt in 1..=LATE {
             match self.put_once(repository, tag.as_str(), manifest, &condition).await {
@@ -224,8 +232,8 @@ impl Registry {
         &self,
         repository: &Repository,
         reference: &str,
-        manifest: &Manifest,
-    ) -> Result<bool> {
+        manifest: &RegistryManifest,
+    ) -> RegistryResult<bool> {
         for attempt in 1..=LATE {
             match self.put_once(repository, reference, manifest, &None).await {
                 Err(error) if is_late(&error) => tokio::time::sleep(backoff(attempt)).await,
@@ -239,9 +247,9 @@ impl Registry {
         &self,
         repository: &Repository,
         reference: &str,
-        manifest: &Manifest,
-        condition: &Condition,
-    ) -> Result<bool> {
+        manifest: &RegistryManifest,
+        condition: &WriteCondition,
+    ) -> RegistryResult<bool> {
         let answer = self
             .transport
             .send(
@@ -278,7 +286,7 @@ impl Registry {
         repository: &Repository,
         blob: &Descriptor,
         limit: usize,
-    ) -> Result<Vec<u8>> {
+    ) -> RegistryResult<Vec<u8>> {
         let what = || format!("blob `{repository}@{}`", blob.digest);
         if blob.size > limit as u64 {
             return Err(RegistryError::TooLarge { what: what(), limit });
@@ -292,7 +300,7 @@ impl Registry {
         repository: &Repository,
         digest: &Digest,
         limit: usize,
-    ) -> Result<Vec<u8>> {
+    ) -> RegistryResult<Vec<u8>> {
         let what = || format!("blob `{repository}@{digest}`");
         let answer = self
             .transport
@@ -317,7 +325,7 @@ impl Registry {
         repository: &Repository,
         blob: &Descriptor,
         sink: &mut (dyn std::io::Write + Send),
-    ) -> Result<()> {
+    ) -> RegistryResult<()> {
         let answer = self
             .transport
             .send(

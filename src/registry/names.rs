@@ -7,7 +7,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 use super::transport::Access;
-use super::{Registry, RegistryError, Result};
+use super::{Registry, RegistryError, RegistryResult};
 use crate::image::{Digest, Repository, Tag};
 
 /// Pages of names that are read; beyond it the answer is refused rather than cut.
@@ -52,7 +52,7 @@ pub fn digest_name(tag: &Tag) -> Option<(Digest, DigestName)> {
 
 impl Registry {
     /// Every name of a repository; `None` when the registry says that there is no such repository.
-    pub async fn names(&self, repository: &Repository) -> Result<Option<BTreeSet<Tag>>> {
+    pub async fn names(&self, repository: &Repository) -> RegistryResult<Option<BTreeSet<Tag>>> {
         self.names_within(repository, PAGES).await
     }
 
@@ -61,7 +61,7 @@ impl Registry {
         &self,
         repository: &Repository,
         pages: usize,
-    ) -> Result<Option<BTreeSet<Tag>>> {
+    ) -> RegistryResult<Option<BTreeSet<Tag>>> {
         let request = format!("GET /v2/{}/tags/list", repository.path());
         let mut page = self
             .transport
@@ -112,7 +112,7 @@ impl Registry {
         &self,
         repository: &Repository,
         digest: &Digest,
-    ) -> Result<Removal> {
+    ) -> RegistryResult<Removal> {
         let answer = self
             .transport
             .send(

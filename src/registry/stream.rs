@@ -10,7 +10,7 @@ use reqwest::{Method, StatusCode, Url};
 use super::manifest::Descriptor;
 use super::transport::{Access, backoff};
 use super::upload::{place_of, whole};
-use super::{Registry, RegistryError, Result};
+use super::{Registry, RegistryError, RegistryResult};
 use crate::image::Repository;
 
 /// Broken streams of one blob that are continued.
@@ -22,7 +22,7 @@ impl Registry {
         repository: &Repository,
         bytes: &bytes::Bytes,
         blob: &Descriptor,
-    ) -> Result<()> {
+    ) -> RegistryResult<()> {
         let (mut place, mut sent) = (self.open_upload(repository).await?, 0);
         let mut breaks = 0;
         while sent < bytes.len() {
@@ -58,7 +58,7 @@ impl Registry {
         repository: &Repository,
         bytes: &bytes::Bytes,
         from: usize,
-    ) -> Result<Url> {
+    ) -> RegistryResult<Url> {
         let rest = bytes.slice(from..);
         let range = format!("{from}-{}", bytes.len().saturating_sub(1));
         let shape = |request| {
@@ -77,7 +77,7 @@ impl Registry {
     }
 
     /// Where the upload goes on, and how many bytes are there; a new one where the old is gone.
-    async fn progress(&self, place: Url, repository: &Repository) -> Result<(Url, usize)> {
+    async fn progress(&self, place: Url, repository: &Repository) -> RegistryResult<(Url, usize)> {
         match self.arrived(place, repository).await? {
             Some((place, arrived)) => Ok((place, usize::try_from(arrived).unwrap_or(usize::MAX))),
             None => Ok((self.open_upload(repository).await?, 0)),
@@ -89,7 +89,7 @@ impl Registry {
         &self,
         place: Url,
         repository: &Repository,
-    ) -> Result<Option<(Url, u64)>> {
+    ) -> RegistryResult<Option<(Url, u64)>> {
         let answer = self
             .transport
             .send_to(Method::GET, place, repository, Access::Push, |request| request)

@@ -10,7 +10,7 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
-use super::Result;
+use super::RegistryResult;
 use super::auth::{Credentials, Tokens};
 use super::error::RegistryError;
 use crate::github::network::Plain;
@@ -40,7 +40,7 @@ pub(super) enum Access {
 }
 
 /// What registries are reached by: one client, and those among them that speak plain HTTP.
-pub struct Line {
+pub struct RegistryLine {
     pub http: reqwest::Client,
     /// For requests whose body holds a secret, which a redirect would carry to another host; made
     /// when there is need, where it is not given.
@@ -48,7 +48,7 @@ pub struct Line {
     pub plain: Plain,
 }
 
-impl From<reqwest::Client> for Line {
+impl From<reqwest::Client> for RegistryLine {
     fn from(http: reqwest::Client) -> Self {
         Self { http, without_redirects: None, plain: Plain::default() }
     }
@@ -59,15 +59,15 @@ pub(super) struct Transport {
     plain: Plain,
     tokens: Tokens,
     places: Semaphore,
-    quiet: Quiet,
+    quiet: QuietHosts,
     publishing: bool,
 }
 
 /// Hosts that asked to be left alone, each until when: what one request is told, all heed.
 #[derive(Default)]
-struct Quiet(Mutex<HashMap<String, Instant>>);
+struct QuietHosts(Mutex<HashMap<String, Instant>>);
 
-impl Quiet {
+impl QuietHosts {
     fn note(&self, url: &Url, pause: Duration) {
         let until = Instant::now() + pause;
         let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -93,18 +93,18 @@ impl Quiet {
 }
 
 /// An answer whose body is still to be read.
-pub(super) struct Answer {
+pub(super) struct RegistryAnswer {
     pub(super) status: StatusCode,
     request: String,
     response: Response,
 }
 
 impl Transport {
-    pub(super) fn new(line: Line, credentials: Credentials, publishing: bool) -> Self {
-        let Line { http, without_redirects, plain } = line;
+    pub(super) fn new(line: RegistryLine, credentials: Credentials, publishing: bool) -> Self {
+        let RegistryLine { http, without_redirects, plain } = line;
         let tokens = Tokens::new(http.clone(), credentials).over(without_redirects, plain.clone());
         let places = Semaphore::new(CONCURRENCY);
-        Self { publishing, tokens, plain, http, places, quiet: Quiet::default() }
+        Self { publishing, tokens, plain, http, places, quiet: QuietHosts::default() }
     }
 
     pub(super) async fn token_services_elsewhere(&self) -> Vec<(String, String)> {
@@ -119,7 +119,7 @@ impl Transport {
         path: &str,
         access: Access,
         shape: impl Fn(RequestBuilder) -> RequestBuilder,
-    ) -> Result<Answer> {
+    ) -> RegistryResult<RegistryAnswer> {
         let url =
             format!("{}/v2/{}/{path}", base(repository.registry(), &self.plain), repository.path());
         let url = Url::parse(&url).map_err(|error| RegistryError::Protocol {
@@ -138,7 +138,7 @@ impl Transport {
         repository: &Repository,
         access: Access,
         shape: impl Fn(RequestBuilder) -> RequestBuilder,
-    ) -> Result<Answer> {
+    ) -> RegistryResult<RegistryAnswer> {
         // A run that publishes asks for one token that may do everything: some registries deny
         // reading a name that does not exist yet.
         let access = if self.publishing && access == Access::Pull { Access::Push } else { access };
@@ -192,7 +192,7 @@ impl Transport {
                         .obtain(&challenge, repository, &access, authorization.as_ref())
                         .await?
                     {
-                        return Answer { status: response.status(), request, response }
+                        return RegistryAnswer { status: response.status(), request, response }
                             .checked()
                             .await;
                     }
@@ -211,7 +211,9 @@ impl Transport {
                     }
                 }
                 Ok(response) => {
-                    return Answer { status: response.status(), request, response }.checked().await;
+                    return RegistryAnswer { status: response.status(), request, response }
+                        .checked()
+                        .await;
                 }
             };
             tracing::debug!(%request, attempt, ?pause, "trying again");
@@ -232,7 +234,8 @@ fn most_authorisations(refused: &Response) -> u32 {
 /// alone.
 async fn unwell(request: String, attempts: u32, response: Response) -> RegistryError {
     let (status, wait) = (response.status(), asked_pause(&response, jiff::Timestamp::now()));
-    let mut detail = Answer { status, request: request.clone(), response }.read_detail().await;
+    let mut detail =
+        RegistryAnswer { status, request: request.clone(), response }.read_detail().await;
     if let Some(wait) = wait {
         detail.push_str(&format!(" (it asks to be left alone for `{}` seconds)", wait.as_secs()));
     }
@@ -258,9 +261,9 @@ pub(super) async fn persistently(
     }
 }
 
-impl Answer {
+impl RegistryAnswer {
     /// A success or a true 404; anything else is an error, with the reason from its body.
-    async fn checked(self) -> Result<Self> {
+    async fn checked(self) -> RegistryResult<Self> {
         if self.status.is_success() || self.status == StatusCode::NOT_FOUND {
             return Ok(self);
         }
@@ -285,7 +288,7 @@ impl Answer {
         if quoted.is_empty() { quoted } else { format!(": {quoted}") }
     }
 
-    pub(super) async fn success(self) -> Result<Self> {
+    pub(super) async fn success(self) -> RegistryResult<Self> {
         if self.status.is_success() { Ok(self) } else { Err(self.refusal().await) }
     }
 
@@ -300,7 +303,7 @@ impl Answer {
     }
 
     /// `Location`, made absolute.
-    pub(super) fn location(&self) -> Result<Option<Url>> {
+    pub(super) fn location(&self) -> RegistryResult<Option<Url>> {
         let Some(location) = self.header(LOCATION.as_str()) else { return Ok(None) };
         let url = self.response.url().join(location);
         url.map(Some).map_err(|error| RegistryError::Protocol {
@@ -311,7 +314,7 @@ impl Answer {
 
     /// Where the bytes of an upload go: `Location`, or the place that the reference implementation
     /// gives the upload it names.
-    pub(super) fn upload_place(&self) -> Result<Option<Url>> {
+    pub(super) fn upload_place(&self) -> RegistryResult<Option<Url>> {
         let named =
             self.header("docker-upload-uuid").and_then(|id| self.response.url().join(id).ok());
         Ok(self.location()?.or(named))
@@ -326,11 +329,11 @@ impl Answer {
 
     /// The body, at most `limit` bytes, in the time that so many take on a slow line: what drips
     /// does not hold a run up for ever.
-    pub(super) async fn bytes(self, limit: usize) -> Result<Vec<u8>> {
+    pub(super) async fn bytes(self, limit: usize) -> RegistryResult<Vec<u8>> {
         self.bytes_within(limit, patience(limit)).await
     }
 
-    async fn bytes_within(mut self, limit: usize, patience: Duration) -> Result<Vec<u8>> {
+    async fn bytes_within(mut self, limit: usize, patience: Duration) -> RegistryResult<Vec<u8>> {
         let request = self.request.clone();
         let whole = async {
             let mut bytes = Vec::new();
@@ -358,7 +361,7 @@ impl Answer {
     pub(super) async fn copy_to(
         mut self,
         sink: &mut (dyn std::io::Write + Send),
-    ) -> Result<Digest> {
+    ) -> RegistryResult<Digest> {
         let mut hasher = Sha256::new();
         while let Some(chunk) = self.chunk().await? {
             hasher.update(&chunk);
@@ -374,7 +377,7 @@ impl Answer {
         })
     }
 
-    pub(super) async fn chunk(&mut self) -> Result<Option<bytes::Bytes>> {
+    pub(super) async fn chunk(&mut self) -> RegistryResult<Option<bytes::Bytes>> {
         self.response.chunk().await.map_err(|error| RegistryError::Unreachable {
             request: self.request.clone(),
             attempts: 1,
@@ -494,7 +497,7 @@ mod tests {
         use crate::answer::bad;
         let answer = async |url: String| {
             let response = reqwest::Client::new().get(url).send().await.unwrap();
-            Answer { status: response.status(), request: "GET x".to_owned(), response }
+            RegistryAnswer { status: response.status(), request: "GET x".to_owned(), response }
         };
         let error = answer(bad::dripping().await)
             .await

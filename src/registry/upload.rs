@@ -6,8 +6,8 @@ use reqwest::{Method, RequestBuilder, StatusCode, Url};
 
 use super::manifest::Descriptor;
 use super::stream::is_about_progress;
-use super::transport::{Access, Answer};
-use super::{Artifact, Registry, RegistryError, Result};
+use super::transport::{Access, RegistryAnswer};
+use super::{ReferrerArtifact, Registry, RegistryError, RegistryResult};
 use crate::image::Repository;
 
 /// From this size on, an upload that broke is continued rather than begun again: the scanner's
@@ -16,7 +16,11 @@ const LARGE: usize = 1 << 20;
 
 impl Registry {
     /// Whether the registry holds this blob.
-    pub async fn has_blob(&self, repository: &Repository, blob: &Descriptor) -> Result<bool> {
+    pub async fn has_blob(
+        &self,
+        repository: &Repository,
+        blob: &Descriptor,
+    ) -> RegistryResult<bool> {
         let answer = self
             .transport
             .send(
@@ -36,7 +40,7 @@ impl Registry {
         repository: &Repository,
         bytes: &bytes::Bytes,
         blob: &Descriptor,
-    ) -> Result<()> {
+    ) -> RegistryResult<()> {
         let place = self.open_upload(repository).await?;
         self.put_blob_at(place, repository, bytes, blob).await
     }
@@ -50,7 +54,7 @@ impl Registry {
         repository: &Repository,
         bytes: &bytes::Bytes,
         blob: &Descriptor,
-    ) -> Result<()> {
+    ) -> RegistryResult<()> {
         let answer = self.ask_to_mount(from, repository, blob).await?;
         if answer.status == StatusCode::CREATED {
             return Ok(());
@@ -65,7 +69,7 @@ impl Registry {
         from: &Repository,
         repository: &Repository,
         blob: &Descriptor,
-    ) -> Result<Answer> {
+    ) -> RegistryResult<RegistryAnswer> {
         let none = bytes::Bytes::new();
         let path = format!("blobs/uploads/?mount={}&from={}", blob.digest, from.path());
         let access = Access::PushFrom(from.clone());
@@ -81,8 +85,8 @@ impl Registry {
         &self,
         repository: &Repository,
         place: Url,
-        artifact: &Artifact,
-    ) -> Result<()> {
+        artifact: &ReferrerArtifact,
+    ) -> RegistryResult<()> {
         let layer = Descriptor::of(&artifact.layer, artifact.artifact_type);
         futures_util::try_join!(
             self.stage_empty_config(repository),
@@ -96,8 +100,8 @@ impl Registry {
         &self,
         from: &Repository,
         repository: &Repository,
-        artifact: &Artifact,
-    ) -> Result<()> {
+        artifact: &ReferrerArtifact,
+    ) -> RegistryResult<()> {
         let layer = Descriptor::of(&artifact.layer, artifact.artifact_type);
         futures_util::try_join!(
             self.stage_empty_config(repository),
@@ -107,7 +111,7 @@ impl Registry {
     }
 
     /// A place for a blob whose bytes are still to come.
-    pub async fn open_upload(&self, repository: &Repository) -> Result<Url> {
+    pub async fn open_upload(&self, repository: &Repository) -> RegistryResult<Url> {
         let none = bytes::Bytes::new();
         let opened = self
             .transport
@@ -127,7 +131,7 @@ impl Registry {
         repository: &Repository,
         bytes: &bytes::Bytes,
         blob: &Descriptor,
-    ) -> Result<()> {
+    ) -> RegistryResult<()> {
         match self.fill(place, repository, bytes, blob).await {
             // A connection that broke left a place that is gone, or one with some of the bytes in
             // it.
@@ -148,7 +152,7 @@ impl Registry {
         repository: &Repository,
         bytes: &bytes::Bytes,
         blob: &Descriptor,
-    ) -> Result<()> {
+    ) -> RegistryResult<()> {
         place.query_pairs_mut().append_pair("digest", blob.digest.as_str());
         let answer = self
             .transport
@@ -163,7 +167,7 @@ impl Registry {
         repository: &Repository,
         bytes: &bytes::Bytes,
         blob: &Descriptor,
-    ) -> Result<()> {
+    ) -> RegistryResult<()> {
         let turn = self.memory.turn(repository, &blob.digest).await;
         let mut ensured = turn.lock().await;
         if !*ensured {
@@ -192,7 +196,7 @@ pub fn by_registry(repositories: &[Repository]) -> Vec<(&Repository, Vec<&Reposi
     grouped
 }
 
-pub(super) fn place_of(opened: &Answer, repository: &Repository) -> Result<Url> {
+pub(super) fn place_of(opened: &RegistryAnswer, repository: &Repository) -> RegistryResult<Url> {
     opened.upload_place()?.ok_or_else(|| RegistryError::Protocol {
         request: format!("POST /v2/{}/blobs/uploads/", repository.path()),
         what: "neither `Location` nor `Docker-Upload-UUID`".to_owned(),

@@ -13,27 +13,27 @@ use super::text;
 use crate::github::workflow;
 
 /// Standard error is one, whoever writes to it.
-static LOG: Mutex<Log> =
-    Mutex::new(Log { workflow: false, token: None, group: Group::None, secrets: Vec::new() });
+static LOG: Mutex<RunLog> =
+    Mutex::new(RunLog { workflow: false, token: None, group: LogGroup::None, secrets: Vec::new() });
 
-struct Log {
+struct RunLog {
     /// Whether a runner reads it.
     workflow: bool,
     /// What ends the block of text that is open.
     token: Option<String>,
-    group: Group,
+    group: LogGroup,
     secrets: Vec<String>,
 }
 
 /// What folds lines in a runner's log.
-enum Group {
+enum LogGroup {
     None,
     /// It opens with its first line: one without is none.
     Named(String),
     Open,
 }
 
-fn log() -> MutexGuard<'static, Log> {
+fn log() -> MutexGuard<'static, RunLog> {
     LOG.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -53,13 +53,13 @@ pub fn close() {
 /// Folds the lines up to the end of the group under this name, if there are any.
 pub(super) fn begin_group(name: &str) {
     end_group();
-    log().group = Group::Named(name.to_owned());
+    log().group = LogGroup::Named(name.to_owned());
 }
 
 pub(super) fn end_group() {
     let mut log = log();
     let mut lines = Vec::new();
-    if matches!(std::mem::replace(&mut log.group, Group::None), Group::Open) {
+    if matches!(std::mem::replace(&mut log.group, LogGroup::None), LogGroup::Open) {
         log.resume(&mut lines);
         lines.push(workflow::END_GROUP.to_owned());
     }
@@ -135,7 +135,7 @@ pub(super) fn hide(secrets: &[String]) -> Vec<String> {
     new
 }
 
-impl Log {
+impl RunLog {
     fn stop(&mut self, lines: &mut Vec<String>) {
         if self.workflow && self.token.is_none() {
             let token = format!("supply-action-{:032x}", rand::rng().random::<u128>());
@@ -146,9 +146,9 @@ impl Log {
 
     /// Opens the group that the next line is the first of.
     fn enter(&mut self, lines: &mut Vec<String>) {
-        if let Group::Named(name) = &self.group {
+        if let LogGroup::Named(name) = &self.group {
             let opened = workflow::group(name);
-            self.group = Group::Open;
+            self.group = LogGroup::Open;
             self.resume(lines);
             lines.push(opened);
         }
@@ -175,9 +175,9 @@ fn put(lines: &[String]) {
 
 /// Takes what is written a line at a time.
 #[derive(Debug, Default)]
-pub struct Lines(Vec<u8>);
+pub struct LineWriter(Vec<u8>);
 
-impl Write for Lines {
+impl Write for LineWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         for byte in bytes {
             match byte {
@@ -196,7 +196,7 @@ impl Write for Lines {
     }
 }
 
-impl Drop for Lines {
+impl Drop for LineWriter {
     fn drop(&mut self) {
         let _ = self.flush();
     }

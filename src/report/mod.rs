@@ -16,7 +16,7 @@ use crate::github::workflow;
 
 /// Where the report is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reader {
+enum ReportReader {
     /// A workflow runner's log: groups and annotations.
     Workflow,
     /// A terminal; colours unless `NO_COLOR` is set.
@@ -27,7 +27,7 @@ enum Reader {
 
 /// The report of one run.
 pub struct Report {
-    reader: Reader,
+    reader: ReportReader,
     /// Whether a person at a terminal wants to see all.
     verbose: bool,
     started: Instant,
@@ -48,9 +48,9 @@ pub struct Stage {
 impl Report {
     pub fn new(in_actions: bool, no_colour: bool, verbose: bool) -> Self {
         let reader = match (in_actions, std::io::stderr().is_terminal()) {
-            (true, _) => Reader::Workflow,
-            (false, true) => Reader::Terminal { colour: !no_colour },
-            (false, false) => Reader::Plain,
+            (true, _) => ReportReader::Workflow,
+            (false, true) => ReportReader::Terminal { colour: !no_colour },
+            (false, false) => ReportReader::Plain,
         };
         log::open(in_actions);
         let (stages, failed) = (Mutex::default(), Mutex::default());
@@ -66,20 +66,20 @@ impl Report {
 
     /// Whether child programs may draw on the terminal.
     pub fn is_terminal(&self) -> bool {
-        matches!(self.reader, Reader::Terminal { .. })
+        matches!(self.reader, ReportReader::Terminal { .. })
     }
 
     /// Whether a person reads, and wants colours.
     pub fn has_colour(&self) -> bool {
-        matches!(self.reader, Reader::Terminal { colour: true })
+        matches!(self.reader, ReportReader::Terminal { colour: true })
     }
 
     /// How many columns a line may have; a log has no end.
     pub fn width(&self) -> Option<usize> {
         match self.reader {
-            Reader::Terminal { .. } => terminal_size::terminal_size_of(std::io::stderr())
+            ReportReader::Terminal { .. } => terminal_size::terminal_size_of(std::io::stderr())
                 .map(|(width, _)| usize::from(width.0)),
-            Reader::Workflow | Reader::Plain => None,
+            ReportReader::Workflow | ReportReader::Plain => None,
         }
     }
 
@@ -111,15 +111,15 @@ impl Report {
 
     fn begin(&self, name: &str) {
         match self.reader {
-            Reader::Workflow => log::begin_group(name),
-            Reader::Terminal { .. } | Reader::Plain => {
+            ReportReader::Workflow => log::begin_group(name),
+            ReportReader::Terminal { .. } | ReportReader::Plain => {
                 log::painted(format!("{} {name}", self.paint("▸", 2)))
             }
         }
     }
 
     fn end(&self, name: &str, took: Duration, outcome: Option<&str>) {
-        if self.reader == Reader::Workflow {
+        if self.reader == ReportReader::Workflow {
             log::end_group();
         }
         let (mark, text) = match outcome {
@@ -161,9 +161,11 @@ impl Report {
     /// What few look for: folded in a runner's log, shown at a terminal when it is asked for.
     pub fn details(&self, name: &str, lines: &[String]) {
         match self.reader {
-            Reader::Terminal { .. } if !self.verbose => {}
-            Reader::Terminal { .. } | Reader::Plain => lines.iter().for_each(|line| self.say(line)),
-            Reader::Workflow => {
+            ReportReader::Terminal { .. } if !self.verbose => {}
+            ReportReader::Terminal { .. } | ReportReader::Plain => {
+                lines.iter().for_each(|line| self.say(line))
+            }
+            ReportReader::Workflow => {
                 log::begin_group(name);
                 lines.iter().for_each(|line| self.say(line));
                 log::end_group();
@@ -182,7 +184,7 @@ impl Report {
     /// Something a user should know that stops nothing.
     pub fn notice(&self, text: &str) {
         match self.reader {
-            Reader::Workflow => log::command(workflow::annotation(
+            ReportReader::Workflow => log::command(workflow::annotation(
                 "notice",
                 "supply-action",
                 &log::inert_lines(text).join("\n"),
@@ -198,7 +200,7 @@ impl Report {
     /// Hides secrets in every log from here on.
     pub fn mask(&self, secrets: &[String]) {
         let hidden = log::hide(secrets);
-        if self.reader == Reader::Workflow {
+        if self.reader == ReportReader::Workflow {
             hidden.iter().for_each(|secret| log::command(workflow::mask(secret)));
         }
     }
@@ -209,7 +211,7 @@ impl Report {
         let message = told(error::message(failure));
         let hints = error::hints(failure).into_iter().map(told);
         match self.reader {
-            Reader::Workflow => {
+            ReportReader::Workflow => {
                 log::end_group();
                 let remedy: String = hints.map(|hint| format!("\nhint: {hint}")).collect();
                 let page = error::see(failure).map(|page| format!("\nsee: {page}"));
@@ -245,7 +247,7 @@ impl Report {
 
     fn paint(&self, text: &str, code: u8) -> String {
         match self.reader {
-            Reader::Terminal { colour: true } => format!("\x1b[{code}m{text}\x1b[0m"),
+            ReportReader::Terminal { colour: true } => format!("\x1b[{code}m{text}\x1b[0m"),
             _ => text.to_owned(),
         }
     }

@@ -10,9 +10,9 @@ use serde_json::Value;
 use super::Items;
 use crate::build::scanner;
 use crate::image::{Digest, Tag};
-use crate::oci::{Descriptor, Document, ImageManifest};
-use crate::registry::closure::{Closure, Kind};
-use crate::registry::manifest::Manifest;
+use crate::oci::{Descriptor, ImageManifest, OciDocument};
+use crate::registry::closure::{Closure, ClosureKind};
+use crate::registry::manifest::RegistryManifest;
 use crate::registry::names::digest_name;
 use crate::sigstore::BUNDLE;
 use crate::verify::legacy;
@@ -22,7 +22,7 @@ const CREATED: &str = "org.opencontainers.image.created";
 /// What something is, in the order in which things go.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum What {
+pub enum ItemClass {
     /// An image of one platform, or an index of several.
     Image,
     /// The image that BuildKit ran to make SBOMs, and for which processor.
@@ -37,8 +37,8 @@ pub enum What {
 
 /// One manifest.
 #[derive(Debug, Clone)]
-pub struct Item {
-    pub what: What,
+pub struct RetainedItem {
+    pub what: ItemClass,
     /// Names that people pull.
     pub names: BTreeSet<Tag>,
     /// Names that are digests.
@@ -71,9 +71,14 @@ pub fn of(
         };
         let digest = part.descriptor.digest.clone();
         match part.kind {
-            Kind::Root => {}
-            Kind::Config | Kind::Layer => drop(item.blobs.insert(digest, part.descriptor.size)),
-            Kind::Entry | Kind::Referrer | Kind::ReferrerList | Kind::Attached => {
+            ClosureKind::Root => {}
+            ClosureKind::Config | ClosureKind::Layer => {
+                drop(item.blobs.insert(digest, part.descriptor.size))
+            }
+            ClosureKind::Entry
+            | ClosureKind::Referrer
+            | ClosureKind::ReferrerList
+            | ClosureKind::Attached => {
                 item.parts.insert(digest);
             }
         }
@@ -111,19 +116,19 @@ fn name_lists(items: &mut Items) {
             && !item.parts.is_empty()
             && item.parts.iter().all(|part| about.contains(part));
         let is_named = item.digest_names.iter().any(|tag| !tag.as_str().contains('.'));
-        if item.what == What::Image
+        if item.what == ItemClass::Image
             && item.names.is_empty()
             && item.blobs.is_empty()
             && (lists || (is_named && item.about.is_some()))
         {
-            item.what = What::List;
+            item.what = ItemClass::List;
         }
     }
 }
 
-fn read(manifest: &Manifest) -> Item {
-    let mut item = Item {
-        what: What::Other,
+fn read(manifest: &RegistryManifest) -> RetainedItem {
+    let mut item = RetainedItem {
+        what: ItemClass::Other,
         names: BTreeSet::new(),
         digest_names: BTreeSet::new(),
         size: manifest.bytes.len() as u64,
@@ -134,21 +139,22 @@ fn read(manifest: &Manifest) -> Item {
     };
     match manifest.document() {
         // Lists of others are read leniently where they are met.
-        Err(_) => item.what = What::List,
-        Ok(Document::Index(index)) => {
-            item.what = if index.subject.is_some() { What::Evidence } else { What::Image };
+        Err(_) => item.what = ItemClass::List,
+        Ok(OciDocument::Index(index)) => {
+            item.what =
+                if index.subject.is_some() { ItemClass::Evidence } else { ItemClass::Image };
             item.about = index.subject.map(|subject| subject.digest);
         }
-        Ok(Document::Image(image)) => {
+        Ok(OciDocument::Image(image)) => {
             item.what = what(&image);
-            item.time = if item.what == What::Evidence { signed(&image) } else { None };
+            item.time = if item.what == ItemClass::Evidence { signed(&image) } else { None };
             item.about = image.subject.map(|subject| subject.digest);
         }
     }
     item
 }
 
-fn what(image: &ImageManifest) -> What {
+fn what(image: &ImageManifest) -> ItemClass {
     let is_older = |layer: &Descriptor| {
         [legacy::SIMPLE_SIGNING, legacy::DSSE].contains(&layer.media_type.as_str())
     };
@@ -156,14 +162,14 @@ fn what(image: &ImageManifest) -> What {
         || image.kind() == BUNDLE
         || (!image.layers.is_empty() && image.layers.iter().all(is_older))
     {
-        return What::Evidence;
+        return ItemClass::Evidence;
     }
     if let Some(architecture) = image.annotations.get(scanner::ANNOTATION) {
-        return What::Scanner(architecture.clone());
+        return ItemClass::Scanner(architecture.clone());
     }
     let is_config =
         |kind: &str| [crate::oci::OCI_CONFIG, crate::oci::DOCKER_CONFIG].contains(&kind);
-    if is_config(&image.config.media_type) { What::Image } else { What::Other }
+    if is_config(&image.config.media_type) { ItemClass::Image } else { ItemClass::Other }
 }
 
 /// When evidence says that it was made: by its annotation, or by the log's entry of the older

@@ -9,15 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-pub use self::items::{Item, What};
+pub use self::items::{ItemClass, RetainedItem};
 use crate::image::Digest;
 
 /// Everything that was found, by digest.
-pub type Items = BTreeMap<Digest, Item>;
+pub type Items = BTreeMap<Digest, RetainedItem>;
 
 /// What is to be kept beside everything with a name.
 #[derive(Debug, Clone)]
-pub struct Rules {
+pub struct RetentionRules {
     /// The newest images, whether a name is left on them or not.
     pub keep: usize,
     /// What came later than this before now may belong to a publication that goes on.
@@ -29,7 +29,7 @@ pub struct Rules {
 
 /// Why something is kept; the first that holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Why {
+pub enum KeptBecause {
     Named,
     Newest,
     Young,
@@ -44,8 +44,8 @@ pub enum Why {
 
 /// What becomes of everything.
 #[derive(Debug, Default)]
-pub struct Decision {
-    pub kept: BTreeMap<Digest, Why>,
+pub struct RetentionDecision {
+    pub kept: BTreeMap<Digest, KeptBecause>,
     /// Oldest first; each before its parts, its evidence last: an end half-way leaves no image
     /// without its evidence.
     pub deleted: Vec<Digest>,
@@ -59,9 +59,9 @@ struct Graph<'a> {
 }
 
 /// Decides. Kept is what has a reason, all that belongs to it, and what it is about.
-pub fn decide(items: &Items, rules: &Rules) -> Decision {
+pub fn decide(items: &Items, rules: &RetentionRules) -> RetentionDecision {
     let graph = Graph::of(items);
-    let mut kept: BTreeMap<Digest, Why> = BTreeMap::new();
+    let mut kept: BTreeMap<Digest, KeptBecause> = BTreeMap::new();
     for (digest, why) in graph.reasons(rules) {
         let known = kept.entry(digest.clone()).or_insert(why);
         *known = why.min(*known);
@@ -78,13 +78,13 @@ pub fn decide(items: &Items, rules: &Rules) -> Decision {
             .map(|(key, _)| key);
         for next in graph.below.get(digest).into_iter().flatten().copied().chain(about) {
             if !kept.contains_key(next) {
-                kept.insert(next.clone(), Why::Part);
+                kept.insert(next.clone(), KeptBecause::Part);
                 waiting.push(next);
             }
         }
     }
     let deleted = graph.in_order(&kept);
-    Decision { kept, deleted }
+    RetentionDecision { kept, deleted }
 }
 
 impl<'a> Graph<'a> {
@@ -144,24 +144,26 @@ impl<'a> Graph<'a> {
             .max()
     }
 
-    fn reasons(&self, rules: &Rules) -> Vec<(&'a Digest, Why)> {
+    fn reasons(&self, rules: &RetentionRules) -> Vec<(&'a Digest, KeptBecause)> {
         let mut reasons = Vec::new();
         let mut images = Vec::new();
         let mut scanners: BTreeMap<&str, (Option<Timestamp>, &Digest)> = BTreeMap::new();
         for (digest, item) in self.items {
             if !item.names.is_empty() {
-                reasons.push((digest, Why::Named));
+                reasons.push((digest, KeptBecause::Named));
             }
             let age = item.time.map(|time| rules.now.duration_since(time));
             if age.is_some_and(|age| age < rules.younger_than) {
                 reasons.extend(
-                    Self::reached(digest, &self.above).into_iter().map(|above| (above, Why::Young)),
+                    Self::reached(digest, &self.above)
+                        .into_iter()
+                        .map(|above| (above, KeptBecause::Young)),
                 );
             }
             if item.about.as_ref().is_some_and(|about| !self.items.contains_key(about))
                 && !rules.orphans
             {
-                reasons.push((digest, Why::Orphan));
+                reasons.push((digest, KeptBecause::Orphan));
             }
             let is_known = || {
                 Self::reached(digest, &self.above)
@@ -169,32 +171,36 @@ impl<'a> Graph<'a> {
                     .any(|above| self.time(above).is_some())
             };
             if item.time.is_none() && !is_known() {
-                reasons.push((digest, Why::TimeUnknown));
+                reasons.push((digest, KeptBecause::TimeUnknown));
             }
             if !self.is_root(digest) {
                 continue;
             }
             let time = self.time(digest);
             match &item.what {
-                What::Scanner(of) => {
+                ItemClass::Scanner(of) => {
                     let newest = scanners.entry(of).or_insert((time, digest));
                     *newest = (*newest).max((time, digest));
                 }
-                What::Image | What::Other => images.push((time, digest)),
-                What::Evidence | What::List => {}
+                ItemClass::Image | ItemClass::Other => images.push((time, digest)),
+                ItemClass::Evidence | ItemClass::List => {}
             }
         }
         images.sort();
         reasons.extend(
-            images.into_iter().rev().take(rules.keep).map(|(_, digest)| (digest, Why::Newest)),
+            images
+                .into_iter()
+                .rev()
+                .take(rules.keep)
+                .map(|(_, digest)| (digest, KeptBecause::Newest)),
         );
-        reasons.extend(scanners.into_values().map(|(_, digest)| (digest, Why::Scanner)));
+        reasons.extend(scanners.into_values().map(|(_, digest)| (digest, KeptBecause::Scanner)));
         reasons
     }
 
     /// What is not kept: whatever names a manifest before it, images before evidence, one image
     /// after the other.
-    fn in_order(&self, kept: &BTreeMap<Digest, Why>) -> Vec<Digest> {
+    fn in_order(&self, kept: &BTreeMap<Digest, KeptBecause>) -> Vec<Digest> {
         let going = |digest: &Digest| !kept.contains_key(digest);
         let mut roots: Vec<(Option<Timestamp>, &Digest)> = self
             .items
@@ -238,7 +244,7 @@ impl<'a> Graph<'a> {
     /// it.
     fn entangled(
         &self,
-        kept: &BTreeMap<Digest, Why>,
+        kept: &BTreeMap<Digest, KeptBecause>,
         done: &BTreeSet<&Digest>,
     ) -> Option<&'a Digest> {
         let left = |digest: &Digest| {

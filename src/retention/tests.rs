@@ -10,8 +10,8 @@ fn id(name: &str) -> Digest {
     Digest::of(name.as_bytes())
 }
 
-fn rules(keep: usize) -> Rules {
-    Rules {
+fn rules(keep: usize) -> RetentionRules {
+    RetentionRules {
         keep,
         younger_than: SignedDuration::from_hours(24),
         orphans: false,
@@ -23,8 +23,8 @@ fn days(days: i64) -> Option<Timestamp> {
     Some(NOW.parse::<Timestamp>().unwrap() - SignedDuration::from_hours(24 * days))
 }
 
-fn item(what: What, age: Option<Timestamp>) -> Item {
-    Item {
+fn item(what: ItemClass, age: Option<Timestamp>) -> RetainedItem {
+    RetainedItem {
         what,
         names: BTreeSet::new(),
         digest_names: BTreeSet::new(),
@@ -39,23 +39,23 @@ fn item(what: What, age: Option<Timestamp>) -> Item {
 /// An index with one platform, a signature of each, the index's list and the list before it.
 fn release(items: &mut Items, name: &str, age: i64, tag: Option<&str>) {
     let part = |part: &str| id(&format!("{name} {part}"));
-    let mut index = item(What::Image, days(age));
+    let mut index = item(ItemClass::Image, days(age));
     index.names = tag.into_iter().map(|tag| tag.parse::<Tag>().unwrap()).collect();
     index.parts = [part("platform"), part("list")].into();
-    let mut list = item(What::List, days(age));
+    let mut list = item(ItemClass::List, days(age));
     (list.parts, list.about) = ([part("signature"), part("sbom")].into(), Some(id(name)));
-    let mut before = item(What::List, days(age));
+    let mut before = item(ItemClass::List, days(age));
     before.parts = [part("signature")].into();
     items.extend([
         (id(name), index),
         (part("list"), list),
         (part("before"), before),
-        (part("platform"), item(What::Image, days(age))),
+        (part("platform"), item(ItemClass::Image, days(age))),
     ]);
     for (evidence, about) in
         [("signature", id(name)), ("sbom", id(name)), ("of platform", part("platform"))]
     {
-        let mut one = item(What::Evidence, days(age));
+        let mut one = item(ItemClass::Evidence, days(age));
         one.about = Some(about);
         items.insert(part(evidence), one);
     }
@@ -85,7 +85,7 @@ fn what_has_a_name_or_is_among_the_newest_stays_whole() {
             assert!(decision.deleted.contains(&id(&format!("{name} before"))), "{name}");
         }
         let reason = decision.kept.get(&id("new"));
-        assert_eq!(reason, Some(&Why::Named));
+        assert_eq!(reason, Some(&KeptBecause::Named));
     }
 }
 
@@ -105,7 +105,7 @@ fn what_is_young_keeps_all_that_it_may_be_part_of() {
     // A clock that is ahead is no age.
     let mut items = three();
     items.get_mut(&id("old sbom")).unwrap().time = days(-400);
-    assert_eq!(decide(&items, &rules(0)).kept.get(&id("old")), Some(&Why::Young));
+    assert_eq!(decide(&items, &rules(0)).kept.get(&id("old")), Some(&KeptBecause::Young));
 }
 
 #[test]
@@ -120,31 +120,35 @@ fn what_nobody_knows_the_time_of_stays() {
         }
     }
     let decision = decide(&items, &rules(0));
-    assert_eq!(decision.kept.get(&id("old")), Some(&Why::TimeUnknown));
+    assert_eq!(decision.kept.get(&id("old")), Some(&KeptBecause::TimeUnknown));
     assert!(decision.deleted.contains(&id("middle")), "the time of its evidence is known");
 }
 
 #[test]
 fn evidence_of_what_is_elsewhere_stays_unless_it_is_asked_for() {
     let mut items = three();
-    let mut alone = item(What::Evidence, days(90));
+    let mut alone = item(ItemClass::Evidence, days(90));
     alone.about = Some(id("elsewhere"));
     items.insert(id("alone"), alone);
-    assert_eq!(decide(&items, &rules(0)).kept.get(&id("alone")), Some(&Why::Orphan));
-    assert!(decide(&items, &Rules { orphans: true, ..rules(0) }).deleted.contains(&id("alone")));
+    assert_eq!(decide(&items, &rules(0)).kept.get(&id("alone")), Some(&KeptBecause::Orphan));
+    assert!(
+        decide(&items, &RetentionRules { orphans: true, ..rules(0) })
+            .deleted
+            .contains(&id("alone"))
+    );
 }
 
 #[test]
 fn the_newest_scanner_of_each_processor_stays_and_is_no_release() {
     let mut items = three();
     for (name, of, age) in [("a", "amd64", 9), ("b", "amd64", 8), ("c", "arm64", 50)] {
-        items.insert(id(name), item(What::Scanner(of.to_owned()), days(age)));
+        items.insert(id(name), item(ItemClass::Scanner(of.to_owned()), days(age)));
     }
     let decision = decide(&items, &rules(2));
     assert!(decision.deleted.contains(&id("a")) && !decision.deleted.contains(&id("middle")));
     assert_eq!(
         (decision.kept.get(&id("b")), decision.kept.get(&id("c"))),
-        (Some(&Why::Scanner), Some(&Why::Scanner))
+        (Some(&KeptBecause::Scanner), Some(&KeptBecause::Scanner))
     );
 }
 
@@ -168,7 +172,7 @@ proptest! {
         let digest = |at: usize| id(&at.to_string());
         let mut items = Items::new();
         for (at, (kind, age, named)) in kinds.iter().enumerate() {
-            let what = [What::Image, What::Scanner("amd64".into()), What::Other, What::List, What::Evidence][usize::from(*kind)].clone();
+            let what = [ItemClass::Image, ItemClass::Scanner("amd64".into()), ItemClass::Other, ItemClass::List, ItemClass::Evidence][usize::from(*kind)].clone();
             let mut one = item(what, if *age == 3 { None } else { days(*age) });
             if *named && *age == 2 {
                 one.names.insert("v1".parse().unwrap());

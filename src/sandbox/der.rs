@@ -16,50 +16,50 @@ const SET: u8 = 0x31;
 
 #[derive(Debug, thiserror::Error)]
 #[error("the bytes are not the DER structure expected here")]
-pub(super) struct Malformed;
+pub(super) struct MalformedDer;
 
 /// One element with its header (`whole`) and without (`content`).
 #[derive(Clone, Copy)]
-pub(super) struct Element<'a> {
+pub(super) struct DerElement<'a> {
     pub(super) tag: u8,
     pub(super) content: &'a [u8],
     pub(super) whole: &'a [u8],
 }
 
-impl<'a> Element<'a> {
-    pub(super) fn reader(&self) -> Reader<'a> {
-        Reader::new(self.content)
+impl<'a> DerElement<'a> {
+    pub(super) fn reader(&self) -> DerReader<'a> {
+        DerReader::new(self.content)
     }
 
     /// The bytes of a BIT STRING without unused bits.
-    pub(super) fn bits(&self) -> Result<&'a [u8], Malformed> {
+    pub(super) fn bits(&self) -> Result<&'a [u8], MalformedDer> {
         match (self.tag, self.content.split_first()) {
             (BIT_STRING, Some((0, bits))) => Ok(bits),
-            _ => Err(Malformed),
+            _ => Err(MalformedDer),
         }
     }
 
     /// A UTCTime or GeneralizedTime to the second.
-    pub(super) fn time(&self) -> Result<Timestamp, Malformed> {
-        let text = std::str::from_utf8(self.content).map_err(|_| Malformed)?;
+    pub(super) fn time(&self) -> Result<Timestamp, MalformedDer> {
+        let text = std::str::from_utf8(self.content).map_err(|_| MalformedDer)?;
         let full = match self.tag {
             UTC_TIME => format!("20{text}"),
             GENERALIZED_TIME => text.to_owned(),
-            _ => return Err(Malformed),
+            _ => return Err(MalformedDer),
         };
         jiff::civil::DateTime::strptime("%Y%m%d%H%M%SZ", &full)
             .and_then(|time| time.to_zoned(jiff::tz::TimeZone::UTC))
             .map(|zoned| zoned.timestamp())
-            .map_err(|_| Malformed)
+            .map_err(|_| MalformedDer)
     }
 }
 
 #[derive(Clone)]
-pub(super) struct Reader<'a> {
+pub(super) struct DerReader<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Reader<'a> {
+impl<'a> DerReader<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
@@ -68,33 +68,33 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
-    pub(super) fn any(&mut self) -> Result<Element<'a>, Malformed> {
-        let (&tag, after_tag) = self.rest.split_first().ok_or(Malformed)?;
-        let (&first, after_first) = after_tag.split_first().ok_or(Malformed)?;
+    pub(super) fn any(&mut self) -> Result<DerElement<'a>, MalformedDer> {
+        let (&tag, after_tag) = self.rest.split_first().ok_or(MalformedDer)?;
+        let (&first, after_first) = after_tag.split_first().ok_or(MalformedDer)?;
         let (length, body) = match first {
             0..=0x7f => (usize::from(first), after_first),
             0x81..=0x84 => {
                 let count = usize::from(first & 0x7f);
-                let (octets, body) = after_first.split_at_checked(count).ok_or(Malformed)?;
+                let (octets, body) = after_first.split_at_checked(count).ok_or(MalformedDer)?;
                 let length =
                     octets.iter().fold(0usize, |sum, octet| (sum << 8) | usize::from(*octet));
                 (length, body)
             }
-            _ => return Err(Malformed),
+            _ => return Err(MalformedDer),
         };
-        let (content, rest) = body.split_at_checked(length).ok_or(Malformed)?;
+        let (content, rest) = body.split_at_checked(length).ok_or(MalformedDer)?;
         let whole = &self.rest[..self.rest.len() - rest.len()];
         self.rest = rest;
-        Ok(Element { tag, content, whole })
+        Ok(DerElement { tag, content, whole })
     }
 
-    pub(super) fn expect(&mut self, tag: u8) -> Result<Element<'a>, Malformed> {
+    pub(super) fn expect(&mut self, tag: u8) -> Result<DerElement<'a>, MalformedDer> {
         let element = self.any()?;
-        if element.tag == tag { Ok(element) } else { Err(Malformed) }
+        if element.tag == tag { Ok(element) } else { Err(MalformedDer) }
     }
 
     /// The next element if it has this tag; otherwise nothing is consumed.
-    pub(super) fn optional(&mut self, tag: u8) -> Result<Option<Element<'a>>, Malformed> {
+    pub(super) fn optional(&mut self, tag: u8) -> Result<Option<DerElement<'a>>, MalformedDer> {
         match self.rest.first() {
             Some(next) if *next == tag => self.any().map(Some),
             _ => Ok(None),
@@ -103,10 +103,10 @@ impl<'a> Reader<'a> {
 }
 
 /// The only element of `bytes`, which must be a SEQUENCE.
-pub(super) fn only_sequence(bytes: &[u8]) -> Result<Reader<'_>, Malformed> {
-    let mut reader = Reader::new(bytes);
+pub(super) fn only_sequence(bytes: &[u8]) -> Result<DerReader<'_>, MalformedDer> {
+    let mut reader = DerReader::new(bytes);
     let sequence = reader.expect(SEQUENCE)?;
-    if reader.is_empty() { Ok(sequence.reader()) } else { Err(Malformed) }
+    if reader.is_empty() { Ok(sequence.reader()) } else { Err(MalformedDer) }
 }
 
 pub(super) fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
@@ -227,23 +227,23 @@ mod tests {
     #[test]
     fn reads_back_long_lengths() {
         let long = octets(&[7; 300]);
-        let mut reader = Reader::new(&long);
+        let mut reader = DerReader::new(&long);
         assert_eq!(reader.expect(OCTET_STRING).unwrap().content, &[7; 300]);
         assert!(reader.is_empty());
     }
 
     #[test]
     fn refuses_truncated_and_indefinite_input() {
-        assert!(Reader::new(&[0x30, 5, 1]).any().is_err());
-        assert!(Reader::new(&[0x30, 0x80, 0, 0]).any().is_err());
-        assert!(Reader::new(&[]).any().is_err());
+        assert!(DerReader::new(&[0x30, 5, 1]).any().is_err());
+        assert!(DerReader::new(&[0x30, 0x80, 0, 0]).any().is_err());
+        assert!(DerReader::new(&[]).any().is_err());
     }
 
     #[test]
     fn reads_the_times_it_writes() {
         let time = Timestamp::from_second(1_790_000_000).unwrap();
         for encoded in [utc_time(time), generalized_time(time)] {
-            assert_eq!(Reader::new(&encoded).any().unwrap().time().unwrap(), time);
+            assert_eq!(DerReader::new(&encoded).any().unwrap().time().unwrap(), time);
         }
     }
 }

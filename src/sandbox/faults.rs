@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// The services of the sandbox, each on its own port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Service {
+pub enum SandboxService {
     Registry,
     /// Where some registries send their clients for blobs.
     Storage,
@@ -22,7 +22,7 @@ pub enum Service {
 
 /// What a caller sees instead of, or on top of, the true answer.
 #[derive(Clone, Debug)]
-pub enum Effect {
+pub enum FaultEffect {
     /// This status; the request is not carried out.
     Status(u16),
     /// This status with `Retry-After` in seconds; the request is not carried out.
@@ -50,7 +50,7 @@ pub enum Effect {
 /// One programmed misbehaviour.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    pub service: Service,
+    pub service: SandboxService,
     pub method: Option<&'static str>,
     /// Compared with path and query.
     pub path_contains: String,
@@ -58,14 +58,14 @@ pub struct Fault {
     pub skip: usize,
     /// Then misbehave this often; `usize::MAX` is always.
     pub times: usize,
-    pub effect: Effect,
+    pub effect: FaultEffect,
 }
 
 /// A request that a service has seen; `status` is 0 when the connection was closed without an
 /// answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    pub service: Service,
+    pub service: SandboxService,
     pub method: String,
     pub path: String,
     pub query: Option<String>,
@@ -74,11 +74,11 @@ pub struct Request {
 
 #[derive(Clone, Default)]
 pub struct Faults {
-    shared: Arc<Shared>,
+    shared: Arc<SharedFaults>,
 }
 
 #[derive(Default)]
-struct Shared {
+struct SharedFaults {
     programmed: Mutex<Vec<Fault>>,
     expired_tokens: AtomicBool,
     foreign_tokens: AtomicBool,
@@ -118,10 +118,10 @@ impl Faults {
     /// the request.
     pub(super) fn effect(
         &self,
-        service: Service,
+        service: SandboxService,
         method: &str,
         path_and_query: &str,
-    ) -> Option<Effect> {
+    ) -> Option<FaultEffect> {
         let mut programmed = held(&self.shared.programmed);
         for fault in programmed.iter_mut() {
             let matches = fault.service == service
@@ -155,12 +155,12 @@ mod tests {
 
     fn fault(skip: usize, times: usize) -> Fault {
         Fault {
-            service: Service::Rekor,
+            service: SandboxService::Rekor,
             method: Some("POST"),
             path_contains: "/entries".into(),
             skip,
             times,
-            effect: Effect::Status(503),
+            effect: FaultEffect::Status(503),
         }
     }
 
@@ -169,7 +169,7 @@ mod tests {
         let faults = Faults::default();
         faults.add(fault(1, 2));
         let fired: Vec<bool> = (0..4)
-            .map(|_| faults.effect(Service::Rekor, "POST", "/api/v1/log/entries").is_some())
+            .map(|_| faults.effect(SandboxService::Rekor, "POST", "/api/v1/log/entries").is_some())
             .collect();
         assert_eq!(fired, [false, true, true, false]);
     }
@@ -178,9 +178,9 @@ mod tests {
     fn a_fault_leaves_other_services_methods_and_paths_alone() {
         let faults = Faults::default();
         faults.add(fault(0, usize::MAX));
-        assert!(faults.effect(Service::Fulcio, "POST", "/entries").is_none());
-        assert!(faults.effect(Service::Rekor, "GET", "/entries").is_none());
-        assert!(faults.effect(Service::Rekor, "POST", "/log").is_none());
-        assert!(faults.effect(Service::Rekor, "POST", "/entries").is_some());
+        assert!(faults.effect(SandboxService::Fulcio, "POST", "/entries").is_none());
+        assert!(faults.effect(SandboxService::Rekor, "GET", "/entries").is_none());
+        assert!(faults.effect(SandboxService::Rekor, "POST", "/log").is_none());
+        assert!(faults.effect(SandboxService::Rekor, "POST", "/entries").is_some());
     }
 }

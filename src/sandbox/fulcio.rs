@@ -17,9 +17,9 @@ use serde_json::{Value, json};
 
 use super::SandboxError;
 use super::der;
-use super::keys::{self, LogKey, Signed};
+use super::keys::{self, LogKey, SignedData};
 use super::oidc::{Issuer, TokenError};
-use super::x509::{self, Authority, Contents};
+use super::x509::{self, CertificateContents, SandboxAuthority};
 
 const PEM_CHAIN: (HeaderName, &str) = (CONTENT_TYPE, "application/pem-certificate-chain");
 const UNIFORM_RESOURCE_IDENTIFIER: u8 = 6;
@@ -29,7 +29,7 @@ const EXTENSION_ARC: &str = "1.3.6.1.4.1.57264.1";
 const SCT_LIST: &str = "1.3.6.1.4.1.11129.2.4.2";
 
 pub(super) struct Fulcio {
-    pub(super) authority: Authority,
+    pub(super) authority: SandboxAuthority,
     pub(super) ct_key: LogKey,
     pub(super) issuer: Arc<Issuer>,
 }
@@ -96,7 +96,7 @@ impl Fulcio {
 
     fn leaf(&self, public_der: &[u8], claims: &Value) -> Result<Vec<u8>, SandboxError> {
         let now = Timestamp::now();
-        let mut contents = Contents {
+        let mut contents = CertificateContents {
             serial: x509::serial()?,
             issuer: &self.authority.subject,
             subject: &der::sequence(&[]),
@@ -267,7 +267,7 @@ impl ProvenKey {
             }
         };
         let Possession { public_der, signed, signature } = possession;
-        if keys::verifies(public_der, Signed::Message(signed), signature) {
+        if keys::verifies(public_der, SignedData::Message(signed), signature) {
             Ok(public_der.to_vec())
         } else {
             Err(FulcioError::Possession)
@@ -283,7 +283,7 @@ struct Possession<'a> {
 
 impl<'a> Possession<'a> {
     /// RFC 2986: a certification request is signed with the key it holds.
-    fn in_request(request: &'a [u8]) -> Result<Self, der::Malformed> {
+    fn in_request(request: &'a [u8]) -> Result<Self, der::MalformedDer> {
         let mut request = der::only_sequence(request)?;
         let information = request.expect(der::SEQUENCE)?;
         request.expect(der::SEQUENCE)?;

@@ -16,25 +16,25 @@ use serde_json::{Value, json};
 
 use super::claims::Claims;
 use super::faults::held;
-use super::history::History;
+use super::history::CommitHistory;
 
 const MAX_REQUEST: usize = 32 << 20;
 
 pub(super) struct GitHub {
     claims: Claims,
     about: Option<(String, String)>,
-    kept: Mutex<Kept>,
-    pub(super) history: Mutex<History>,
+    kept: Mutex<KeptAttestations>,
+    pub(super) history: Mutex<CommitHistory>,
 }
 
 #[derive(Default)]
-struct Kept {
+struct KeptAttestations {
     last_id: u64,
     /// By `owner/name` and then by subject digest.
     attestations: HashMap<String, Vec<(String, Value)>>,
 }
 
-impl Kept {
+impl KeptAttestations {
     fn next_id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id

@@ -64,14 +64,14 @@ impl FromStr for Habit {
 
 /// How the blobs of a repository are handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Blobs {
+pub(super) enum BlobHabit {
     Here,
     /// By a redirect with this status to the storage behind the registry.
     Elsewhere(u16),
 }
 
 /// What the habits come to, point by point. The default is the specification.
-pub(super) struct Manners {
+pub(super) struct HabitsInEffect {
     pub(super) referrers_api: bool,
     pub(super) says_subject: bool,
     /// Referrers on a page.
@@ -92,16 +92,16 @@ pub(super) struct Manners {
     /// A tag that is not there is read as a digest.
     pub(super) dash_is_digest: bool,
     pub(super) accessories_go_with_subject: bool,
-    pub(super) blobs: Blobs,
+    pub(super) blobs: BlobHabit,
     /// Every so many requests of a token it must be renewed.
     pub(super) token_uses: usize,
     /// One manifest of so many is refused at first for a blob that is not known yet.
-    pub(super) lag: Option<Every>,
+    pub(super) lag: Option<OnceInSoMany>,
     /// One pull of so many is too much.
     pub(super) limit: Option<Limit>,
 }
 
-impl Manners {
+impl HabitsInEffect {
     pub(super) fn new(habit: Option<Habit>, referrers_api: bool) -> Self {
         let plain = Self {
             referrers_api,
@@ -120,7 +120,7 @@ impl Manners {
             mounts: true,
             dash_is_digest: false,
             accessories_go_with_subject: false,
-            blobs: Blobs::Here,
+            blobs: BlobHabit::Here,
             token_uses: usize::MAX,
             lag: None,
             limit: None,
@@ -134,7 +134,7 @@ impl Manners {
                 upload_in_one_post: false,
                 deletes: false,
                 token_uses: 60,
-                lag: Some(Every::new(7)),
+                lag: Some(OnceInSoMany::new(7)),
                 ..plain
             },
             Some(Habit::Ecr) => Self {
@@ -146,10 +146,10 @@ impl Manners {
                 ..plain
             },
             Some(Habit::Quay) => {
-                Self { page: 1, filters: false, blobs: Blobs::Elsewhere(302), ..plain }
+                Self { page: 1, filters: false, blobs: BlobHabit::Elsewhere(302), ..plain }
             }
             Some(Habit::DockerHub) => Self {
-                blobs: Blobs::Elsewhere(307),
+                blobs: BlobHabit::Elsewhere(307),
                 token_uses: 60,
                 limit: Some(Limit::new(12)),
                 conditions: false,
@@ -181,12 +181,12 @@ impl Manners {
 }
 
 /// True once in so many times.
-pub(super) struct Every {
+pub(super) struct OnceInSoMany {
     count: usize,
     seen: Mutex<usize>,
 }
 
-impl Every {
+impl OnceInSoMany {
     fn new(count: usize) -> Self {
         Self { count, seen: Mutex::default() }
     }
@@ -200,7 +200,7 @@ impl Every {
 
 /// What a pull may hear from a registry that limits them.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum PullVerdict {
     Served,
     TooMany {
         wait: u64,
@@ -211,7 +211,7 @@ pub(super) enum Verdict {
 
 /// Refuses one pull of so many for a second.
 pub(super) struct Limit {
-    every: Every,
+    every: OnceInSoMany,
     waiting: Mutex<Vec<(String, Instant)>>,
 }
 
@@ -219,25 +219,25 @@ impl Limit {
     const SECONDS: u64 = 1;
 
     fn new(count: usize) -> Self {
-        Self { every: Every::new(count), waiting: Mutex::default() }
+        Self { every: OnceInSoMany::new(count), waiting: Mutex::default() }
     }
 
-    pub(super) fn judge(&self, path: &str, now: Instant) -> Verdict {
+    pub(super) fn judge(&self, path: &str, now: Instant) -> PullVerdict {
         let mut waiting = held(&self.waiting);
         if let Some(at) = waiting.iter().position(|(known, _)| known == path) {
             let until = waiting[at].1;
             // Whoever asks at the same time has not heard of it yet.
             if now + Duration::from_millis(Self::SECONDS * 500) < until {
-                return Verdict::TooMany { wait: Self::SECONDS };
+                return PullVerdict::TooMany { wait: Self::SECONDS };
             }
             waiting.swap_remove(at);
-            return if now < until { Verdict::Impatient } else { Verdict::Served };
+            return if now < until { PullVerdict::Impatient } else { PullVerdict::Served };
         }
         if !self.every.due() {
-            return Verdict::Served;
+            return PullVerdict::Served;
         }
         waiting.push((path.to_owned(), now + Duration::from_secs(Self::SECONDS)));
-        Verdict::TooMany { wait: Self::SECONDS }
+        PullVerdict::TooMany { wait: Self::SECONDS }
     }
 }
 
@@ -249,19 +249,19 @@ mod tests {
     fn who_waits_is_served_and_who_does_not_is_not() {
         let limit = Limit::new(2);
         let now = Instant::now();
-        assert_eq!(limit.judge("/a", now), Verdict::Served);
-        assert_eq!(limit.judge("/a", now), Verdict::TooMany { wait: 1 });
+        assert_eq!(limit.judge("/a", now), PullVerdict::Served);
+        assert_eq!(limit.judge("/a", now), PullVerdict::TooMany { wait: 1 });
         assert_eq!(
             limit.judge("/a", now + Duration::from_millis(100)),
-            Verdict::TooMany { wait: 1 },
+            PullVerdict::TooMany { wait: 1 },
             "at the same time"
         );
-        assert_eq!(limit.judge("/a", now + Duration::from_millis(900)), Verdict::Impatient);
+        assert_eq!(limit.judge("/a", now + Duration::from_millis(900)), PullVerdict::Impatient);
         assert_eq!(
             (limit.judge("/a", now), limit.judge("/a", now)),
-            (Verdict::Served, Verdict::TooMany { wait: 1 })
+            (PullVerdict::Served, PullVerdict::TooMany { wait: 1 })
         );
-        assert_eq!(limit.judge("/a", now + Duration::from_secs(1)), Verdict::Served);
+        assert_eq!(limit.judge("/a", now + Duration::from_secs(1)), PullVerdict::Served);
     }
 
     #[test]

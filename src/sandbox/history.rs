@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde_json::{Value, json};
 
 #[derive(Default)]
-pub struct History {
+pub struct CommitHistory {
     /// By commit.
     parents: HashMap<String, Vec<String>>,
     /// `refs/heads/main` and its commit.
@@ -16,7 +16,7 @@ pub struct History {
     named: Vec<String>,
 }
 
-impl History {
+impl CommitHistory {
     /// A commit on these parents.
     pub fn commit(&mut self, commit: &str, parents: &[&str]) {
         self.parents
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn commits_compare_as_they_were_made() {
-        let mut history = History::default();
+        let mut history = CommitHistory::default();
         let (a, b) = ("a".repeat(40), "b".repeat(40));
         assert_eq!(
             history.compared(&a, &b),

@@ -109,7 +109,7 @@ impl TokenKey {
     }
 
     /// Modulus and exponent, big-endian, as a JWK wants them.
-    pub(super) fn components(&self) -> Result<(Vec<u8>, Vec<u8>), der::Malformed> {
+    pub(super) fn components(&self) -> Result<(Vec<u8>, Vec<u8>), der::MalformedDer> {
         let mut fields = der::only_sequence(self.pair.public_key().as_ref())?;
         let modulus = fields.expect(der::INTEGER)?.content;
         let exponent = fields.expect(der::INTEGER)?.content;
@@ -137,14 +137,14 @@ impl TokenKey {
 
 /// What a signature was made over.
 #[derive(Clone, Copy)]
-pub(super) enum Signed<'a> {
+pub(super) enum SignedData<'a> {
     Message(&'a [u8]),
     Sha256(&'a [u8]),
 }
 
 /// Whether `public_der` (SubjectPublicKeyInfo) made `signature`, under the algorithms Fulcio
 /// accepts.
-pub(super) fn verifies(public_der: &[u8], signed: Signed<'_>, signature: &[u8]) -> bool {
+pub(super) fn verifies(public_der: &[u8], signed: SignedData<'_>, signature: &[u8]) -> bool {
     let ecdsa_and_rsa: [&'static dyn VerificationAlgorithm; 4] = [
         &ECDSA_P256_SHA256_ASN1,
         &ECDSA_P384_SHA384_ASN1,
@@ -152,13 +152,13 @@ pub(super) fn verifies(public_der: &[u8], signed: Signed<'_>, signature: &[u8]) 
         &RSA_PKCS1_2048_8192_SHA256,
     ];
     match signed {
-        Signed::Message(message) => ecdsa_and_rsa
+        SignedData::Message(message) => ecdsa_and_rsa
             .into_iter()
             .chain([&ED25519 as &'static dyn VerificationAlgorithm])
             .any(|algorithm| {
                 UnparsedPublicKey::new(algorithm, public_der).verify(message, signature).is_ok()
             }),
-        Signed::Sha256(hash) => match Digest::import_less_safe(hash, &digest::SHA256) {
+        SignedData::Sha256(hash) => match Digest::import_less_safe(hash, &digest::SHA256) {
             Ok(digest) => ecdsa_and_rsa.into_iter().any(|algorithm| {
                 UnparsedPublicKey::new(algorithm, public_der)
                     .verify_digest(&digest, signature)
@@ -205,9 +205,9 @@ mod tests {
         let second = LogKey::kept_at(&path).unwrap();
         assert_eq!(first.public_der(), second.public_der());
         let signature = second.sign(b"message").unwrap();
-        assert!(verifies(first.public_der(), Signed::Message(b"message"), &signature));
-        assert!(verifies(first.public_der(), Signed::Sha256(&sha256(b"message")), &signature));
-        assert!(!verifies(first.public_der(), Signed::Message(b"another"), &signature));
+        assert!(verifies(first.public_der(), SignedData::Message(b"message"), &signature));
+        assert!(verifies(first.public_der(), SignedData::Sha256(&sha256(b"message")), &signature));
+        assert!(!verifies(first.public_der(), SignedData::Message(b"another"), &signature));
     }
 
     #[test]

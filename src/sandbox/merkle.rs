@@ -7,7 +7,7 @@ pub(super) type Hash = Vec<u8>;
 
 /// `levels[k][i]` is the root of the complete subtree over leaves `i·2^k .. (i+1)·2^k`.
 #[derive(Default)]
-pub(super) struct Tree {
+pub(super) struct MerkleTree {
     levels: Vec<Vec<Hash>>,
 }
 
@@ -19,7 +19,7 @@ fn parent(left: &[u8], right: &[u8]) -> Hash {
     sha256(&[&[1], left, right].concat())
 }
 
-impl Tree {
+impl MerkleTree {
     pub(super) fn len(&self) -> usize {
         self.levels.first().map_or(0, Vec::len)
     }
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn roots_and_proofs_agree_with_the_rfc_at_every_size() {
-        let mut tree = Tree::default();
+        let mut tree = MerkleTree::default();
         let mut leaves = Vec::new();
         assert_eq!(tree.root(), naive_root(&leaves));
         for number in 0u8..70 {

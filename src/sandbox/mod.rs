@@ -32,15 +32,15 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use claims::Claims;
-pub use faults::{Effect, Fault, Faults, Request, Service};
+pub use faults::{Fault, FaultEffect, Faults, Request, SandboxService};
 pub use habits::Habit;
-pub use history::History;
+pub use history::CommitHistory;
 pub use osv::OsvHabit;
 
 use faults::held;
-use server::Edge;
+use server::ServerEdge;
 
-pub struct Config {
+pub struct SandboxConfig {
     /// Keys, logs, registry content and the three files for clients; a second start on it continues
     /// the same world.
     pub dir: PathBuf,
@@ -68,7 +68,7 @@ pub struct Config {
     pub advisories: Option<PathBuf>,
 }
 
-impl Config {
+impl SandboxConfig {
     pub fn new(dir: PathBuf) -> Self {
         Self {
             dir,
@@ -116,13 +116,13 @@ pub struct Sandbox {
     github: Arc<github::GitHub>,
     osv: Arc<osv::OsvService>,
     osv_address: String,
-    log: server::Log,
+    log: server::RequestLog,
     servers: Vec<JoinHandle<()>>,
 }
 
 impl Sandbox {
     /// Writes the history that GitHub tells.
-    pub fn history(&self, write: impl FnOnce(&mut History)) {
+    pub fn history(&self, write: impl FnOnce(&mut CommitHistory)) {
         write(&mut held(&self.github.history));
     }
 
@@ -188,7 +188,7 @@ impl Drop for Sandbox {
 
 /// Returns when the files are written and every service listens.
 #[expect(clippy::too_many_lines, reason = "one line for each file and service that starts")]
-pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
+pub async fn start(config: SandboxConfig) -> Result<Sandbox, SandboxError> {
     let keys_dir = config.dir.join("keys");
     let rekor_dir = config.dir.join("rekor");
     for directory in [&config.dir, &keys_dir, &rekor_dir] {
@@ -198,7 +198,7 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
     }
     let listeners = Listeners::bind(&config).await?;
     let addresses = listeners.addresses()?;
-    let registry_address = listeners.host(Service::Registry)?;
+    let registry_address = listeners.host(SandboxService::Registry)?;
     let faults = Faults::default();
     let making = (keys_dir, rekor_dir, config.claims.clone(), faults.clone());
     let (authorities, addresses) = tokio::task::spawn_blocking(move || {
@@ -208,10 +208,10 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
     })
     .await
     .map_err(|_| SandboxError::Interrupted)??;
-    let registry = registry::Registry::open(
+    let registry = registry::SandboxRegistry::open(
         &config,
         registry_address.clone(),
-        listeners.host(Service::Storage)?,
+        listeners.host(SandboxService::Storage)?,
     )
     .await?;
     for layout in &config.preload {
@@ -232,7 +232,7 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
         &signing_config,
         format!("{:#}\n", files::signing_config(&addresses, &anchors)).as_bytes(),
     )?;
-    let github_address = format!("http://{}", listeners.host(Service::GitHub)?);
+    let github_address = format!("http://{}", listeners.host(SandboxService::GitHub)?);
     let environment = environment(
         &config,
         &authorities.issuer,
@@ -240,7 +240,7 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
         &github_address,
         &trusted_root,
         &signing_config,
-        &format!("http://{}", listeners.host(Service::Osv)?),
+        &format!("http://{}", listeners.host(SandboxService::Osv)?),
     );
     files::write_atomically(
         &config.dir.join("sandbox.env"),
@@ -249,20 +249,20 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
 
     let github = Arc::new(github::GitHub::new(config.claims.clone(), config.about.clone()));
     let osv = Arc::new(osv::OsvService::open(config.advisories.as_deref())?);
-    let osv_address = format!("http://{}", listeners.host(Service::Osv)?);
+    let osv_address = format!("http://{}", listeners.host(SandboxService::Osv)?);
     let issuer = authorities.issuer.clone();
     let packages = registry.clone().packages_router();
     let routers = [
-        (Service::Storage, registry.clone().storage_router()),
-        (Service::Registry, registry.router()),
-        (Service::Oidc, authorities.issuer.clone().router()),
-        (Service::Fulcio, authorities.fulcio.router()),
-        (Service::Rekor, authorities.rekor.router()),
-        (Service::Timestamp, authorities.timestamp.router()),
-        (Service::GitHub, github.clone().router().merge(packages)),
-        (Service::Osv, osv.clone().router()),
+        (SandboxService::Storage, registry.clone().storage_router()),
+        (SandboxService::Registry, registry.router()),
+        (SandboxService::Oidc, authorities.issuer.clone().router()),
+        (SandboxService::Fulcio, authorities.fulcio.router()),
+        (SandboxService::Rekor, authorities.rekor.router()),
+        (SandboxService::Timestamp, authorities.timestamp.router()),
+        (SandboxService::GitHub, github.clone().router().merge(packages)),
+        (SandboxService::Osv, osv.clone().router()),
     ];
-    let log: server::Log = Arc::new(Mutex::new(Vec::new()));
+    let log: server::RequestLog = Arc::new(Mutex::new(Vec::new()));
     let servers = listeners.serve(routers, &faults, config.latency, &log);
     Ok(Sandbox {
         registry: registry_address,
@@ -280,7 +280,7 @@ pub async fn start(config: Config) -> Result<Sandbox, SandboxError> {
 }
 
 fn environment(
-    config: &Config,
+    config: &SandboxConfig,
     issuer: &oidc::Issuer,
     registry: &str,
     github: &str,
@@ -309,7 +309,7 @@ fn environment(
 struct Authorities {
     issuer: Arc<oidc::Issuer>,
     fulcio: Arc<fulcio::Fulcio>,
-    rekor: Arc<rekor::Log>,
+    rekor: Arc<rekor::SandboxLog>,
     timestamp: Arc<timestamp::TimestampAuthority>,
 }
 
@@ -323,13 +323,14 @@ impl Authorities {
     ) -> Result<Self, SandboxError> {
         let issuer = Arc::new(oidc::Issuer::new(addresses.oidc.clone(), keys_dir, claims, faults)?);
         let fulcio = fulcio::Fulcio {
-            authority: x509::Authority::kept_in(keys_dir, "fulcio", x509::CODE_SIGNING)?,
+            authority: x509::SandboxAuthority::kept_in(keys_dir, "fulcio", x509::CODE_SIGNING)?,
             ct_key: keys::LogKey::kept_at(&keys_dir.join("ct-log.p8"))?,
             issuer: issuer.clone(),
         };
         let rekor_key = keys::LogKey::kept_at(&keys_dir.join("rekor.p8"))?;
-        let rekor = rekor::Log::kept_in(rekor_dir, rekor_key, "127.0.0.1".to_owned())?;
-        let authority = x509::Authority::kept_in(keys_dir, "timestamp", x509::TIME_STAMPING)?;
+        let rekor = rekor::SandboxLog::kept_in(rekor_dir, rekor_key, "127.0.0.1".to_owned())?;
+        let authority =
+            x509::SandboxAuthority::kept_in(keys_dir, "timestamp", x509::TIME_STAMPING)?;
         let (leaf_key, leaf) = authority.timestamp_leaf(keys_dir, "timestamp")?;
         let chain = std::iter::once(leaf).chain(authority.chain).collect();
         let timestamp = timestamp::TimestampAuthority::new(leaf_key, chain)?;
@@ -352,23 +353,23 @@ impl Authorities {
 }
 
 /// One socket per service: cosign's Rekor client drops the path of a base URL.
-struct Listeners(HashMap<Service, TcpListener>);
+struct Listeners(HashMap<SandboxService, TcpListener>);
 
 impl Listeners {
-    const SERVICES: [(Service, &'static str); 8] = [
-        (Service::Registry, "registry"),
-        (Service::Storage, "storage"),
-        (Service::Oidc, "oidc"),
-        (Service::Fulcio, "fulcio"),
-        (Service::Rekor, "rekor"),
-        (Service::Timestamp, "timestamp"),
-        (Service::GitHub, "github"),
-        (Service::Osv, "osv"),
+    const SERVICES: [(SandboxService, &'static str); 8] = [
+        (SandboxService::Registry, "registry"),
+        (SandboxService::Storage, "storage"),
+        (SandboxService::Oidc, "oidc"),
+        (SandboxService::Fulcio, "fulcio"),
+        (SandboxService::Rekor, "rekor"),
+        (SandboxService::Timestamp, "timestamp"),
+        (SandboxService::GitHub, "github"),
+        (SandboxService::Osv, "osv"),
     ];
 
     /// Ports of an earlier start are taken again when free, so that issuer and image names stay
     /// true.
-    async fn bind(config: &Config) -> Result<Self, SandboxError> {
+    async fn bind(config: &SandboxConfig) -> Result<Self, SandboxError> {
         let path = config.dir.join("ports.json");
         let earlier: HashMap<String, u16> = tokio::fs::read(&path)
             .await
@@ -378,7 +379,7 @@ impl Listeners {
         let mut bound = HashMap::new();
         let mut ports = HashMap::new();
         for (service, name) in Self::SERVICES {
-            let fixed = config.registry_port.filter(|_| service == Service::Registry);
+            let fixed = config.registry_port.filter(|_| service == SandboxService::Registry);
             let listener = server::bind(fixed, earlier.get(name).copied()).await?;
             ports.insert(name, port(&listener)?);
             bound.insert(service, listener);
@@ -389,7 +390,7 @@ impl Listeners {
         Ok(Self(bound))
     }
 
-    fn host(&self, service: Service) -> Result<String, SandboxError> {
+    fn host(&self, service: SandboxService) -> Result<String, SandboxError> {
         let listener = self.0.get(&service).ok_or(SandboxError::Interrupted)?;
         Ok(format!("127.0.0.1:{}", port(listener)?))
     }
@@ -397,24 +398,25 @@ impl Listeners {
     fn addresses(&self) -> Result<files::Addresses, SandboxError> {
         let address = |service| Ok(format!("http://{}", self.host(service)?));
         Ok(files::Addresses {
-            oidc: address(Service::Oidc)?,
-            fulcio: address(Service::Fulcio)?,
-            rekor: address(Service::Rekor)?,
-            timestamp: address(Service::Timestamp)?,
+            oidc: address(SandboxService::Oidc)?,
+            fulcio: address(SandboxService::Fulcio)?,
+            rekor: address(SandboxService::Rekor)?,
+            timestamp: address(SandboxService::Timestamp)?,
         })
     }
 
     fn serve<const N: usize>(
         mut self,
-        routers: [(Service, Router); N],
+        routers: [(SandboxService, Router); N],
         faults: &Faults,
         latency: Duration,
-        log: &server::Log,
+        log: &server::RequestLog,
     ) -> Vec<JoinHandle<()>> {
         let mut servers = Vec::new();
         for (service, router) in routers {
             if let Some(listener) = self.0.remove(&service) {
-                let edge = Edge { service, faults: faults.clone(), latency, log: log.clone() };
+                let edge =
+                    ServerEdge { service, faults: faults.clone(), latency, log: log.clone() };
                 servers.push(server::serve(listener, router, edge));
             }
         }

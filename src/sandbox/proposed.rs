@@ -7,18 +7,18 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::SandboxError;
-use super::keys::{self, Signed};
+use super::keys::{self, SignedData};
 use super::x509;
 
 /// The canonical body, and the hashes it can be searched by.
 #[derive(Debug)]
-pub(super) struct Accepted {
+pub(super) struct AcceptedLogEntry {
     pub(super) body: Vec<u8>,
     pub(super) hashes: Vec<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Refused {
+pub(super) enum RefusedLogEntry {
     #[error("entry kind `{kind}` version `{version}` is not supported")]
     Kind { kind: String, version: String },
     #[error("the entry lacks or garbles `{field}`")]
@@ -31,7 +31,7 @@ pub(super) enum Refused {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Envelope {
+struct ProposedEnvelope {
     payload_type: String,
     payload: String,
     signatures: Vec<EnvelopeSignature>,
@@ -42,44 +42,48 @@ struct EnvelopeSignature {
     sig: String,
 }
 
-pub(super) fn accepted(request: &Value) -> Result<Accepted, Refused> {
+pub(super) fn accepted(request: &Value) -> Result<AcceptedLogEntry, RefusedLogEntry> {
     let kind = request["kind"].as_str().unwrap_or_default();
     let version = request["apiVersion"].as_str().unwrap_or_default();
     match (kind, version) {
         ("dsse", "0.0.1") => dsse(&request["spec"]),
         ("hashedrekord", "0.0.1") => hashedrekord(&request["spec"]),
-        _ => Err(Refused::Kind { kind: kind.to_owned(), version: version.to_owned() }),
+        _ => Err(RefusedLogEntry::Kind { kind: kind.to_owned(), version: version.to_owned() }),
     }
 }
 
-fn decoded(text: Option<&str>, field: &'static str) -> Result<Vec<u8>, Refused> {
-    text.and_then(|text| STANDARD.decode(text).ok()).ok_or(Refused::Field { field })
+fn decoded(text: Option<&str>, field: &'static str) -> Result<Vec<u8>, RefusedLogEntry> {
+    text.and_then(|text| STANDARD.decode(text).ok()).ok_or(RefusedLogEntry::Field { field })
 }
 
 /// Public key and canonical PEM of a base64 PEM verifier.
-fn verifier(encoded: Option<&str>, field: &'static str) -> Result<(Vec<u8>, String), Refused> {
-    let text = String::from_utf8(decoded(encoded, field)?).map_err(|_| Refused::Field { field })?;
-    x509::verifier(&text).ok_or(Refused::Field { field })
+fn verifier(
+    encoded: Option<&str>,
+    field: &'static str,
+) -> Result<(Vec<u8>, String), RefusedLogEntry> {
+    let text = String::from_utf8(decoded(encoded, field)?)
+        .map_err(|_| RefusedLogEntry::Field { field })?;
+    x509::verifier(&text).ok_or(RefusedLogEntry::Field { field })
 }
 
 fn sha256_entry(hash: &[u8]) -> Value {
     json!({"algorithm": "sha256", "value": hex::encode(hash)})
 }
 
-fn dsse(spec: &Value) -> Result<Accepted, Refused> {
+fn dsse(spec: &Value) -> Result<AcceptedLogEntry, RefusedLogEntry> {
     let proposed = &spec["proposedContent"];
-    let text = proposed["envelope"].as_str().ok_or(Refused::Field { field: "envelope" })?;
-    let envelope: Envelope =
-        serde_json::from_str(text).map_err(|_| Refused::Field { field: "envelope" })?;
+    let text = proposed["envelope"].as_str().ok_or(RefusedLogEntry::Field { field: "envelope" })?;
+    let envelope: ProposedEnvelope =
+        serde_json::from_str(text).map_err(|_| RefusedLogEntry::Field { field: "envelope" })?;
     let payload = decoded(Some(&envelope.payload), "payload")?;
     let verifiers = proposed["verifiers"].as_array().filter(|all| !all.is_empty());
-    let verifiers = verifiers.ok_or(Refused::Field { field: "verifiers" })?;
+    let verifiers = verifiers.ok_or(RefusedLogEntry::Field { field: "verifiers" })?;
     let verifiers: Vec<(Vec<u8>, String)> = verifiers
         .iter()
         .map(|one| verifier(one.as_str(), "verifiers"))
         .collect::<Result<_, _>>()?;
     if envelope.signatures.is_empty() {
-        return Err(Refused::Field { field: "signatures" });
+        return Err(RefusedLogEntry::Field { field: "signatures" });
     }
     let encoding = pre_authentication_encoding(&envelope.payload_type, &payload);
     let mut signatures = Vec::new();
@@ -87,8 +91,8 @@ fn dsse(spec: &Value) -> Result<Accepted, Refused> {
         let bytes = decoded(Some(&signature.sig), "sig")?;
         let by = verifiers
             .iter()
-            .find(|(key, _)| keys::verifies(key, Signed::Message(&encoding), &bytes));
-        let (_, pem) = by.ok_or(Refused::Signature { number })?;
+            .find(|(key, _)| keys::verifies(key, SignedData::Message(&encoding), &bytes));
+        let (_, pem) = by.ok_or(RefusedLogEntry::Signature { number })?;
         signatures
             .push(json!({"signature": STANDARD.encode(&bytes), "verifier": STANDARD.encode(pem)}));
     }
@@ -102,28 +106,30 @@ fn dsse(spec: &Value) -> Result<Accepted, Refused> {
     let mut hashes =
         vec![found_by(&hex::encode(envelope_hash)), found_by(&hex::encode(payload_hash))];
     hashes.extend(subjects(&payload).iter().map(|subject| found_by(subject)));
-    Ok(Accepted { body: keys::canonical_json(&body)?, hashes })
+    Ok(AcceptedLogEntry { body: keys::canonical_json(&body)?, hashes })
 }
 
-fn hashedrekord(spec: &Value) -> Result<Accepted, Refused> {
+fn hashedrekord(spec: &Value) -> Result<AcceptedLogEntry, RefusedLogEntry> {
     let hash = &spec["data"]["hash"];
-    let value = hash["value"].as_str().ok_or(Refused::Field { field: "data.hash.value" })?;
-    let digest = hex::decode(value).map_err(|_| Refused::Field { field: "data.hash.value" })?;
+    let value =
+        hash["value"].as_str().ok_or(RefusedLogEntry::Field { field: "data.hash.value" })?;
+    let digest =
+        hex::decode(value).map_err(|_| RefusedLogEntry::Field { field: "data.hash.value" })?;
     if hash["algorithm"] != "sha256" || digest.len() != 32 {
-        return Err(Refused::Field { field: "data.hash" });
+        return Err(RefusedLogEntry::Field { field: "data.hash" });
     }
     let signature = &spec["signature"];
     let bytes = decoded(signature["content"].as_str(), "signature.content")?;
     let (key, pem) =
         verifier(signature["publicKey"]["content"].as_str(), "signature.publicKey.content")?;
-    if !keys::verifies(&key, Signed::Sha256(&digest), &bytes) {
-        return Err(Refused::Signature { number: 0 });
+    if !keys::verifies(&key, SignedData::Sha256(&digest), &bytes) {
+        return Err(RefusedLogEntry::Signature { number: 0 });
     }
     let body = json!({"apiVersion": "0.0.1", "kind": "hashedrekord", "spec": {
         "data": {"hash": sha256_entry(&digest)},
         "signature": {"content": STANDARD.encode(&bytes), "publicKey": {"content": STANDARD.encode(pem)}},
     }});
-    Ok(Accepted {
+    Ok(AcceptedLogEntry {
         body: keys::canonical_json(&body)?,
         hashes: vec![found_by(&hex::encode(digest))],
     })
@@ -185,13 +191,13 @@ mod tests {
     fn refuses_an_envelope_whose_signature_is_for_another_payload() {
         assert!(matches!(
             accepted(&proposed_dsse(b"x", b"y")),
-            Err(Refused::Signature { number: 0 })
+            Err(RefusedLogEntry::Signature { number: 0 })
         ));
     }
 
     #[test]
     fn refuses_kinds_it_does_not_know() {
         let request = json!({"kind": "intoto", "apiVersion": "0.0.2"});
-        assert!(matches!(accepted(&request), Err(Refused::Kind { .. })));
+        assert!(matches!(accepted(&request), Err(RefusedLogEntry::Kind { .. })));
     }
 }

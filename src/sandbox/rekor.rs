@@ -22,38 +22,38 @@ use serde_json::{Value, json};
 use super::SandboxError;
 use super::faults::held;
 use super::keys::{self, LogKey};
-use super::merkle::{self, Tree};
-use super::proposed::{self, Refused};
+use super::merkle::{self, MerkleTree};
+use super::proposed::{self, RefusedLogEntry};
 
 /// Entries of earlier shards: the global index differs from the index in the tree, as in the public
 /// log.
 const EARLIER_ENTRIES: usize = 4_163_431;
 const MAX_REQUEST: usize = 64 << 20;
 
-pub(super) struct Log {
+pub(super) struct SandboxLog {
     key: LogKey,
     host: String,
     path: PathBuf,
-    kept: Mutex<Kept>,
+    kept: Mutex<KeptLog>,
 }
 
 #[derive(Default)]
-struct Kept {
-    tree: Tree,
-    entries: Vec<Entry>,
+struct KeptLog {
+    tree: MerkleTree,
+    entries: Vec<StoredLogEntry>,
     by_leaf: HashMap<String, usize>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Entry {
+struct StoredLogEntry {
     body: String,
     integrated_time: i64,
     /// `sha256:<hex>` of what the index endpoint finds this entry by.
     hashes: Vec<String>,
 }
 
-impl Entry {
+impl StoredLogEntry {
     fn leaf(&self) -> Vec<u8> {
         merkle::leaf_hash(&STANDARD.decode(&self.body).unwrap_or_default())
     }
@@ -62,7 +62,7 @@ impl Entry {
 #[derive(Debug, thiserror::Error)]
 enum LogError {
     #[error("error processing entry: {0}")]
-    Refused(#[from] Refused),
+    Refused(#[from] RefusedLogEntry),
     #[error("an equivalent entry already exists in the transparency log with UUID {uuid}")]
     Exists { uuid: String },
     #[error("no entry `{wanted}`")]
@@ -93,7 +93,7 @@ fn entry_path(uuid: &str) -> String {
     format!("/api/v1/log/entries/{uuid}")
 }
 
-impl Log {
+impl SandboxLog {
     pub(super) fn kept_in(dir: &Path, key: LogKey, host: String) -> Result<Self, SandboxError> {
         let path = dir.join("entries.jsonl");
         let text = match std::fs::read_to_string(&path) {
@@ -103,7 +103,7 @@ impl Log {
         };
         let log = Self { key, host, path, kept: Mutex::default() };
         for line in text.lines() {
-            let entry: Entry = serde_json::from_str(line)
+            let entry: StoredLogEntry = serde_json::from_str(line)
                 .map_err(|source| SandboxError::Json { path: log.path.clone(), source })?;
             let leaf = entry.leaf();
             held(&log.kept).append(entry, leaf);
@@ -136,7 +136,7 @@ impl Log {
         if kept.by_leaf.contains_key(&hex::encode(&leaf)) {
             return Err(LogError::Exists { uuid });
         }
-        let entry = Entry {
+        let entry = StoredLogEntry {
             body: STANDARD.encode(&accepted.body),
             integrated_time: Timestamp::now().as_second(),
             hashes: accepted.hashes,
@@ -146,7 +146,7 @@ impl Log {
         Ok((uuid, self.presented(&kept, index)?))
     }
 
-    fn write(&self, entry: &Entry) -> Result<(), SandboxError> {
+    fn write(&self, entry: &StoredLogEntry) -> Result<(), SandboxError> {
         let failed = |source| SandboxError::File { path: self.path.clone(), source };
         let line = serde_json::to_string(entry)
             .map_err(|source| SandboxError::Json { path: self.path.clone(), source })?;
@@ -158,14 +158,14 @@ impl Log {
         file.write_all(format!("{line}\n").as_bytes()).map_err(failed)
     }
 
-    fn checkpoint(&self, kept: &Kept) -> Result<String, SandboxError> {
+    fn checkpoint(&self, kept: &KeptLog) -> Result<String, SandboxError> {
         let root = STANDARD.encode(kept.tree.root());
         let note = format!("{} - {}\n{}\n{root}\n", self.host, self.tree_id(), kept.tree.len());
         let signature = [&self.log_id()[..4], &self.key.sign(note.as_bytes())?].concat();
         Ok(format!("{note}\n\u{2014} {} {}\n", self.host, STANDARD.encode(signature)))
     }
 
-    fn presented(&self, kept: &Kept, index: usize) -> Result<Value, SandboxError> {
+    fn presented(&self, kept: &KeptLog, index: usize) -> Result<Value, SandboxError> {
         let entry = &kept.entries[index];
         let mut presented = json!({
             "body": entry.body,
@@ -188,14 +188,14 @@ impl Log {
     }
 
     /// `{uuid: entry}` for a leaf hash, a full entry id or a global index.
-    fn found(&self, wanted: &Wanted) -> Result<Value, LogError> {
+    fn found(&self, wanted: &WantedEntries) -> Result<Value, LogError> {
         let kept = held(&self.kept);
         let index = match wanted {
-            Wanted::Id(id) => id
+            WantedEntries::Id(id) => id
                 .get(id.len().saturating_sub(64)..)
                 .and_then(|leaf| kept.by_leaf.get(leaf))
                 .copied(),
-            Wanted::Index(index) => {
+            WantedEntries::Index(index) => {
                 index.checked_sub(EARLIER_ENTRIES).filter(|index| *index < kept.entries.len())
             }
         };
@@ -218,13 +218,13 @@ impl Log {
 }
 
 #[derive(Debug)]
-enum Wanted {
+enum WantedEntries {
     Id(String),
     Index(usize),
 }
 
-impl Kept {
-    fn append(&mut self, entry: Entry, leaf: Vec<u8>) -> usize {
+impl KeptLog {
+    fn append(&mut self, entry: StoredLogEntry, leaf: Vec<u8>) -> usize {
         let index = self.entries.len();
         self.by_leaf.insert(hex::encode(&leaf), index);
         self.entries.push(entry);
@@ -235,20 +235,20 @@ impl Kept {
 
 /// The JSON of a request, whatever content type it was sent with.
 fn document(body: &[u8]) -> Result<Value, LogError> {
-    serde_json::from_slice(body).map_err(|_| Refused::Field { field: "body" }.into())
+    serde_json::from_slice(body).map_err(|_| RefusedLogEntry::Field { field: "body" }.into())
 }
 
-async fn create(State(log): State<Arc<Log>>, body: Bytes) -> Result<Response, LogError> {
+async fn create(State(log): State<Arc<SandboxLog>>, body: Bytes) -> Result<Response, LogError> {
     let (uuid, entry) = log.add(&document(&body)?)?;
     let headers = [(ETAG, uuid.clone()), (LOCATION, entry_path(&uuid))];
     Ok((StatusCode::CREATED, headers, Json(json!({uuid: entry}))).into_response())
 }
 
 async fn by_id(
-    State(log): State<Arc<Log>>,
+    State(log): State<Arc<SandboxLog>>,
     UrlPath(id): UrlPath<String>,
 ) -> Result<Json<Value>, LogError> {
-    log.found(&Wanted::Id(id)).map(Json)
+    log.found(&WantedEntries::Id(id)).map(Json)
 }
 
 #[derive(Deserialize)]
@@ -258,31 +258,35 @@ struct IndexQuery {
 }
 
 async fn by_index(
-    State(log): State<Arc<Log>>,
+    State(log): State<Arc<SandboxLog>>,
     Query(query): Query<IndexQuery>,
 ) -> Result<Json<Value>, LogError> {
-    log.found(&Wanted::Index(query.log_index)).map(Json)
+    log.found(&WantedEntries::Index(query.log_index)).map(Json)
 }
 
 /// Entries by proposed content, by id and by index; go-openapi clients send `null` for a list they
 /// do not use.
-async fn retrieve(State(log): State<Arc<Log>>, body: Bytes) -> Result<Json<Value>, LogError> {
+async fn retrieve(
+    State(log): State<Arc<SandboxLog>>,
+    body: Bytes,
+) -> Result<Json<Value>, LogError> {
     let request = document(&body)?;
     let list = |field: &str| request[field].as_array().cloned().unwrap_or_default();
     let mut wanted = Vec::new();
     for entry in list("entries") {
         let leaf = merkle::leaf_hash(&proposed::accepted(&entry)?.body);
-        wanted.push(Wanted::Id(hex::encode(leaf)));
+        wanted.push(WantedEntries::Id(hex::encode(leaf)));
     }
     let ids = list("entryUUIDs").into_iter().filter_map(|id| id.as_str().map(str::to_owned));
-    wanted.extend(ids.map(Wanted::Id));
+    wanted.extend(ids.map(WantedEntries::Id));
     let indexes = list("logIndexes").into_iter().filter_map(|index| index.as_u64());
-    wanted.extend(indexes.filter_map(|index| usize::try_from(index).ok()).map(Wanted::Index));
+    wanted
+        .extend(indexes.filter_map(|index| usize::try_from(index).ok()).map(WantedEntries::Index));
     let found: Vec<Value> = wanted.iter().filter_map(|wanted| log.found(wanted).ok()).collect();
     Ok(Json(found.into()))
 }
 
-async fn search(State(log): State<Arc<Log>>, body: Bytes) -> Result<Json<Value>, LogError> {
+async fn search(State(log): State<Arc<SandboxLog>>, body: Bytes) -> Result<Json<Value>, LogError> {
     let request = document(&body)?;
     let hash = request["hash"].as_str().unwrap_or_default();
     let hash = if hash.contains(':') { hash.to_owned() } else { format!("sha256:{hash}") };
@@ -292,7 +296,7 @@ async fn search(State(log): State<Arc<Log>>, body: Bytes) -> Result<Json<Value>,
     Ok(Json(json!(uuids)))
 }
 
-async fn log_info(State(log): State<Arc<Log>>) -> Result<Json<Value>, LogError> {
+async fn log_info(State(log): State<Arc<SandboxLog>>) -> Result<Json<Value>, LogError> {
     let kept = held(&log.kept);
     Ok(Json(json!({
         "inactiveShards": [],
@@ -303,7 +307,7 @@ async fn log_info(State(log): State<Arc<Log>>) -> Result<Json<Value>, LogError> 
     })))
 }
 
-async fn public_key(State(log): State<Arc<Log>>) -> Response {
+async fn public_key(State(log): State<Arc<SandboxLog>>) -> Response {
     ([(CONTENT_TYPE, "application/x-pem-file")], keys::pem("PUBLIC KEY", log.public_der()))
         .into_response()
 }

@@ -20,17 +20,17 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::SandboxError;
-use super::faults::{Effect, Faults, Request, Service, held};
+use super::faults::{FaultEffect, Faults, Request, SandboxService, held};
 
-pub(super) type Log = Arc<Mutex<Vec<Request>>>;
+pub(super) type RequestLog = Arc<Mutex<Vec<Request>>>;
 
 /// What stands before every service.
 #[derive(Clone)]
-pub(super) struct Edge {
-    pub(super) service: Service,
+pub(super) struct ServerEdge {
+    pub(super) service: SandboxService,
     pub(super) faults: Faults,
     pub(super) latency: Duration,
-    pub(super) log: Log,
+    pub(super) log: RequestLog,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +55,7 @@ pub(super) async fn bind(
 }
 
 /// Serves until the returned task is aborted, which also ends its connections.
-pub(super) fn serve(listener: TcpListener, router: Router, edge: Edge) -> JoinHandle<()> {
+pub(super) fn serve(listener: TcpListener, router: Router, edge: ServerEdge) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut connections = JoinSet::new();
         loop {
@@ -82,7 +82,7 @@ pub(super) fn serve(listener: TcpListener, router: Router, edge: Edge) -> JoinHa
     })
 }
 
-impl Edge {
+impl ServerEdge {
     async fn answer(
         &self,
         request: hyper::Request<Incoming>,
@@ -104,7 +104,7 @@ impl Edge {
 
     async fn affected(
         &self,
-        effect: Option<Effect>,
+        effect: Option<FaultEffect>,
         request: hyper::Request<Incoming>,
         router: TowerToHyperService<Router>,
     ) -> Result<Response, Dropped> {
@@ -116,39 +116,39 @@ impl Edge {
         };
         match effect {
             None => Ok(carry_out(request.map(Body::new)).await),
-            Some(Effect::Drop) => Err(Dropped),
-            Some(Effect::CutBody(length)) => {
+            Some(FaultEffect::Drop) => Err(Dropped),
+            Some(FaultEffect::CutBody(length)) => {
                 carry_out(request.map(|body| cut(Body::new(body), length))).await;
                 Err(Dropped)
             }
-            Some(Effect::LoseAnswer) => {
+            Some(FaultEffect::LoseAnswer) => {
                 carry_out(request.map(Body::new)).await;
                 Err(Dropped)
             }
-            Some(Effect::Delay(duration)) => {
+            Some(FaultEffect::Delay(duration)) => {
                 tokio::time::sleep(duration).await;
                 Ok(carry_out(request.map(Body::new)).await)
             }
-            Some(Effect::Status(status)) => {
+            Some(FaultEffect::Status(status)) => {
                 drain(request).await;
                 Ok(refusal(status))
             }
-            Some(Effect::StatusRetryAfter(status, seconds)) => {
+            Some(FaultEffect::StatusRetryAfter(status, seconds)) => {
                 drain(request).await;
                 let mut response = refusal(status);
                 response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
                 Ok(response)
             }
-            Some(Effect::Body(bytes)) => {
+            Some(FaultEffect::Body(bytes)) => {
                 drain(request).await;
                 Ok(([(CONTENT_TYPE, declared_type(&bytes))], bytes).into_response())
             }
-            Some(Effect::CutAnswer(length)) => {
+            Some(FaultEffect::CutAnswer(length)) => {
                 Ok(carry_out(request.map(Body::new)).await.map(|body| cut(body, length)))
             }
-            Some(Effect::Endless) => Ok(without_end(carry_out(request.map(Body::new)).await)),
-            Some(Effect::Corrupt) => Ok(corrupted(carry_out(request.map(Body::new)).await)),
-            Some(Effect::WithoutHeader(name)) => {
+            Some(FaultEffect::Endless) => Ok(without_end(carry_out(request.map(Body::new)).await)),
+            Some(FaultEffect::Corrupt) => Ok(corrupted(carry_out(request.map(Body::new)).await)),
+            Some(FaultEffect::WithoutHeader(name)) => {
                 let mut response = carry_out(request.map(Body::new)).await;
                 if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
                     response.headers_mut().remove(name);

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::SandboxError;
-use super::der::{self, Malformed};
+use super::der::{self, MalformedDer};
 use super::keys::{self, LogKey};
 use super::x509;
 
@@ -44,7 +44,7 @@ pub(super) struct TimestampAuthority {
 #[derive(Debug, thiserror::Error)]
 enum TimestampError {
     #[error("error parsing the timestamp request: {0}")]
-    Request(#[from] Malformed),
+    Request(#[from] MalformedDer),
     #[error("error parsing the timestamp request: unsupported or mismatching hash")]
     Hash,
     #[error(transparent)]
@@ -63,18 +63,18 @@ impl IntoResponse for TimestampError {
 }
 
 /// What a TimeStampReq asks for; the imprint and the nonce go back as they came.
-struct Query {
+struct TimestampQuery {
     imprint: Vec<u8>,
     policy: Option<Vec<u8>>,
     nonce: Option<Vec<u8>>,
     wants_certificates: bool,
 }
 
-impl Query {
+impl TimestampQuery {
     fn from_der(request: &[u8]) -> Result<Self, TimestampError> {
         let mut fields = der::only_sequence(request)?;
         if fields.expect(der::INTEGER)?.content != [1] {
-            return Err(Malformed.into());
+            return Err(MalformedDer.into());
         }
         let imprint = fields.expect(der::SEQUENCE)?;
         let mut parts = imprint.reader();
@@ -139,7 +139,7 @@ impl TimestampAuthority {
             .with_state(self)
     }
 
-    fn response(&self, query: &Query, now: Timestamp) -> Result<Vec<u8>, SandboxError> {
+    fn response(&self, query: &TimestampQuery, now: Timestamp) -> Result<Vec<u8>, SandboxError> {
         let info = self.info(query, now);
         let attributes = self.signed_attributes(&info, now);
         let attribute_set = der::set_of(attributes);
@@ -173,7 +173,7 @@ impl TimestampAuthority {
         Ok(der::sequence(&[&granted, &token]))
     }
 
-    fn info(&self, query: &Query, now: Timestamp) -> Vec<u8> {
+    fn info(&self, query: &TimestampQuery, now: Timestamp) -> Vec<u8> {
         let serial = self.issued.fetch_add(1, Ordering::SeqCst);
         let policy = query.policy.clone().unwrap_or_else(|| der::oid(POLICY));
         let one_second = der::sequence(&[&der::unsigned(&[1])]);
@@ -220,9 +220,9 @@ async fn timestamp(
     let content_type =
         headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let query = if content_type.starts_with("application/json") {
-        Query::from_json(&serde_json::from_slice(&body).map_err(|_| Malformed)?)?
+        TimestampQuery::from_json(&serde_json::from_slice(&body).map_err(|_| MalformedDer)?)?
     } else {
-        Query::from_der(&body)?
+        TimestampQuery::from_der(&body)?
     };
     let response = authority.response(&query, Timestamp::now())?;
     Ok((StatusCode::CREATED, [(CONTENT_TYPE, "application/timestamp-reply")], response)

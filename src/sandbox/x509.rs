@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 
 use super::SandboxError;
-use super::der::{self, Malformed};
+use super::der::{self, MalformedDer};
 use super::keys::{self, LogKey};
 
 pub(super) const ECDSA_WITH_SHA256: &str = "1.2.840.10045.4.3.2";
@@ -19,7 +19,7 @@ const TEN_YEARS: SignedDuration = SignedDuration::from_hours(24 * 3650);
 const CERT_AND_CRL_SIGN: [u8; 2] = [1, 0x06];
 const DIGITAL_SIGNATURE: [u8; 2] = [7, 0x80];
 
-pub(super) struct Contents<'a> {
+pub(super) struct CertificateContents<'a> {
     pub(super) serial: Vec<u8>,
     pub(super) issuer: &'a [u8],
     pub(super) subject: &'a [u8],
@@ -29,7 +29,7 @@ pub(super) struct Contents<'a> {
     pub(super) extensions: Vec<Vec<u8>>,
 }
 
-impl Contents<'_> {
+impl CertificateContents<'_> {
     pub(super) fn to_be_signed(&self) -> Vec<u8> {
         let extensions: Vec<&[u8]> = self.extensions.iter().map(Vec::as_slice).collect();
         der::sequence(&[
@@ -56,14 +56,14 @@ impl Contents<'_> {
 
 /// A kept chain of three, all keys P-256: self-signed root, intermediate, and (for the timestamp
 /// service) a leaf.
-pub(super) struct Authority {
+pub(super) struct SandboxAuthority {
     pub(super) key: LogKey,
     pub(super) subject: Vec<u8>,
     /// Issuing certificate first, root last.
     pub(super) chain: Vec<Vec<u8>>,
 }
 
-impl Authority {
+impl SandboxAuthority {
     /// A root and an intermediate that issues for `purpose`.
     pub(super) fn kept_in(dir: &Path, label: &str, purpose: &str) -> Result<Self, SandboxError> {
         let root_key = LogKey::kept_at(&dir.join(format!("{label}-root.p8")))?;
@@ -104,7 +104,7 @@ impl Authority {
         let key = LogKey::kept_at(&dir.join(format!("{label}-leaf.p8")))?;
         let certificate = keys::kept(&dir.join(format!("{label}-leaf.der")), || {
             let now = Timestamp::now();
-            Contents {
+            CertificateContents {
                 serial: serial()?,
                 issuer: &self.subject,
                 subject: &name("sandbox.local", &format!("{label} leaf")),
@@ -131,7 +131,7 @@ fn authority_contents<'a>(
     issuer_key: &LogKey,
     purpose: Option<&str>,
     path_length: u8,
-) -> Result<Contents<'a>, SandboxError> {
+) -> Result<CertificateContents<'a>, SandboxError> {
     let now = Timestamp::now();
     let constraints = der::sequence(&[&der::truth(), &der::unsigned(&[path_length])]);
     let mut extensions = vec![
@@ -141,7 +141,7 @@ fn authority_contents<'a>(
         authority_key_identifier(issuer_key.public_der()),
     ];
     extensions.extend(purpose.map(|purpose| extended_key_usage(purpose, false)));
-    Ok(Contents {
+    Ok(CertificateContents {
         serial: serial()?,
         issuer,
         subject,
@@ -206,7 +206,7 @@ pub(super) struct Fields {
     pub(super) public_der: Vec<u8>,
 }
 
-pub(super) fn fields(certificate: &[u8]) -> Result<Fields, Malformed> {
+pub(super) fn fields(certificate: &[u8]) -> Result<Fields, MalformedDer> {
     let mut contents = der::only_sequence(certificate)?.expect(der::SEQUENCE)?.reader();
     contents.optional(0xa0)?;
     let serial = contents.expect(der::INTEGER)?.content.to_vec();

@@ -10,10 +10,10 @@ use sha2::{Digest as _, Sha256};
 use super::catalog::Catalog;
 use super::exclude::Exclude;
 use super::image;
-use super::layers::{Blob, Blobs, Reading, Unwatched, collect};
+use super::layers::{Blob, LayerBlobs, LayerReading, Unwatched, collect};
 use super::licence::Licence;
 use super::source::rootfs::Rootfs;
-use super::spdx::About;
+use super::spdx::DocumentSubject;
 use super::{cyclonedx, foreign, spdx};
 
 fn cases() -> Option<PathBuf> {
@@ -130,9 +130,9 @@ fn every_case_has_its_right_answer() {
 }
 
 /// One layer in memory.
-struct One(Vec<u8>);
+struct OneLayer(Vec<u8>);
 
-impl Blobs for One {
+impl LayerBlobs for OneLayer {
     fn open(&self, _: &Blob) -> io::Result<Box<dyn io::Read + Send>> {
         Ok(Box::new(io::Cursor::new(self.0.clone())))
     }
@@ -144,10 +144,10 @@ fn every_case_is_the_same_in_a_layer_and_makes_whole_documents() {
     for &(case, expected) in RIGHT {
         let mut tar = tar::Builder::new(Vec::new());
         tar.append_dir_all("", folder.join(case)).unwrap();
-        let one = One(tar.into_inner().unwrap());
+        let one = OneLayer(tar.into_inner().unwrap());
         let diff_id = format!("sha256:{}", hex::encode(Sha256::digest(&one.0)));
         let blob = Blob { digest: None, size: None, diff_id, is_foreign: false };
-        let reading = Reading {
+        let reading = LayerReading {
             blobs: &one,
             threads: 1,
             cache: None,
@@ -162,7 +162,7 @@ fn every_case_is_the_same_in_a_layer_and_makes_whole_documents() {
         let purls: BTreeSet<&str> = purls.into_iter().collect();
         assert_eq!(purls, expected.iter().copied().collect(), "{case}: {:?}", found.warnings);
         assert!(found.packages.iter().all(|it| it.layers.len() == 1), "{case}");
-        let about = About { name: case.into(), ..About::default() };
+        let about = DocumentSubject { name: case.into(), ..DocumentSubject::default() };
         for text in [spdx::document(&found, &about), cyclonedx::document(&found, &about)] {
             assert!(foreign::check(text.as_bytes()).is_ok(), "{case}: {text}");
         }
@@ -173,7 +173,7 @@ fn every_case_is_the_same_in_a_layer_and_makes_whole_documents() {
 fn what_only_an_sbom_states_says_so() {
     let Some(folder) = cases() else { return };
     let found = catalog(&folder.join("py-pep770"));
-    let about = About { name: "x".into(), ..About::default() };
+    let about = DocumentSubject { name: "x".into(), ..DocumentSubject::default() };
     let text = spdx::document(&found, &about);
     let document: serde_json::Value = serde_json::from_str(&text).unwrap();
     let origin = |name: &str| {
@@ -219,7 +219,7 @@ fn a_broken_database_among_test_data_is_a_remark() {
 fn an_archive_that_is_compressed_as_a_whole_is_read() {
     let Some(folder) = cases() else { return };
     let local = image::archive(&folder.join("docker.tar.zst"), None, None).unwrap();
-    let reading = Reading {
+    let reading = LayerReading {
         blobs: &local,
         threads: 1,
         cache: None,

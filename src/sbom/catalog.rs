@@ -5,25 +5,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::SbomError;
-use super::collect::Collected;
+use super::collect::CollectedPackages;
 use super::exclude::Exclude;
-use super::files::Lists;
+use super::files::FileLists;
 use super::licence::Licence;
-use super::matchers::os_release::{PLACES, Release};
-use super::matchers::{self, Facts, MATCHERS, chisel};
-use super::maven::Repository;
+use super::matchers::os_release::{OsRelease, PLACES};
+use super::matchers::{self, FileFacts, MATCHERS, chisel};
+use super::maven::MavenRepository;
 use super::node_modules;
-use super::package::{Ecosystem, Found, Need, Package};
+use super::package::{Ecosystem, FoundPackage, Package, PackageNeed};
 use super::purl;
-use super::source::Source;
+use super::source::FileSource;
 use super::words::{drop_locked, drop_weaker, name_stores, take_from_beside};
 
 /// What an image contains, as far as was looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Catalog {
-    pub release: Option<Release>,
+    pub release: Option<OsRelease>,
     /// By ecosystem, name, version and purl.
-    pub packages: Vec<Listed>,
+    pub packages: Vec<CatalogedPackage>,
     /// Pairs of indices into `packages`: the first depends on the second.
     pub dependencies: BTreeSet<(usize, usize)>,
     /// Sentences about what is missing or assumed.
@@ -36,7 +36,7 @@ pub struct Catalog {
 
 /// A package in the catalog.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub struct CatalogedPackage {
     pub package: Package,
     /// No other package in the catalog has the same.
     pub purl: String,
@@ -49,7 +49,7 @@ pub struct Listed {
 }
 
 /// Where a package was found.
-pub(super) struct Place {
+pub(super) struct PackagePlace {
     pub(super) path: String,
     pub(super) layer: Option<Arc<str>>,
 }
@@ -64,48 +64,46 @@ pub fn looked_for() -> impl Iterator<Item = &'static str> {
 
 impl Catalog {
     /// Visits every file of the source.
-    pub fn of(source: &dyn Source) -> Result<Self, SbomError> {
+    pub fn of(source: &dyn FileSource) -> Result<Self, SbomError> {
         Self::with(source, false, Exclude::default())
     }
 
     /// The same, with the files of packages where they are asked for, and without what is excluded.
-    pub fn with(source: &dyn Source, files: bool, exclude: Exclude) -> Result<Self, SbomError> {
-        let mut collected = Collected { files, exclude, ..Collected::default() };
+    pub fn with(source: &dyn FileSource, files: bool, exclude: Exclude) -> Result<Self, SbomError> {
+        let mut collected = CollectedPackages { files, exclude, ..CollectedPackages::default() };
         source.visit(&mut collected)?;
         Ok(Self::from_collected(collected))
     }
 
     /// The same of a tree that is known to be an image: lock files in it are somebody's sources.
-    pub fn of_image(source: &dyn Source, files: bool) -> Result<Self, SbomError> {
-        let mut collected = Collected { files, is_image: true, ..Collected::default() };
+    pub fn of_image(source: &dyn FileSource, files: bool) -> Result<Self, SbomError> {
+        let mut collected =
+            CollectedPackages { files, is_image: true, ..CollectedPackages::default() };
         source.visit(&mut collected)?;
         Ok(Self::from_collected(collected))
     }
 
     /// Joins the facts of one tree.
-    pub fn from_collected(mut collected: Collected) -> Self {
+    pub fn from_collected(mut collected: CollectedPackages) -> Self {
         let release = release(&collected);
         let licences = licences(&collected);
         let owned = owned(&collected);
-        let lists = Lists::of(&mut collected);
+        let lists = FileLists::of(&mut collected);
         let is_image = release.is_some() || collected.is_image;
         let excluded = collected.exclude.patterns().iter();
         let mut warnings: Vec<String> = excluded
             .map(|pattern| format!("files that match `{pattern}` were left out, as was asked"))
             .collect();
-        let mut found: Vec<(Place, Found)> = Vec::new();
+        let mut found: Vec<(PackagePlace, FoundPackage)> = Vec::new();
         for (path, facts) in std::mem::take(&mut collected.facts) {
             warnings.extend(facts.warnings);
             let layers = collected.layers.remove(&path).unwrap_or_default();
             let mut layers = layers.into_iter();
-            found.extend(
-                facts
-                    .packages
-                    .into_iter()
-                    .map(|package| (Place { path: path.clone(), layer: layers.next() }, package)),
-            );
+            found.extend(facts.packages.into_iter().map(|package| {
+                (PackagePlace { path: path.clone(), layer: layers.next() }, package)
+            }));
         }
-        let repository = Repository::of(&collected.links);
+        let repository = MavenRepository::of(&collected.links);
         for (place, found) in &mut found {
             repository.name(&place.path, &mut found.package);
         }
@@ -164,7 +162,7 @@ impl Catalog {
 }
 
 /// Takes out packages without a name, which no document may list; says where they were.
-fn nameless(found: &mut Vec<(Place, Found)>) -> Vec<String> {
+fn nameless(found: &mut Vec<(PackagePlace, FoundPackage)>) -> Vec<String> {
     let mut places = BTreeSet::new();
     found.retain(|(place, found)| {
         let named = !found.package.name.trim().is_empty();
@@ -179,20 +177,20 @@ fn nameless(found: &mut Vec<(Place, Found)>) -> Vec<String> {
         .collect()
 }
 
-fn release(collected: &Collected) -> Option<Release> {
+fn release(collected: &CollectedPackages) -> Option<OsRelease> {
     let places = PLACES.iter().filter_map(|place| collected.links.resolve(place));
     let stated = places.filter_map(|place| collected.facts.get(&place)?.release.clone()).next();
     // Chisel cuts the packages of Ubuntu alone.
-    let is_cut = |(path, facts): (&String, &Facts)| {
+    let is_cut = |(path, facts): (&String, &FileFacts)| {
         chisel::is_manifest(path) && matchers::is_own(path) && !facts.packages.is_empty()
     };
     stated.or_else(|| {
-        let release = Release { id: "ubuntu".to_owned(), version: None, name: None };
+        let release = OsRelease { id: "ubuntu".to_owned(), version: None, name: None };
         collected.facts.iter().any(is_cut).then_some(release)
     })
 }
 
-fn licences(collected: &Collected) -> BTreeMap<String, Licence> {
+fn licences(collected: &CollectedPackages) -> BTreeMap<String, Licence> {
     let told = collected
         .facts
         .iter()
@@ -200,12 +198,12 @@ fn licences(collected: &Collected) -> BTreeMap<String, Licence> {
     told.collect()
 }
 
-fn owned(collected: &Collected) -> BTreeSet<String> {
+fn owned(collected: &CollectedPackages) -> BTreeSet<String> {
     let named = collected.facts.values().flat_map(|facts| &facts.owns);
     named.filter_map(|path| collected.links.resolve(path)).collect()
 }
 
-fn assumed_distributions(found: &[(Place, Found)]) -> Vec<String> {
+fn assumed_distributions(found: &[(PackagePlace, FoundPackage)]) -> Vec<String> {
     let read = found.iter().filter(|(_, found)| found.package.stated.is_none());
     let ecosystems: BTreeSet<Ecosystem> = read.map(|(_, found)| found.package.ecosystem).collect();
     let assumed =
@@ -222,9 +220,12 @@ fn assumed_distributions(found: &[(Place, Found)]) -> Vec<String> {
 }
 
 /// Merges packages with the same purl; also tells where each of `found` went.
-fn once_each(found: Vec<(Place, Found)>, release: Option<&Release>) -> (Vec<Listed>, Vec<usize>) {
+fn once_each(
+    found: Vec<(PackagePlace, FoundPackage)>,
+    release: Option<&OsRelease>,
+) -> (Vec<CatalogedPackage>, Vec<usize>) {
     type Key = (Ecosystem, String, Option<String>, String);
-    let mut listed: BTreeMap<Key, Listed> = BTreeMap::new();
+    let mut listed: BTreeMap<Key, CatalogedPackage> = BTreeMap::new();
     let mut by_purl: BTreeMap<String, Key> = BTreeMap::new();
     let mut keys: Vec<Key> = Vec::with_capacity(found.len());
     for (place, found) in found {
@@ -244,7 +245,7 @@ fn once_each(found: Vec<(Place, Found)>, release: Option<&Release>) -> (Vec<List
                 let layers = place.layer.iter().map(ToString::to_string).collect();
                 listed.insert(
                     key.clone(),
-                    Listed {
+                    CatalogedPackage {
                         package,
                         purl,
                         locations: BTreeSet::from([place.path]),
@@ -278,14 +279,14 @@ fn merge(known: &mut Package, other: Package) {
 
 /// Packages of one scope, by what they answer to.
 #[derive(Default)]
-struct Scope<'a> {
+struct PackageScope<'a> {
     names: BTreeMap<&'a str, Vec<usize>>,
     provided: BTreeMap<&'a str, Vec<usize>>,
 }
 
 /// Pairs of indices into `found`: the first depends on the second.
-fn dependencies(found: &[(Place, Found)]) -> BTreeSet<(usize, usize)> {
-    let mut scopes: BTreeMap<(Ecosystem, &str), Scope<'_>> = BTreeMap::new();
+fn dependencies(found: &[(PackagePlace, FoundPackage)]) -> BTreeSet<(usize, usize)> {
+    let mut scopes: BTreeMap<(Ecosystem, &str), PackageScope<'_>> = BTreeMap::new();
     for (index, (_, found)) in found.iter().enumerate() {
         let scope = scopes.entry((found.package.ecosystem, &found.scope)).or_default();
         scope.names.entry(&found.package.name).or_default().push(index);
@@ -316,10 +317,10 @@ fn dependencies(found: &[(Place, Found)]) -> BTreeSet<(usize, usize)> {
 /// Packages of that name, or else those that provide it; of the wanted or the same architecture if
 /// there are any.
 fn candidates(
-    scope: &Scope<'_>,
-    need: &Need,
-    needing: &Found,
-    found: &[(Place, Found)],
+    scope: &PackageScope<'_>,
+    need: &PackageNeed,
+    needing: &FoundPackage,
+    found: &[(PackagePlace, FoundPackage)],
 ) -> Vec<usize> {
     let name = need.name.as_str();
     let Some(candidates) = scope.names.get(name).or_else(|| scope.provided.get(name)) else {
@@ -338,8 +339,8 @@ fn candidates(
 mod tests {
     use super::*;
 
-    fn found(name: &str, arch: &str, provides: &[&str], requires: &[&[&str]]) -> Found {
-        Found {
+    fn found(name: &str, arch: &str, provides: &[&str], requires: &[&[&str]]) -> FoundPackage {
+        FoundPackage {
             package: Package {
                 version: Some("1".into()),
                 arch: Some(arch.into()),
@@ -349,14 +350,14 @@ mod tests {
             provides: provides.iter().map(ToString::to_string).collect(),
             requires: requires
                 .iter()
-                .map(|need| need.iter().map(|name| Need::named(*name)).collect())
+                .map(|need| need.iter().map(|name| PackageNeed::named(*name)).collect())
                 .collect(),
             licence_at: Some(format!("usr/share/doc/{name}/copyright")),
         }
     }
 
-    fn catalog(facts: &[(&str, Facts)], links: &[(&str, &str)]) -> Catalog {
-        let mut collected = Collected::default();
+    fn catalog(facts: &[(&str, FileFacts)], links: &[(&str, &str)]) -> Catalog {
+        let mut collected = CollectedPackages::default();
         collected
             .facts
             .extend(facts.iter().map(|(path, facts)| ((*path).to_owned(), facts.clone())));
@@ -366,13 +367,13 @@ mod tests {
         Catalog::from_collected(collected)
     }
 
-    fn packages(packages: &[Found]) -> Facts {
-        Facts { packages: packages.to_vec(), ..Facts::default() }
+    fn packages(packages: &[FoundPackage]) -> FileFacts {
+        FileFacts { packages: packages.to_vec(), ..FileFacts::default() }
     }
 
     #[test]
     fn needs_are_met_by_name_then_by_provision_in_the_same_architecture() {
-        let check = |installed: &[Found], expected: &[(&str, &str)]| {
+        let check = |installed: &[FoundPackage], expected: &[(&str, &str)]| {
             let catalog = catalog(&[("status", packages(installed))], &[]);
             let label = |index: usize| {
                 format!(
@@ -413,7 +414,7 @@ mod tests {
             found("a", "amd64", &[], &[&["b"]]),
             found("b", "amd64", &[], &[]),
         ]);
-        let catalog = catalog(&[("etc/os-release", Facts::default()), ("status", all)], &[]);
+        let catalog = catalog(&[("etc/os-release", FileFacts::default()), ("status", all)], &[]);
         let names: Vec<&str> =
             catalog.packages.iter().map(|listed| listed.package.name.as_str()).collect();
         assert_eq!((names, catalog.dependencies), (vec!["a", "b"], BTreeSet::from([(0, 1)])));
@@ -428,7 +429,7 @@ mod tests {
         let python = |name: &str| {
             let package =
                 Package { version: Some("1".into()), ..Package::named(Ecosystem::Pypi, name) };
-            packages(&[Found::alone(package, "")])
+            packages(&[FoundPackage::alone(package, "")])
         };
         let catalog = catalog(&[("a", python("Zope_x")), ("b", python("zope.x"))], &[]);
         assert_eq!(catalog.packages.len(), 1);
@@ -449,10 +450,10 @@ mod tests {
     #[test]
     fn licences_and_the_release_are_found_through_links() {
         let licence =
-            Facts { licence: Some(Licence::Expression("MIT".into())), ..Facts::default() };
-        let release = Facts {
-            release: Some(Release { id: "debian".into(), version: None, name: None }),
-            ..Facts::default()
+            FileFacts { licence: Some(Licence::Expression("MIT".into())), ..FileFacts::default() };
+        let release = FileFacts {
+            release: Some(OsRelease { id: "debian".into(), version: None, name: None }),
+            ..FileFacts::default()
         };
         let catalog = catalog(
             &[
@@ -469,9 +470,10 @@ mod tests {
 
     #[test]
     fn programs_that_a_package_owns_are_not_listed_again() {
-        let program =
-            |name: &str| packages(&[Found::alone(Package::named(Ecosystem::Generic, name), "")]);
-        let owner = Facts { owns: vec!["bin/perl".into()], ..Facts::default() };
+        let program = |name: &str| {
+            packages(&[FoundPackage::alone(Package::named(Ecosystem::Generic, name), "")])
+        };
+        let owner = FileFacts { owns: vec!["bin/perl".into()], ..FileFacts::default() };
         let catalog = catalog(
             &[
                 ("usr/bin/perl", program("perl")),

@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use super::SbomError;
 use super::exclude::Exclude;
-use super::matchers::{self, Facts, MATCHERS, Oversize, Scanner, Wants, owned, store};
-use super::source::{Contents, File, Links, NotKept, Pair, Visitor};
+use super::matchers::{
+    self, FileFacts, MATCHERS, MatcherWants, Oversize, PieceScanner, owned, store,
+};
+use super::source::{FileContents, Links, NotKept, Pair, SourceFile, Visitor};
 
 /// No executable that carries package data is smaller.
 pub(super) const SMALLEST_EXECUTABLE: u64 = 1 << 10;
@@ -18,8 +20,8 @@ pub(super) const SMALLEST_EXECUTABLE: u64 = 1 << 10;
 /// It depends on nothing outside that tree, so that one layer's can be kept and stacked under
 /// another's.
 #[derive(Debug, Default)]
-pub struct Collected {
-    pub facts: BTreeMap<String, Facts>,
+pub struct CollectedPackages {
+    pub facts: BTreeMap<String, FileFacts>,
     pub links: Links,
     /// The newest modification time among files that held packages, in seconds since 1970.
     pub newest: Option<i64>,
@@ -38,7 +40,7 @@ pub struct Collected {
     pub stores: BTreeSet<String>,
 }
 
-impl Visitor for Collected {
+impl Visitor for CollectedPackages {
     fn wants(&self, path: &str) -> bool {
         !self.exclude.matches(path) && matching_path(path).is_some()
     }
@@ -51,7 +53,7 @@ impl Visitor for Collected {
         self.links.insert(path, target);
     }
 
-    fn file(&mut self, mut file: File<'_>) -> Result<(), SbomError> {
+    fn file(&mut self, mut file: SourceFile<'_>) -> Result<(), SbomError> {
         if self.exclude.matches(file.path) {
             return Ok(());
         }
@@ -65,7 +67,7 @@ impl Visitor for Collected {
         if !self.is_part {
             facts.packages.extend(store::first(file.path, &mut self.stores));
         }
-        if facts != Facts::default() {
+        if facts != FileFacts::default() {
             self.facts.insert(file.path.to_owned(), facts);
         }
         Ok(())
@@ -79,17 +81,17 @@ impl Visitor for Collected {
     }
 
     fn database(&mut self, path: &str, pair: Pair) -> Result<(), SbomError> {
-        let is_its = |facts: &&mut Facts| facts.journal_of.as_deref() == Some(path);
+        let is_its = |facts: &&mut FileFacts| facts.journal_of.as_deref() == Some(path);
         self.facts.values_mut().filter(is_its).for_each(|facts| facts.journal_of = None);
-        self.facts.retain(|_, facts| *facts != Facts::default());
+        self.facts.retain(|_, facts| *facts != FileFacts::default());
         let (Some(database), Some(journal)) = (pair.database, pair.journal) else {
             let facts = self.facts.entry(path.to_owned()).or_default();
             facts.warn(format!("`{path}` has a journal of changes that could not be read with it"));
             return Ok(());
         };
         let read = matchers::with_journal(database, &journal).and_then(|bytes| {
-            let Some(Wants::Path { read, .. }) = matching_path(path) else {
-                return Ok(Facts::default());
+            let Some(MatcherWants::Path { read, .. }) = matching_path(path) else {
+                return Ok(FileFacts::default());
             };
             let mut facts = read(path, &bytes)?;
             if self.files {
@@ -108,23 +110,31 @@ impl Visitor for Collected {
 
 /// What is wrong with a database of the image itself stops the scan; a broken one elsewhere, such
 /// as a program's test data, is told of.
-fn refused_or_told(path: &str, reason: String) -> Result<Facts, SbomError> {
+fn refused_or_told(path: &str, reason: String) -> Result<FileFacts, SbomError> {
     if matchers::is_own(path) {
         return Err(SbomError::Malformed { path: path.to_owned(), reason });
     }
-    Ok(Facts::warning(format!("`{path}` is not listed: {reason}")))
+    Ok(FileFacts::warning(format!("`{path}` is not listed: {reason}")))
 }
 
 /// The matcher that reads this path as a whole, if any.
-pub(super) fn matching_path(path: &str) -> Option<&'static Wants> {
+pub(super) fn matching_path(path: &str) -> Option<&'static MatcherWants> {
     MATCHERS.iter().map(|matcher| &matcher.wants).find(|wants| match wants {
-        Wants::Path { matches, .. } => matches(path),
-        Wants::Opened { .. } | Wants::Scanned { .. } | Wants::Magic { .. } => false,
+        MatcherWants::Path { matches, .. } => matches(path),
+        MatcherWants::Opened { .. } | MatcherWants::Scanned { .. } | MatcherWants::Magic { .. } => {
+            false
+        }
     })
 }
 
-fn read_whole(file: &mut File<'_>, wants: &Wants, files: bool) -> Result<Facts, SbomError> {
-    let Wants::Path { cap, oversize, read, .. } = wants else { return Ok(Facts::default()) };
+fn read_whole(
+    file: &mut SourceFile<'_>,
+    wants: &MatcherWants,
+    files: bool,
+) -> Result<FileFacts, SbomError> {
+    let MatcherWants::Path { cap, oversize, read, .. } = wants else {
+        return Ok(FileFacts::default());
+    };
     let mut bytes = Vec::with_capacity(usize::try_from(file.size.min(*cap)).unwrap_or_default());
     if file.size <= *cap {
         let contents = (file.open)().map_err(|source| unreadable(file.path, source))?;
@@ -139,7 +149,7 @@ fn read_whole(file: &mut File<'_>, wants: &Wants, files: bool) -> Result<Facts, 
             Oversize::Refuse if matchers::is_own(file.path) => {
                 Err(SbomError::TooLarge { path: file.path.to_owned(), cap: *cap })
             }
-            Oversize::Refuse | Oversize::Warn => Ok(Facts::warning(format!(
+            Oversize::Refuse | Oversize::Warn => Ok(FileFacts::warning(format!(
                 "`{}` has more than `{cap}` bytes and was not read",
                 file.path
             ))),
@@ -155,31 +165,32 @@ fn read_whole(file: &mut File<'_>, wants: &Wants, files: bool) -> Result<Facts, 
     })
 }
 
-fn read_here_and_there(file: &mut File<'_>, files: bool) -> Result<Facts, SbomError> {
+fn read_here_and_there(file: &mut SourceFile<'_>, files: bool) -> Result<FileFacts, SbomError> {
     let path = file.path;
     let opened = || {
         MATCHERS.iter().filter(
-            |matcher| matches!(matcher.wants, Wants::Opened { matches, .. } if matches(path)),
+            |matcher| matches!(matcher.wants, MatcherWants::Opened { matches, .. } if matches(path)),
         )
     };
     let mut scanner = scanner(path, files);
     if file.size < SMALLEST_EXECUTABLE && scanner.is_none() && opened().next().is_none() {
-        return Ok(Facts::default());
+        return Ok(FileFacts::default());
     }
     let mut contents = (file.open)().map_err(|source| unreadable(path, source))?;
     let start = first_bytes(&mut *contents).map_err(|source| unreadable(path, source))?;
-    let mut facts = Facts::default();
+    let mut facts = FileFacts::default();
     match (file.scanned.take(), scanner.as_mut()) {
         (Some(found), _) => facts.add(found),
         (None, Some(scanner)) => facts
             .add(scan(&mut *contents, &mut **scanner).map_err(|source| unreadable(path, source))?),
         (None, None) => {}
     }
-    let by_magic = MATCHERS
-        .iter()
-        .filter(|matcher| matches!(matcher.wants, Wants::Magic { matches, .. } if matches(&start)));
+    let by_magic = MATCHERS.iter().filter(
+        |matcher| matches!(matcher.wants, MatcherWants::Magic { matches, .. } if matches(&start)),
+    );
     for matcher in opened().chain(by_magic) {
-        let (Wants::Opened { read, .. } | Wants::Magic { read, .. }) = matcher.wants else {
+        let (MatcherWants::Opened { read, .. } | MatcherWants::Magic { read, .. }) = matcher.wants
+        else {
             continue;
         };
         contents.seek(SeekFrom::Start(0)).map_err(|source| unreadable(path, source))?;
@@ -199,22 +210,22 @@ fn read_here_and_there(file: &mut File<'_>, files: bool) -> Result<Facts, SbomEr
 
 /// Whether something reads this file here and there because of its path.
 pub(super) fn is_opened(path: &str) -> bool {
-    MATCHERS
-        .iter()
-        .any(|matcher| matches!(matcher.wants, Wants::Opened { matches, .. } if matches(path)))
+    MATCHERS.iter().any(
+        |matcher| matches!(matcher.wants, MatcherWants::Opened { matches, .. } if matches(path)),
+    )
 }
 
 /// What looks through this file from front to back, if anything does; where files are asked for,
 /// something always does.
-pub(super) fn scanner(path: &str, files: bool) -> Option<Box<dyn Scanner>> {
+pub(super) fn scanner(path: &str, files: bool) -> Option<Box<dyn PieceScanner>> {
     let by_path = MATCHERS.iter().find_map(|matcher| match matcher.wants {
-        Wants::Scanned { matches, scanner, .. } if matches(path) => Some(scanner(path)),
+        MatcherWants::Scanned { matches, scanner, .. } if matches(path) => Some(scanner(path)),
         _ => None,
     });
     if files { Some(owned::scanner(path, by_path)) } else { by_path }
 }
 
-fn scan(contents: &mut dyn Contents, scanner: &mut dyn Scanner) -> io::Result<Facts> {
+fn scan(contents: &mut dyn FileContents, scanner: &mut dyn PieceScanner) -> io::Result<FileFacts> {
     let mut piece = vec![0; 256 << 10];
     while !scanner.is_done() {
         match contents.read(&mut piece)? {
@@ -229,17 +240,17 @@ fn scan(contents: &mut dyn Contents, scanner: &mut dyn Scanner) -> io::Result<Fa
 /// then one file under both names tells the same, but for its name.
 pub(super) fn are_read_alike(one: &str, other: &str) -> bool {
     MATCHERS.iter().all(|matcher| match matcher.wants {
-        Wants::Path { matches, .. } | Wants::Opened { matches, .. } => {
+        MatcherWants::Path { matches, .. } | MatcherWants::Opened { matches, .. } => {
             !matches(one) && !matches(other)
         }
-        Wants::Scanned { matches, alike, .. } => {
+        MatcherWants::Scanned { matches, alike, .. } => {
             matches(one) == matches(other) && (!matches(one) || alike(one, other))
         }
-        Wants::Magic { .. } => true,
+        MatcherWants::Magic { .. } => true,
     })
 }
 
-fn first_bytes(mut contents: &mut dyn Contents) -> io::Result<Vec<u8>> {
+fn first_bytes(mut contents: &mut dyn FileContents) -> io::Result<Vec<u8>> {
     let mut start = Vec::new();
     (&mut contents).take(4).read_to_end(&mut start)?;
     contents.seek(SeekFrom::Start(0))?;
@@ -255,10 +266,10 @@ mod tests {
     use super::*;
     use std::io::Cursor;
 
-    fn collect(path: &str, size: u64, text: &'static [u8]) -> Result<Collected, SbomError> {
-        let mut collected = Collected::default();
-        let mut open = || Ok(Box::new(Cursor::new(text)) as Box<dyn Contents>);
-        collected.file(File { path, size, modified: 7, open: &mut open, scanned: None })?;
+    fn collect(path: &str, size: u64, text: &'static [u8]) -> Result<CollectedPackages, SbomError> {
+        let mut collected = CollectedPackages::default();
+        let mut open = || Ok(Box::new(Cursor::new(text)) as Box<dyn FileContents>);
+        collected.file(SourceFile { path, size, modified: 7, open: &mut open, scanned: None })?;
         Ok(collected)
     }
 

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::catalog::{Catalog, Listed};
+use super::catalog::{Catalog, CatalogedPackage};
 use super::licence::Licence;
 use super::package::{Ecosystem, Package, Supplier};
-use super::spdx::{About, coverage, oci_purl, remarks};
+use super::spdx::{DocumentSubject, coverage, oci_purl, remarks};
 use super::text::Text;
 
 /// Of documents of this kind; a serial number is made from it and the content.
@@ -19,7 +19,7 @@ const IMAGE: &str = "image";
 const DISTRIBUTION: &str = "distribution";
 
 /// The document as JSON text.
-pub fn document(catalog: &Catalog, about: &About) -> String {
+pub fn document(catalog: &Catalog, about: &DocumentSubject) -> String {
     let components = catalog.packages.iter().map(|listed| {
         let mut written = component(listed);
         let files: Vec<Value> = listed
@@ -68,7 +68,7 @@ pub(super) fn serial_number(content: &str) -> String {
     format!("urn:uuid:{}", Uuid::new_v5(&family, content.as_bytes()))
 }
 
-fn image(about: &About) -> Value {
+fn image(about: &DocumentSubject) -> Value {
     let mut image = json!({ "type": "container", "bom-ref": IMAGE, "name": about.name });
     if let Some(supplier) = about.supplier.as_deref().and_then(Supplier::organization) {
         image["supplier"] = entity(&supplier);
@@ -96,7 +96,7 @@ fn distribution(catalog: &Catalog) -> Option<Value> {
     Some(written)
 }
 
-fn component(listed: &Listed) -> Value {
+fn component(listed: &CatalogedPackage) -> Value {
     let package = &listed.package;
     let (group, name) = group(package);
     let kind = if package.ecosystem == Ecosystem::Generic { "application" } else { "library" };
@@ -235,12 +235,12 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::sbom::matchers::os_release::Release;
+    use crate::sbom::matchers::os_release::OsRelease;
     use crate::sbom::package::Algorithm;
 
-    fn listed(ecosystem: Ecosystem, name: &str, purl: &str) -> Listed {
+    fn listed(ecosystem: Ecosystem, name: &str, purl: &str) -> CatalogedPackage {
         let package = Package { version: Some("1".into()), ..Package::named(ecosystem, name) };
-        Listed {
+        CatalogedPackage {
             package,
             purl: purl.into(),
             locations: BTreeSet::from(["lib/x".into()]),
@@ -259,18 +259,22 @@ mod tests {
         scoped.package.notes.push("A note.".into());
         let packages = vec![jar, scoped, listed(Ecosystem::Generic, "node", "pkg:generic/node@1")];
         let catalog = Catalog {
-            release: Some(Release { id: "debian".into(), version: Some("12".into()), name: None }),
+            release: Some(OsRelease {
+                id: "debian".into(),
+                version: Some("12".into()),
+                name: None,
+            }),
             packages,
             dependencies: BTreeSet::from([(1, 2), (1, 0)]),
             warnings: vec!["a hint".into()],
             newest: None,
             files: Default::default(),
         };
-        let about = About {
+        let about = DocumentSubject {
             name: "ghcr.io/o/App".into(),
             digest: Some("sha256:00ff".into()),
             supplier: Some("o".into()),
-            ..About::default()
+            ..DocumentSubject::default()
         };
         serde_json::from_str(&document(&catalog, &about)).unwrap()
     }
@@ -365,7 +369,8 @@ mod tests {
             newest: None,
             files: Default::default(),
         };
-        let other: Value = serde_json::from_str(&document(&none, &About::default())).unwrap();
+        let other: Value =
+            serde_json::from_str(&document(&none, &DocumentSubject::default())).unwrap();
         assert_ne!(other["serialNumber"], written()["serialNumber"]);
     }
 

@@ -5,22 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::foreign::Entry;
+use super::foreign::ForeignPackage;
 use super::table::printable;
 
 /// How a second document differs from a first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Diff {
-    pub added: Vec<Change>,
-    pub removed: Vec<Change>,
-    pub changed: Vec<Change>,
+    pub added: Vec<PackageChange>,
+    pub removed: Vec<PackageChange>,
+    pub changed: Vec<PackageChange>,
     /// Packages that are in both, in the same versions.
     pub same: usize,
 }
 
 /// One package; an unknown version is `None`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Change {
+pub struct PackageChange {
     /// The type of its purl; empty without one.
     #[serde(rename = "type")]
     pub kind: String,
@@ -36,7 +36,7 @@ pub struct Change {
 type Versions = BTreeSet<Option<String>>;
 
 /// Compares the packages of two documents, whatever their order.
-pub fn diff(before: &[Entry], after: &[Entry]) -> Diff {
+pub fn diff(before: &[ForeignPackage], after: &[ForeignPackage]) -> Diff {
     let mut packages: BTreeMap<(&str, &str), (Versions, Versions)> = BTreeMap::new();
     for entry in before {
         packages.entry((&entry.kind, &entry.name)).or_default().0.insert(entry.version.clone());
@@ -59,7 +59,13 @@ pub fn diff(before: &[Entry], after: &[Entry]) -> Diff {
             (false, true) => &mut diff.removed,
             (false, false) => &mut diff.changed,
         };
-        list.push(Change { kind: kind.to_owned(), name: name.to_owned(), from, to, beside: kept });
+        list.push(PackageChange {
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            from,
+            to,
+            beside: kept,
+        });
     }
     diff
 }
@@ -110,7 +116,7 @@ impl Diff {
     }
 }
 
-impl Change {
+impl PackageChange {
     fn versions(&self) -> String {
         let shown = |versions: &[Option<String>]| {
             versions
@@ -136,8 +142,8 @@ impl Change {
 mod tests {
     use super::*;
 
-    fn entries(listed: &[(&str, &str, &str)]) -> Vec<Entry> {
-        let entry = |(kind, name, version): &(&str, &str, &str)| Entry {
+    fn entries(listed: &[(&str, &str, &str)]) -> Vec<ForeignPackage> {
+        let entry = |(kind, name, version): &(&str, &str, &str)| ForeignPackage {
             kind: (*kind).into(),
             name: (*name).into(),
             version: (!version.is_empty()).then(|| (*version).into()),

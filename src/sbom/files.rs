@@ -3,28 +3,28 @@
 
 use std::collections::BTreeMap;
 
-use super::catalog::Place;
-use super::collect::Collected;
+use super::catalog::PackagePlace;
+use super::collect::CollectedPackages;
 use super::matchers::owned::{Owned, Owner, beside};
-use super::package::{Ecosystem, Found};
+use super::package::{Ecosystem, FoundPackage};
 use super::source::Links;
 
 /// The lists of an image with the paths of the files they are from, and the checksum of every file.
-pub(super) struct Lists {
+pub(super) struct FileLists {
     lists: Vec<(String, Owned)>,
     sums: BTreeMap<String, String>,
 }
 
 /// Packages by ecosystem, scope and name, and by the file that tells of them.
-struct Packages<'a> {
-    found: &'a [(Place, Found)],
+struct PackagesByFile<'a> {
+    found: &'a [(PackagePlace, FoundPackage)],
     named: BTreeMap<(Ecosystem, &'a str, &'a str), Vec<usize>>,
     told: BTreeMap<&'a str, Vec<usize>>,
 }
 
-impl Lists {
+impl FileLists {
     /// Takes them out of what was collected.
-    pub(super) fn of(collected: &mut Collected) -> Self {
+    pub(super) fn of(collected: &mut CollectedPackages) -> Self {
         let (mut lists, mut sums) = (Vec::new(), BTreeMap::new());
         for (path, facts) in &mut collected.facts {
             sums.extend(facts.sum.take().map(|sum| (path.clone(), sum)));
@@ -38,10 +38,10 @@ impl Lists {
     /// By their place in `found`, the packages that own files, and those with their checksums.
     pub(super) fn owned(
         &self,
-        found: &[(Place, Found)],
+        found: &[(PackagePlace, FoundPackage)],
         links: &Links,
     ) -> Vec<(usize, BTreeMap<String, String>)> {
-        let packages = Packages::of(found);
+        let packages = PackagesByFile::of(found);
         let mut owned = Vec::new();
         for (path, list) in &self.lists {
             let base = if list.owner == Owner::Beside { beside(path).1 } else { "" };
@@ -66,8 +66,8 @@ fn real(path: &str, links: &Links) -> Option<String> {
     Some(if parent.is_empty() { name.to_owned() } else { format!("{parent}/{name}") })
 }
 
-impl<'a> Packages<'a> {
-    fn of(found: &'a [(Place, Found)]) -> Self {
+impl<'a> PackagesByFile<'a> {
+    fn of(found: &'a [(PackagePlace, FoundPackage)]) -> Self {
         let (mut named, mut told) =
             (BTreeMap::<_, Vec<usize>>::new(), BTreeMap::<_, Vec<usize>>::new());
         for (index, (place, found)) in found.iter().enumerate() {

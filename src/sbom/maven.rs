@@ -9,9 +9,9 @@ use super::package::{Ecosystem, Package};
 use super::source::Links;
 
 /// For the path of each archive, group and artifact by which a repository links to it.
-pub(super) struct Repository(BTreeMap<String, BTreeSet<String>>);
+pub(super) struct MavenRepository(BTreeMap<String, BTreeSet<String>>);
 
-impl Repository {
+impl MavenRepository {
     pub(super) fn of(links: &Links) -> Self {
         let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (path, _) in links.iter().filter(|(path, _)| java::is_archive(path)) {
@@ -73,7 +73,7 @@ mod tests {
         ] {
             links.insert(path, target);
         }
-        let repository = Repository::of(&links);
+        let repository = MavenRepository::of(&links);
         let check = |path: &str, name: &str, expected: &str| {
             let mut package = Package {
                 is_guess: !name.starts_with("stated:"),

@@ -57,7 +57,7 @@ pub struct Package {
     pub version: Option<String>,
     pub arch: Option<String>,
     /// The source package it was built from, where that has another name or version.
-    pub upstream: Option<Upstream>,
+    pub upstream: Option<SourcePackage>,
     pub supplier: Option<Supplier>,
     pub licence: Licence,
     /// Of the archive it came in, in hexadecimal digits.
@@ -88,7 +88,7 @@ pub enum Algorithm {
 
 /// A source package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Upstream {
+pub struct SourcePackage {
     pub name: String,
     pub version: Option<String>,
 }
@@ -103,7 +103,7 @@ pub enum Supplier {
 /// What one matcher read about one package: the package and how it connects to others in the same
 /// scope.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Found {
+pub struct FoundPackage {
     pub package: Package,
     /// Needs are met only by packages of the same ecosystem and scope: one database, or one
     /// executable.
@@ -111,14 +111,14 @@ pub struct Found {
     /// Other names it answers to.
     pub provides: Vec<String>,
     /// Each need is a list of alternatives.
-    pub requires: Vec<Vec<Need>>,
+    pub requires: Vec<Vec<PackageNeed>>,
     /// A file that may tell its licence.
     pub licence_at: Option<String>,
 }
 
 /// A name that another package must answer to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Need {
+pub struct PackageNeed {
     pub name: String,
     pub arch: Option<String>,
 }
@@ -349,7 +349,7 @@ impl Algorithm {
     }
 }
 
-impl Found {
+impl FoundPackage {
     /// A package by itself: it needs nothing that is known.
     pub fn alone(package: Package, scope: impl Into<String>) -> Self {
         Self {
@@ -362,7 +362,7 @@ impl Found {
     }
 }
 
-impl Need {
+impl PackageNeed {
     pub fn named(name: impl Into<String>) -> Self {
         Self { name: name.into(), arch: None }
     }

@@ -1,11 +1,11 @@
 //! Package URLs, in canonical form. It never invents a component: without a value there is no
 //! qualifier.
 
-use super::matchers::os_release::Release;
+use super::matchers::os_release::OsRelease;
 use super::package::{Ecosystem, Package};
 
 /// The package's purl on this distribution, or the one that an SBOM in the image states.
-pub fn of(package: &Package, release: Option<&Release>) -> String {
+pub fn of(package: &Package, release: Option<&OsRelease>) -> String {
     if let Some(stated) = &package.stated {
         return stated.clone();
     }
@@ -27,7 +27,7 @@ pub fn of(package: &Package, release: Option<&Release>) -> String {
 }
 
 /// The distribution, for packages that are part of one.
-fn namespace(ecosystem: Ecosystem, release: Option<&Release>) -> Option<String> {
+fn namespace(ecosystem: Ecosystem, release: Option<&OsRelease>) -> Option<String> {
     let namespace = ecosystem
         .is_distribution()
         .then(|| release.map_or(default_namespace(ecosystem), |release| release.id.as_str()))?;
@@ -143,7 +143,7 @@ pub fn default_namespace(ecosystem: Ecosystem) -> &'static str {
 }
 
 /// In alphabetic order, as the specification wants them.
-fn qualifiers(package: &Package, release: Option<&Release>) -> Vec<String> {
+fn qualifiers(package: &Package, release: Option<&OsRelease>) -> Vec<String> {
     let mut all = package.qualifiers.clone();
     if package.ecosystem.is_distribution() {
         let upstream = package.upstream.as_ref().map(|upstream| match &upstream.version {
@@ -152,7 +152,7 @@ fn qualifiers(package: &Package, release: Option<&Release>) -> Vec<String> {
         });
         let distribution = [
             ("arch", package.arch.clone()),
-            ("distro", release.map(Release::distro)),
+            ("distro", release.map(OsRelease::distro)),
             ("upstream", upstream),
         ];
         all.extend(distribution.into_iter().filter_map(|(key, value)| Some((key, value?))));
@@ -179,11 +179,11 @@ pub(super) fn encoded(text: &str, also_plain: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sbom::package::Upstream;
+    use crate::sbom::package::SourcePackage;
     use std::str::FromStr as _;
 
-    fn debian() -> Release {
-        Release { id: "debian".into(), version: Some("12".into()), name: None }
+    fn debian() -> OsRelease {
+        OsRelease { id: "debian".into(), version: Some("12".into()), name: None }
     }
 
     fn package(
@@ -195,7 +195,7 @@ mod tests {
         Package {
             version: Some(version.into()),
             arch: (ecosystem != Ecosystem::Golang).then(|| "amd64".into()),
-            upstream: upstream.map(|(name, version)| Upstream {
+            upstream: upstream.map(|(name, version)| SourcePackage {
                 name: name.into(),
                 version: version.map(Into::into),
             }),
@@ -253,7 +253,7 @@ mod tests {
     fn case_is_a_property_of_the_type() {
         // From the type definitions of purl-spec, with capitals wherever a package can have them.
         let check = |ecosystem: Ecosystem, name: &str, id: &str, expected: &str| {
-            let release = Release { id: id.into(), version: None, name: None };
+            let release = OsRelease { id: id.into(), version: None, name: None };
             let purl = of(&Package::named(ecosystem, name), Some(&release));
             assert_eq!(purl.split('?').next(), Some(expected), "{name}");
         };

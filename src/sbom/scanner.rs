@@ -14,7 +14,7 @@ use super::SbomError;
 use super::catalog::Catalog;
 use super::exclude::Exclude;
 use super::source::rootfs::Rootfs;
-use super::spdx::{About, document, remarks};
+use super::spdx::{DocumentSubject, document, remarks};
 use super::text::Text;
 
 const SOURCE: &str = "BUILDKIT_SCAN_SOURCE";
@@ -33,7 +33,7 @@ const LARGEST: usize = 40 << 20;
 
 /// A finished scan, for logging.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scan {
+pub struct FinishedScan {
     pub name: String,
     pub packages: usize,
     pub bytes: usize,
@@ -42,7 +42,7 @@ pub struct Scan {
 }
 
 /// Scans what BuildKit mounted and writes a statement for each; BuildKit adds the subject.
-pub fn run(env: &BTreeMap<String, String>) -> Result<Vec<Scan>, SbomError> {
+pub fn run(env: &BTreeMap<String, String>) -> Result<Vec<FinishedScan>, SbomError> {
     let source = required(env, SOURCE)?;
     let destination = Path::new(required(env, DESTINATION)?);
     let epoch = epoch(env)?;
@@ -55,7 +55,7 @@ pub fn run(env: &BTreeMap<String, String>) -> Result<Vec<Scan>, SbomError> {
         Some("owned") => true,
         Some(other) => return Err(SbomError::BadFiles { value: other.to_owned() }),
     };
-    let how = How { epoch, supplier: env.get(SUPPLIER).cloned(), files };
+    let how = ScannerParameters { epoch, supplier: env.get(SUPPLIER).cloned(), files };
     // The image comes first; what comes after may be sources that it was built from.
     roots.iter().enumerate().map(|(at, root)| scan(root, destination, &how, at == 0)).collect()
 }
@@ -95,13 +95,18 @@ fn extra_roots(extras: &Path) -> Result<Vec<PathBuf>, SbomError> {
 }
 
 /// What the parameters say.
-struct How {
+struct ScannerParameters {
     epoch: Option<jiff::Timestamp>,
     supplier: Option<String>,
     files: bool,
 }
 
-fn scan(root: &Path, destination: &Path, how: &How, is_image: bool) -> Result<Scan, SbomError> {
+fn scan(
+    root: &Path,
+    destination: &Path,
+    how: &ScannerParameters,
+    is_image: bool,
+) -> Result<FinishedScan, SbomError> {
     let name = root.file_name().and_then(|name| name.to_str()).map(str::to_owned);
     let name = name.ok_or_else(|| SbomError::Nameless { path: root.display().to_string() })?;
     let source = Rootfs::new(root);
@@ -112,7 +117,12 @@ fn scan(root: &Path, destination: &Path, how: &How, is_image: bool) -> Result<Sc
     // Without an epoch, the packages' own age: the same image gives the same document.
     let newest = catalog.newest.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     let created = how.epoch.or(newest).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    let about = About { name: name.clone(), digest: None, supplier: how.supplier.clone(), created };
+    let about = DocumentSubject {
+        name: name.clone(),
+        digest: None,
+        supplier: how.supplier.clone(),
+        created,
+    };
     let mut statement = Text::new(
         json!({ "_type": "https://in-toto.io/Statement/v1", "predicateType": evidence::SPDX }),
     );
@@ -128,7 +138,7 @@ fn scan(root: &Path, destination: &Path, how: &How, is_image: bool) -> Result<Sc
         source,
     })?;
     let remarks = remarks(&catalog.warnings);
-    Ok(Scan { name, packages: catalog.packages.len(), bytes: bytes.len(), remarks })
+    Ok(FinishedScan { name, packages: catalog.packages.len(), bytes: bytes.len(), remarks })
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::catalog::{Catalog, Listed, looked_for};
+use super::catalog::{Catalog, CatalogedPackage, looked_for};
 use super::licence::Licence;
 use super::package::Supplier;
 use super::purl::encoded;
@@ -23,7 +23,7 @@ pub(super) const UNKNOWN: &str = "NOASSERTION";
 
 /// What the document describes, beyond what is inside.
 #[derive(Debug, Clone, Default)]
-pub struct About {
+pub struct DocumentSubject {
     /// The image's name, such as `ghcr.io/owner/app`, or the name of a scan.
     pub name: String,
     /// `sha256:…`, where it is known.
@@ -34,7 +34,7 @@ pub struct About {
 }
 
 /// The document as JSON text.
-pub fn document(catalog: &Catalog, about: &About) -> String {
+pub fn document(catalog: &Catalog, about: &DocumentSubject) -> String {
     let identifiers = identifiers(&catalog.packages);
     let mut document = Text::new(json!({
         "SPDXID": "SPDXRef-DOCUMENT",
@@ -76,7 +76,7 @@ pub(super) fn creators() -> [&'static str; 2] {
     ["Organization: supply-action", concat!("Tool: supply-action-", env!("CARGO_PKG_VERSION"))]
 }
 
-fn image(catalog: &Catalog, about: &About) -> Value {
+fn image(catalog: &Catalog, about: &DocumentSubject) -> Value {
     let mut image = json!({
         "SPDXID": IMAGE,
         "name": about.name,
@@ -120,7 +120,11 @@ pub fn oci_purl(repository: &str, hash: &str) -> String {
     )
 }
 
-fn package(listed: &Listed, identifier: &str, licences: &mut BTreeMap<String, Value>) -> Value {
+fn package(
+    listed: &CatalogedPackage,
+    identifier: &str,
+    licences: &mut BTreeMap<String, Value>,
+) -> Value {
     let package = &listed.package;
     let mut written = json!({
         "SPDXID": identifier,
@@ -161,7 +165,7 @@ fn file_identifier(path: &str) -> String {
 
 /// SHA-1 of the files' own, in order:
 /// <https://spdx.github.io/spdx-spec/v2.3/package-information/#79-package-verification-code-field>.
-fn verification_code(catalog: &Catalog, listed: &Listed) -> String {
+fn verification_code(catalog: &Catalog, listed: &CatalogedPackage) -> String {
     let mut sums: Vec<&str> = listed
         .files
         .iter()
@@ -178,7 +182,7 @@ pub(super) fn purl_reference(purl: &str) -> Value {
 
 /// The licence field; words that are no SPDX expression are quoted in a licence of the document's
 /// own.
-fn declared(listed: &Listed, licences: &mut BTreeMap<String, Value>) -> Option<String> {
+fn declared(listed: &CatalogedPackage, licences: &mut BTreeMap<String, Value>) -> Option<String> {
     match &listed.package.licence {
         Licence::Unknown => None,
         Licence::Expression(expression) => Some(expression.clone()),
@@ -201,7 +205,7 @@ fn short(layer: &str) -> &str {
 }
 
 /// Which files told of the package, and the layers it came with.
-fn origin(listed: &Listed) -> String {
+fn origin(listed: &CatalogedPackage) -> String {
     const MOST: usize = 10;
     let what = listed.package.told_by();
     let named: Vec<String> =
@@ -241,7 +245,7 @@ pub fn remarks(warnings: &[String]) -> Vec<String> {
 /// Its members come in the order of their names, as everywhere in the document.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Relationship<'a> {
+struct WrittenRelationship<'a> {
     related_spdx_element: Cow<'a, str>,
     relationship_type: &'static str,
     spdx_element_id: &'a str,
@@ -250,8 +254,8 @@ struct Relationship<'a> {
 fn relationships<'a>(
     catalog: &'a Catalog,
     identifiers: &'a [String],
-) -> impl Iterator<Item = Relationship<'a>> {
-    let relationship = |from: &'a str, kind: &'static str, to: Cow<'a, str>| Relationship {
+) -> impl Iterator<Item = WrittenRelationship<'a>> {
+    let relationship = |from: &'a str, kind: &'static str, to: Cow<'a, str>| WrittenRelationship {
         related_spdx_element: to,
         relationship_type: kind,
         spdx_element_id: from,
@@ -279,9 +283,9 @@ fn relationships<'a>(
 
 /// Legal and stable: each changes only with its purl. They are short, since most of a document's
 /// bytes are relationships between them.
-fn identifiers(packages: &[Listed]) -> Vec<String> {
+fn identifiers(packages: &[CatalogedPackage]) -> Vec<String> {
     const DIGITS: usize = 8;
-    let of = |listed: &Listed, digits: usize| {
+    let of = |listed: &CatalogedPackage, digits: usize| {
         let package = &listed.package;
         format!(
             "SPDXRef-{}-{}-{}",
@@ -296,7 +300,7 @@ fn identifiers(packages: &[Listed]) -> Vec<String> {
         .map(|listed| of(listed, DIGITS))
         .filter(|id| !known.insert(id.clone()))
         .collect();
-    let whole = |listed: &Listed, id: String| {
+    let whole = |listed: &CatalogedPackage, id: String| {
         if shared.contains(&id) { of(listed, usize::MAX) } else { id }
     };
     packages.iter().map(|listed| whole(listed, of(listed, DIGITS))).collect()
@@ -326,8 +330,8 @@ mod tests {
     use super::*;
     use crate::sbom::package::{Ecosystem, Package};
 
-    fn listed(name: &str, licence: Licence) -> Listed {
-        Listed {
+    fn listed(name: &str, licence: Licence) -> CatalogedPackage {
+        CatalogedPackage {
             package: Package {
                 version: Some("1".into()),
                 licence,
@@ -340,7 +344,7 @@ mod tests {
         }
     }
 
-    fn catalog(packages: Vec<Listed>) -> Catalog {
+    fn catalog(packages: Vec<CatalogedPackage>) -> Catalog {
         Catalog {
             release: None,
             packages,
@@ -356,11 +360,11 @@ mod tests {
             listed("libc++_x", Licence::Named("MIT BSD".into())),
             listed("b", Licence::Expression("MIT".into())),
         ];
-        let about = About {
+        let about = DocumentSubject {
             name: "ghcr.io/o/app".into(),
             digest: Some("sha256:00ff".into()),
             supplier: Some("o".into()),
-            ..About::default()
+            ..DocumentSubject::default()
         };
         serde_json::from_str(&document(&catalog(packages), &about)).unwrap()
     }
@@ -415,7 +419,8 @@ mod tests {
     fn the_same_facts_give_the_same_bytes_and_others_another_namespace() {
         assert_eq!(written().to_string(), written().to_string());
         let other: Value =
-            serde_json::from_str(&document(&catalog(Vec::new()), &About::default())).unwrap();
+            serde_json::from_str(&document(&catalog(Vec::new()), &DocumentSubject::default()))
+                .unwrap();
         assert_ne!(other["documentNamespace"], written()["documentNamespace"]);
     }
 
@@ -431,7 +436,7 @@ mod tests {
         );
         let document: Value = serde_json::from_str(&document(
             &catalog(vec![listed.clone(), listed]),
-            &About::default(),
+            &DocumentSubject::default(),
         ))
         .unwrap();
         let expected = format!(

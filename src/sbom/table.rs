@@ -74,20 +74,21 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::sbom::catalog::Listed;
+    use crate::sbom::catalog::CatalogedPackage;
     use crate::sbom::package::{Ecosystem, Package};
 
     fn catalog(packages: &[(Ecosystem, &str, Option<&str>)]) -> Catalog {
-        let listed = |(ecosystem, name, version): &(Ecosystem, &str, Option<&str>)| Listed {
-            package: Package {
-                version: version.map(str::to_owned),
-                ..Package::named(*ecosystem, *name)
-            },
-            purl: String::new(),
-            locations: BTreeSet::new(),
-            layers: BTreeSet::new(),
-            files: BTreeSet::new(),
-        };
+        let listed =
+            |(ecosystem, name, version): &(Ecosystem, &str, Option<&str>)| CatalogedPackage {
+                package: Package {
+                    version: version.map(str::to_owned),
+                    ..Package::named(*ecosystem, *name)
+                },
+                purl: String::new(),
+                locations: BTreeSet::new(),
+                layers: BTreeSet::new(),
+                files: BTreeSet::new(),
+            };
         let packages = packages.iter().map(listed).collect();
         Catalog {
             release: None,

@@ -13,9 +13,9 @@ const DEBIAN: &str =
     "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\nVERSION_ID=\"12\"\n";
 const MIT: &str = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\nLicense: Expat\n";
 
-struct Tree(tempfile::TempDir);
+struct TestTree(tempfile::TempDir);
 
-impl Tree {
+impl TestTree {
     fn new(files: &[(&str, &str)], links: &[(&str, &str)]) -> Self {
         let tree = Self(tempfile::tempdir().unwrap());
         for (path, text) in files {
@@ -64,7 +64,7 @@ fn facts(document: &Value) -> Vec<(String, String)> {
         .collect()
 }
 
-fn check(tree: &Tree, expected: &[(&str, &str)]) {
+fn check(tree: &TestTree, expected: &[(&str, &str)]) {
     let expected: Vec<(String, String)> =
         expected.iter().map(|(purl, licence)| (purl.to_string(), licence.to_string())).collect();
     assert_eq!(facts(&tree.document()), expected);
@@ -72,7 +72,7 @@ fn check(tree: &Tree, expected: &[(&str, &str)]) {
 
 #[test]
 fn a_distroless_tree_is_cataloged() {
-    let tree = Tree::new(
+    let tree = TestTree::new(
         &[
             ("usr/lib/os-release", DEBIAN),
             (
@@ -107,7 +107,7 @@ fn a_distroless_tree_is_cataloged() {
 
 #[test]
 fn an_alpine_tree_with_merged_usr_is_cataloged_once() {
-    let tree = Tree::new(
+    let tree = TestTree::new(
         &[
             ("usr/lib/os-release", "ID=wolfi\nVERSION_ID=\"20230201\"\n"),
             ("usr/lib/apk/db/installed", "P:musl\nV:1-r0\nA:x86_64\nL:MIT\n"),
@@ -125,12 +125,12 @@ fn the_order_of_creation_does_not_show() {
         ("opt/other/var/lib/dpkg/status", "Package: b\nVersion: 1\n"),
     ];
     let reversed: Vec<_> = files.iter().rev().copied().collect();
-    assert_eq!(Tree::new(&files, &[]).bytes(), Tree::new(&reversed, &[]).bytes());
+    assert_eq!(TestTree::new(&files, &[]).bytes(), TestTree::new(&reversed, &[]).bytes());
 }
 
 #[test]
 fn links_to_the_machine_are_not_followed() {
-    let tree = Tree::new(
+    let tree = TestTree::new(
         &[("etc/x", "")],
         &[
             ("var/lib/dpkg", "/var/lib/dpkg"),
@@ -145,7 +145,7 @@ fn links_to_the_machine_are_not_followed() {
 #[test]
 fn packages_of_many_ecosystems_are_cataloged_beside_those_of_the_distribution() {
     let node = format!("{}node.js/v20.9.0\0", "\0".repeat(2000));
-    let tree = Tree::new(
+    let tree = TestTree::new(
         &[
             ("etc/os-release", DEBIAN),
             ("var/lib/dpkg/status", "Package: nodejs\nVersion: 20\nArchitecture: amd64\n"),

@@ -3,20 +3,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::catalog::Place;
-use super::collect::Collected;
+use super::catalog::PackagePlace;
+use super::collect::CollectedPackages;
 use super::matchers::{java, opkg, python, stated, store, wordpress};
-use super::package::{Ecosystem, Found, Package, SOURCE_UNKNOWN};
+use super::package::{Ecosystem, FoundPackage, Package, SOURCE_UNKNOWN};
 
 /// Marks and descriptions that lie beside packages: what they tell is told of those, and they are no
 /// packages themselves.
-pub(super) fn take_from_beside(found: &mut Vec<(Place, Found)>) {
-    let is_mark = |place: &Place, found: &Found| match found.package.ecosystem {
+pub(super) fn take_from_beside(found: &mut Vec<(PackagePlace, FoundPackage)>) {
+    let is_mark = |place: &PackagePlace, found: &FoundPackage| match found.package.ecosystem {
         Ecosystem::Pypi => python::is_request(&place.path),
         Ecosystem::Maven => java::module::is_module(&place.path),
         _ => false,
     };
-    let marks: Vec<(Place, Found)> =
+    let marks: Vec<(PackagePlace, FoundPackage)> =
         found.extract_if(.., |(place, found)| is_mark(place, found)).collect();
     let mut asked: BTreeSet<String> = BTreeSet::new();
     let mut archives: BTreeMap<String, &Package> = BTreeMap::new();
@@ -25,7 +25,7 @@ pub(super) fn take_from_beside(found: &mut Vec<(Place, Found)>) {
         archives.extend(names.map(|archive| (archive, &mark.package)));
         asked.insert(place.path.replace("/REQUESTED", "/METADATA"));
     }
-    for (place, Found { package, .. }) in found.iter_mut() {
+    for (place, FoundPackage { package, .. }) in found.iter_mut() {
         match package.ecosystem {
             Ecosystem::Pypi if asked.contains(&place.path) => {
                 package.notes.push("Somebody asked for it by name.".to_owned());
@@ -44,7 +44,7 @@ pub(super) fn take_from_beside(found: &mut Vec<(Place, Found)>) {
 
 /// What the image's own databases and files say wins over what an SBOM in it states, and what is
 /// installed over what came along.
-pub(super) fn drop_weaker(found: &mut Vec<(Place, Found)>) {
+pub(super) fn drop_weaker(found: &mut Vec<(PackagePlace, FoundPackage)>) {
     if !found.iter().any(|(place, found)| is_weak(place, found)) {
         return;
     }
@@ -77,7 +77,7 @@ pub(super) fn drop_weaker(found: &mut Vec<(Place, Found)>) {
     });
 }
 
-fn is_weak(place: &Place, found: &Found) -> bool {
+fn is_weak(place: &PackagePlace, found: &FoundPackage) -> bool {
     match found.package.ecosystem {
         _ if found.package.stated.is_some() => true,
         Ecosystem::Deb => found.package.notes.iter().any(|note| note == SOURCE_UNKNOWN),
@@ -115,8 +115,8 @@ fn spelt(package: &Package) -> String {
 
 /// What lock files name is no part of an image, and in a directory of sources it counts only where
 /// no operating system is.
-pub(super) fn drop_locked(found: &mut Vec<(Place, Found)>, is_image: bool) {
-    let is_system = |(_, found): &(Place, Found)| {
+pub(super) fn drop_locked(found: &mut Vec<(PackagePlace, FoundPackage)>, is_image: bool) {
+    let is_system = |(_, found): &(PackagePlace, FoundPackage)| {
         let ecosystem = found.package.ecosystem;
         let installs =
             ecosystem.is_distribution() || ecosystem.is_store() || ecosystem == Ecosystem::Ebuild;
@@ -128,7 +128,10 @@ pub(super) fn drop_locked(found: &mut Vec<(Place, Found)>, is_image: bool) {
 }
 
 /// What lies in a store is one package, wherever in it something was found.
-pub(super) fn name_stores(found: &mut Vec<(Place, Found)>, collected: &Collected) {
+pub(super) fn name_stores(
+    found: &mut Vec<(PackagePlace, FoundPackage)>,
+    collected: &CollectedPackages,
+) {
     let mut known = BTreeSet::new();
     found.retain_mut(|(place, found)| {
         if !found.package.ecosystem.is_store() || found.package.stated.is_some() {
@@ -142,29 +145,32 @@ pub(super) fn name_stores(found: &mut Vec<(Place, Found)>, collected: &Collected
     });
     // Some have nothing in them but links.
     let links = collected.links.iter().map(|(path, _)| path);
-    let mut linked: BTreeMap<String, Found> = BTreeMap::new();
+    let mut linked: BTreeMap<String, FoundPackage> = BTreeMap::new();
     for path in links.filter(|path| !collected.exclude.matches(path)).take(store::MOST) {
         if let Some(own) = store::package_at(path).filter(|own| !known.contains(&own.scope)) {
             linked.insert(own.scope.clone(), own);
         }
     }
-    found.extend(linked.into_iter().map(|(path, own)| (Place { path, layer: None }, own)));
+    found.extend(linked.into_iter().map(|(path, own)| (PackagePlace { path, layer: None }, own)));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sbom::catalog::Catalog;
-    use crate::sbom::matchers::Facts;
+    use crate::sbom::matchers::FileFacts;
     use crate::sbom::source::rootfs::Rootfs;
 
     /// Files, each with its packages.
     fn catalog(files: &[(&str, &[Package])], links: &[(&str, &str)]) -> Catalog {
-        let mut collected = Collected::default();
+        let mut collected = CollectedPackages::default();
         for (path, packages) in files {
             let scope = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-            let packages = packages.iter().map(|it| Found::alone(it.clone(), scope)).collect();
-            collected.facts.insert((*path).to_owned(), Facts { packages, ..Facts::default() });
+            let packages =
+                packages.iter().map(|it| FoundPackage::alone(it.clone(), scope)).collect();
+            collected
+                .facts
+                .insert((*path).to_owned(), FileFacts { packages, ..FileFacts::default() });
         }
         for (path, target) in links {
             collected.links.insert(path, target);
@@ -189,7 +195,7 @@ mod tests {
     #[test]
     fn what_the_images_own_databases_say_wins() {
         let rpm = Package {
-            upstream: Some(crate::sbom::package::Upstream {
+            upstream: Some(crate::sbom::package::SourcePackage {
                 name: "gcc-8.5.0-22.src.rpm".into(),
                 version: None,
             }),
@@ -275,9 +281,11 @@ mod tests {
             [("yarn.lock", &locked), ("var/lib/dpkg/status", &deb)];
         assert_eq!(purls(&catalog(&files[..1], &[])), ["pkg:npm/a@1"]);
         assert_eq!(purls(&catalog(&files, &[])), ["pkg:deb/debian/b@1"]);
-        let mut collected = Collected { is_image: true, ..Collected::default() };
-        let found = locked.iter().map(|it| Found::alone(it.clone(), "")).collect();
-        collected.facts.insert("yarn.lock".into(), Facts { packages: found, ..Facts::default() });
+        let mut collected = CollectedPackages { is_image: true, ..CollectedPackages::default() };
+        let found = locked.iter().map(|it| FoundPackage::alone(it.clone(), "")).collect();
+        collected
+            .facts
+            .insert("yarn.lock".into(), FileFacts { packages: found, ..FileFacts::default() });
         assert!(Catalog::from_collected(collected).packages.is_empty());
     }
 
@@ -294,18 +302,21 @@ mod tests {
         assert_eq!(purls(&requested), ["pkg:pypi/a@1"]);
         assert_eq!(requested.packages[0].package.notes, ["Somebody asked for it by name."]);
         let guess = Package { is_guess: true, ..package(Ecosystem::Maven, "okio", "3") };
-        let mut collected = Collected::default();
-        let module = Found {
+        let mut collected = CollectedPackages::default();
+        let module = FoundPackage {
             provides: vec!["okio-3.jar".into()],
-            ..Found::alone(package(Ecosystem::Maven, "com.squareup.okio:okio", "3.9.0"), "lib/")
+            ..FoundPackage::alone(
+                package(Ecosystem::Maven, "com.squareup.okio:okio", "3.9.0"),
+                "lib/",
+            )
         };
         for (path, found) in [
-            ("lib/okio-3.jar", Found::alone(guess, "lib/okio-3.jar")),
+            ("lib/okio-3.jar", FoundPackage::alone(guess, "lib/okio-3.jar")),
             ("lib/okio-3.module", module),
         ] {
             collected
                 .facts
-                .insert(path.into(), Facts { packages: vec![found], ..Facts::default() });
+                .insert(path.into(), FileFacts { packages: vec![found], ..FileFacts::default() });
         }
         let named = Catalog::from_collected(collected);
         assert_eq!(purls(&named), ["pkg:maven/com.squareup.okio/okio@3.9.0"]);

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::report::{ImageScan, SCANNER, SCANNER_VERSION, ScanSummary, Tally};
+use super::report::{FindingTally, ImageScan, SCANNER, SCANNER_VERSION, ScanSummary};
 use super::rows::{counted, rows, summary};
 use super::text::plain;
 use crate::evidence::{COSIGN_VULNERABILITIES, IN_TOTO_VULNERABILITIES};
@@ -129,7 +129,7 @@ pub struct ScanStatement {
     /// When the newest advisory was modified.
     pub newest: Timestamp,
     #[serde(rename = "vulnerabilities")]
-    pub tally: Tally,
+    pub tally: FindingTally,
     /// The in-toto predicate has no place for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_assessed: Option<u64>,

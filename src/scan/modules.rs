@@ -1,9 +1,9 @@
 //! Which stream of a module an advisory of Red Hat's family is about. It compares no builds of two
 //! streams: PostgreSQL 9.6 is not repaired by what repairs 12.
 
-use super::question::Question;
-use super::record::{Affected, Event, Record};
-use super::versions::Order;
+use super::question::AdvisoryQuestion;
+use super::record::{AdvisoryRecord, Affected, RangeEvent};
+use super::versions::VersionOrder;
 
 /// What a record says of the streams of modules.
 #[derive(Debug)]
@@ -18,15 +18,15 @@ pub(super) struct Streams {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum ModuleVerdict {
     Comparable,
     OtherStream,
     Unknown,
 }
 
 impl Streams {
-    pub(super) fn of(record: &Record, asked: &Question) -> Self {
-        let is_rpm = Order::of(&asked.ecosystem) == Some(Order::Rpm);
+    pub(super) fn of(record: &AdvisoryRecord, asked: &AdvisoryQuestion) -> Self {
+        let is_rpm = VersionOrder::of(&asked.ecosystem) == Some(VersionOrder::Rpm);
         let installed = build(&asked.version).filter(|_| is_rpm);
         let has_repair = |built: &str| {
             let about = record.affected.iter().filter(|affected| {
@@ -44,26 +44,28 @@ impl Streams {
     }
 
     /// Whether one entry of the record can be compared with the installed package.
-    pub(super) fn verdict(&self, affected: &Affected, installed: Option<&str>) -> Verdict {
+    pub(super) fn verdict(&self, affected: &Affected, installed: Option<&str>) -> ModuleVerdict {
         let builds: Vec<Option<&str>> = repairs(affected).map(build).collect();
         if !self.is_rpm || builds.is_empty() {
-            return Verdict::Comparable;
+            return ModuleVerdict::Comparable;
         }
         let is_modular = builds.iter().any(Option::is_some);
         match (self.is_installed_modular, is_modular) {
-            (false, false) => Verdict::Comparable,
+            (false, false) => ModuleVerdict::Comparable,
             // A build outside of modules belongs to no stream of one.
-            (false, true) => Verdict::OtherStream,
-            (true, false) => Verdict::Unknown,
+            (false, true) => ModuleVerdict::OtherStream,
+            (true, false) => ModuleVerdict::Unknown,
             (true, true) => match installed {
                 Some(installed) if self.named.iter().any(|named| named == installed) => {
                     match &self.build {
-                        Some(own) if !builds.contains(&Some(own.as_str())) => Verdict::OtherStream,
-                        _ => Verdict::Comparable,
+                        Some(own) if !builds.contains(&Some(own.as_str())) => {
+                            ModuleVerdict::OtherStream
+                        }
+                        _ => ModuleVerdict::Comparable,
                     }
                 }
-                Some(_) if !self.named.is_empty() => Verdict::OtherStream,
-                _ => Verdict::Unknown,
+                Some(_) if !self.named.is_empty() => ModuleVerdict::OtherStream,
+                _ => ModuleVerdict::Unknown,
             },
         }
     }
@@ -71,7 +73,7 @@ impl Streams {
 
 fn repairs(affected: &Affected) -> impl Iterator<Item = &str> {
     affected.ranges.iter().flat_map(|range| &range.events).filter_map(|event| match event {
-        Event::Fixed(text) | Event::LastAffected(text) => Some(text.as_str()),
+        RangeEvent::Fixed(text) | RangeEvent::LastAffected(text) => Some(text.as_str()),
         _ => None,
     })
 }

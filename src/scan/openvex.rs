@@ -19,7 +19,7 @@ use crate::sbom::spdx::oci_purl;
 use crate::text::seen::visible;
 
 /// What one statement is about: a flaw, its other ids and what was decided.
-type Decision = (String, BTreeSet<String>, FindingAcceptance);
+type VexDecision = (String, BTreeSet<String>, FindingAcceptance);
 
 /// `None` where nothing is to be said, or no scan is of an image.
 pub fn document(scans: &[&ImageScan], author: &str, now: Timestamp) -> Option<Value> {
@@ -46,8 +46,8 @@ fn identifier(content: &Value) -> String {
 }
 
 /// Each decision with the images that it is about, and the packages within each.
-fn decisions(scans: &[&ImageScan]) -> BTreeMap<Decision, BTreeMap<String, BTreeSet<String>>> {
-    let mut all: BTreeMap<Decision, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+fn decisions(scans: &[&ImageScan]) -> BTreeMap<VexDecision, BTreeMap<String, BTreeSet<String>>> {
+    let mut all: BTreeMap<VexDecision, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
     for scan in scans {
         let Some(digest) = &scan.digest else { continue };
         let product = oci_purl(&scan.image, digest.hex());
@@ -76,7 +76,7 @@ fn decisions(scans: &[&ImageScan]) -> BTreeMap<Decision, BTreeMap<String, BTreeS
 }
 
 fn statement(
-    (id, aliases, acceptance): &Decision,
+    (id, aliases, acceptance): &VexDecision,
     products: &BTreeMap<String, BTreeSet<String>>,
 ) -> Value {
     let products: Vec<Value> = products

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use super::findings::Subject;
+use super::findings::ScanSubject;
 
 /// Where a distribution puts packages of a language, what it calls them there, and the type of both.
 struct Custom {
@@ -39,7 +39,7 @@ const CUSTOMS: [Custom; 9] = [
 ];
 
 /// Gives each package of a language its owner, where it has one.
-pub(super) fn name_owners(subjects: &mut [Subject]) {
+pub(super) fn name_owners(subjects: &mut [ScanSubject]) {
     let mut installed: HashMap<(String, String), usize> = HashMap::new();
     for (at, subject) in subjects.iter().enumerate() {
         let kind = kind(&subject.purl);
@@ -70,7 +70,7 @@ pub(super) fn name_owners(subjects: &mut [Subject]) {
 
 impl Custom {
     /// Whether every file that tells of the package lies where the distribution puts it.
-    fn holds(&self, subject: &Subject) -> bool {
+    fn holds(&self, subject: &ScanSubject) -> bool {
         let (start, within) = self.folder;
         let is_there = |path: &String| path.starts_with(start) && path.contains(within);
         !subject.paths.is_empty() && subject.paths.iter().all(is_there)
@@ -88,7 +88,7 @@ fn kind(purl: &str) -> &str {
 }
 
 /// Whether the distribution's version is one of the language's: `1:3.3.2+dfsg-1` of `3.3.2`.
-fn is_version_of(owner: &Subject, subject: &Subject) -> bool {
+fn is_version_of(owner: &ScanSubject, subject: &ScanSubject) -> bool {
     let (Some(theirs), Some(version)) = (&owner.version, &subject.version) else { return false };
     let without_epoch = match theirs.split_once(':') {
         Some((epoch, rest)) if epoch.bytes().all(|byte| byte.is_ascii_digit()) => rest,
@@ -103,8 +103,8 @@ fn is_version_of(owner: &Subject, subject: &Subject) -> bool {
 mod tests {
     use super::*;
 
-    fn subject(purl: &str, path: &str) -> Subject {
-        let mut subject = Subject::of_purl(purl, "x", "2026-11-29T00:00:00Z".parse().unwrap());
+    fn subject(purl: &str, path: &str) -> ScanSubject {
+        let mut subject = ScanSubject::of_purl(purl, "x", "2026-11-29T00:00:00Z".parse().unwrap());
         subject.paths.insert(path.to_owned());
         subject
     }

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 /// What is known about one flaw, or what one distributor says of some.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Record {
+pub struct AdvisoryRecord {
     pub id: String,
     /// Absent where a source leaves it out; then nothing tells how old the record is.
     #[serde(default, deserialize_with = "timestamp")]
@@ -79,7 +79,7 @@ pub struct Range {
     #[serde(rename = "type")]
     pub kind: RangeKind,
     #[serde(deserialize_with = "limited::<_, _, MOST_EVENTS>")]
-    pub events: Vec<Event>,
+    pub events: Vec<RangeEvent>,
 }
 
 /// What the events of a range name.
@@ -97,7 +97,7 @@ pub enum RangeKind {
 
 /// Where a flaw begins or ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub enum RangeEvent {
     Introduced(String),
     Fixed(String),
     LastAffected(String),
@@ -149,7 +149,7 @@ const MOST_RANGES: usize = 10_000;
 const MOST_EVENTS: usize = 50_000;
 const MOST_VERSIONS: usize = 200_000;
 
-impl Record {
+impl AdvisoryRecord {
     pub fn parse(bytes: &[u8]) -> Result<Self, BadRecord> {
         let refused = |reason: String| BadRecord { id: id_of(bytes), reason };
         if bytes.len() > MOST_BYTES {
@@ -240,11 +240,11 @@ fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
 
 fn severity_word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     #[derive(Default, Deserialize)]
-    struct Specific {
+    struct AffectedSpecific {
         #[serde(default, deserialize_with = "word")]
         severity: Option<String>,
     }
-    loose::<D, Specific>(deserializer).map(|specific| specific.severity)
+    loose::<D, AffectedSpecific>(deserializer).map(|specific| specific.severity)
 }
 
 fn informational_word<'de, D>(deserializer: D) -> Result<Option<String>, D::Error>
@@ -252,30 +252,30 @@ where
     D: Deserializer<'de>,
 {
     #[derive(Default, Deserialize)]
-    struct Specific {
+    struct RecordSpecific {
         #[serde(default, deserialize_with = "word")]
         informational: Option<String>,
     }
-    loose::<D, Specific>(deserializer).map(|specific| specific.informational)
+    loose::<D, RecordSpecific>(deserializer).map(|specific| specific.informational)
 }
 
-impl<'de> Deserialize<'de> for Event {
+impl<'de> Deserialize<'de> for RangeEvent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct One;
-        impl<'de> Visitor<'de> for One {
-            type Value = Event;
+        struct OneSpecific;
+        impl<'de> Visitor<'de> for OneSpecific {
+            type Value = RangeEvent;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("an event")
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Event, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RangeEvent, A::Error> {
                 let mut event = None;
                 while let Some(name) = map.next_key::<String>()? {
                     let make = match name.as_str() {
-                        "introduced" => Event::Introduced,
-                        "fixed" => Event::Fixed,
-                        "last_affected" => Event::LastAffected,
-                        "limit" => Event::Limit,
+                        "introduced" => RangeEvent::Introduced,
+                        "fixed" => RangeEvent::Fixed,
+                        "last_affected" => RangeEvent::LastAffected,
+                        "limit" => RangeEvent::Limit,
                         _ => {
                             map.next_value::<IgnoredAny>()?;
                             continue;
@@ -285,10 +285,10 @@ impl<'de> Deserialize<'de> for Event {
                         return Err(A::Error::custom("an event says two things"));
                     }
                 }
-                Ok(event.unwrap_or(Event::Unknown))
+                Ok(event.unwrap_or(RangeEvent::Unknown))
             }
         }
-        deserializer.deserialize_map(One)
+        deserializer.deserialize_map(OneSpecific)
     }
 }
 
@@ -297,12 +297,12 @@ mod tests {
     use super::*;
 
     fn reason(json: &str) -> String {
-        Record::parse(json.as_bytes()).unwrap_err().to_string()
+        AdvisoryRecord::parse(json.as_bytes()).unwrap_err().to_string()
     }
 
     #[test]
     fn a_record_is_read_with_what_nobody_knows_yet() {
-        let record = Record::parse(
+        let record = AdvisoryRecord::parse(
             br#"{"id":"GO-2020-0015","modified":"2020-01-01T00:00:00.5Z","new":{"a":[1]},"aliases":["CVE-2020-14040"],"related":null,
             "affected":[{"package":{"ecosystem":"Tomorrow:1","name":"x","more":1},"ranges":[
                 {"type":"SEMVER","events":[{"introduced":"0"},{"fixed":"0.3.3"},{"limit":"*"},{"last_affected":"1"},{"ended":"2","by":{}}]},
@@ -320,11 +320,11 @@ mod tests {
         assert_eq!(
             range.events,
             [
-                Event::Introduced("0".into()),
-                Event::Fixed("0.3.3".into()),
-                Event::Limit("*".into()),
-                Event::LastAffected("1".into()),
-                Event::Unknown,
+                RangeEvent::Introduced("0".into()),
+                RangeEvent::Fixed("0.3.3".into()),
+                RangeEvent::Limit("*".into()),
+                RangeEvent::LastAffected("1".into()),
+                RangeEvent::Unknown,
             ]
         );
         assert_eq!(unknown.kind, RangeKind::Unknown);

@@ -5,20 +5,20 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
-use super::question::{Question, key};
-use super::record::Record;
+use super::question::{AdvisoryQuestion, key};
+use super::record::AdvisoryRecord;
 
 /// All records at hand, once each.
 #[derive(Debug, Clone, Default)]
-pub struct Records {
-    records: Vec<Record>,
+pub struct AdvisoryRecords {
+    records: Vec<AdvisoryRecord>,
     by_id: HashMap<String, usize>,
     by_package: HashMap<(String, String), Vec<usize>>,
 }
 
-impl Records {
+impl AdvisoryRecords {
     /// Takes a record; of two with one id, the one that was modified last.
-    pub fn add(&mut self, record: Record) {
+    pub fn add(&mut self, record: AdvisoryRecord) {
         let known = self.by_id.get(&record.id).copied();
         let place = known.unwrap_or(self.records.len());
         if self.records.get(place).is_some_and(|known| known.modified >= record.modified) {
@@ -42,11 +42,11 @@ impl Records {
         }
     }
 
-    pub fn get(&self, id: &str) -> Option<&Record> {
+    pub fn get(&self, id: &str) -> Option<&AdvisoryRecord> {
         self.by_id.get(id).and_then(|at| self.records.get(*at))
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Record> {
+    pub fn iter(&self) -> impl Iterator<Item = &AdvisoryRecord> {
         self.records.iter()
     }
 
@@ -64,22 +64,25 @@ impl Records {
     }
 
     /// Those that name the package, whatever they say of its version.
-    pub(super) fn about(&self, question: &Question) -> impl Iterator<Item = &Record> {
+    pub(super) fn about(
+        &self,
+        question: &AdvisoryQuestion,
+    ) -> impl Iterator<Item = &AdvisoryRecord> {
         let found = self.by_package.get(&question.key()).map(Vec::as_slice).unwrap_or_default();
         found.iter().filter_map(|at| self.records.get(*at))
     }
 }
 
-impl FromIterator<Record> for Records {
-    fn from_iter<I: IntoIterator<Item = Record>>(records: I) -> Self {
+impl FromIterator<AdvisoryRecord> for AdvisoryRecords {
+    fn from_iter<I: IntoIterator<Item = AdvisoryRecord>>(records: I) -> Self {
         let mut all = Self::default();
         all.extend(records);
         all
     }
 }
 
-impl Extend<Record> for Records {
-    fn extend<I: IntoIterator<Item = Record>>(&mut self, records: I) {
+impl Extend<AdvisoryRecord> for AdvisoryRecords {
+    fn extend<I: IntoIterator<Item = AdvisoryRecord>>(&mut self, records: I) {
         records.into_iter().for_each(|record| self.add(record));
     }
 }
@@ -97,7 +100,7 @@ pub(super) struct Flaws {
 const OWN_NAMES: [&str; 3] = ["ALPINE-", "DEBIAN-", "UBUNTU-"];
 
 impl Flaws {
-    pub(super) fn of(records: &Records) -> Self {
+    pub(super) fn of(records: &AdvisoryRecords) -> Self {
         let mut flaws = Self::default();
         for record in records.iter().filter(|record| record.withdrawn.is_none()) {
             flaws.place(&record.id);
@@ -165,7 +168,11 @@ impl Flaws {
 
     /// The flaws that a record is about: its own, or those of what its distributor took it from,
     /// however far away.
-    pub(super) fn of_record(&self, record: &Record, records: &Records) -> BTreeSet<usize> {
+    pub(super) fn of_record(
+        &self,
+        record: &AdvisoryRecord,
+        records: &AdvisoryRecords,
+    ) -> BTreeSet<usize> {
         let mut flaws = BTreeSet::new();
         let mut seen: BTreeSet<&str> = BTreeSet::new();
         let mut waiting: Vec<&str> = vec![&record.id];
@@ -191,7 +198,7 @@ impl Flaws {
 }
 
 /// What a distributor's record is about. AlmaLinux says so under `related`.
-fn about(record: &Record) -> Vec<&str> {
+fn about(record: &AdvisoryRecord) -> Vec<&str> {
     let is_almalinux = ["ALBA-", "ALEA-", "ALSA-"].iter().any(|kind| record.id.starts_with(kind));
     let ids = match record.upstream.is_empty() && is_almalinux {
         true => &record.related,

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::findings::{AbsentCode, Finding, Findings, Kind, Unassessed};
-use super::severity::Level;
+use super::findings::{AbsentCode, Finding, FindingKind, Findings, Unassessed};
+use super::severity::SeverityLevel;
 use crate::image::{Digest, Platform};
 
 /// Whose statements these are.
@@ -131,12 +131,12 @@ impl JudgedFinding {
     /// The word for people and policies.
     pub(super) fn kind(&self) -> &'static str {
         match &self.finding.kind {
-            Kind::Malicious => MALICIOUS,
-            Kind::Informational(_) => "informational",
-            Kind::Unimportant => "unimportant",
-            Kind::KernelHeaders => "kernel-headers",
-            Kind::Vulnerability if self.finding.is_doubtful => "doubtful",
-            Kind::Vulnerability => VULNERABILITY,
+            FindingKind::Malicious => MALICIOUS,
+            FindingKind::Informational(_) => "informational",
+            FindingKind::Unimportant => "unimportant",
+            FindingKind::KernelHeaders => "kernel-headers",
+            FindingKind::Vulnerability if self.finding.is_doubtful => "doubtful",
+            FindingKind::Vulnerability => VULNERABILITY,
         }
     }
 
@@ -186,7 +186,7 @@ impl ImageScan {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ScanSummary {
     #[serde(rename = "vulnerabilities")]
-    pub tally: Tally,
+    pub tally: FindingTally,
     /// Assessed or not, on each platform.
     pub packages: u64,
     pub not_assessed: u64,
@@ -196,7 +196,7 @@ pub struct ScanSummary {
 /// How many findings there are of each sort.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Tally {
+pub struct FindingTally {
     /// Open ones.
     pub counts: LevelCounts,
     /// Those of the open ones that a newer version repairs.
@@ -221,14 +221,14 @@ pub struct LevelCounts {
 /// What is counted of one finding.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RowCount {
-    pub(super) level: Level,
+    pub(super) level: SeverityLevel,
     pub(super) is_fixable: bool,
     pub(super) is_exploited: bool,
     pub(super) can_gate: bool,
     pub(super) is_accepted: bool,
 }
 
-impl Tally {
+impl FindingTally {
     pub(super) fn add(&mut self, row: RowCount) {
         match row {
             RowCount { is_accepted: true, .. } => self.accepted += 1,
@@ -243,18 +243,18 @@ impl Tally {
 }
 
 impl LevelCounts {
-    pub fn of(&self, level: Level) -> u64 {
+    pub fn of(&self, level: SeverityLevel) -> u64 {
         let mut counts = *self;
         *counts.of_mut(level)
     }
 
-    fn of_mut(&mut self, level: Level) -> &mut u64 {
+    fn of_mut(&mut self, level: SeverityLevel) -> &mut u64 {
         match level {
-            Level::Critical => &mut self.critical,
-            Level::High => &mut self.high,
-            Level::Medium => &mut self.medium,
-            Level::Low => &mut self.low,
-            Level::Unknown => &mut self.unknown,
+            SeverityLevel::Critical => &mut self.critical,
+            SeverityLevel::High => &mut self.high,
+            SeverityLevel::Medium => &mut self.medium,
+            SeverityLevel::Low => &mut self.low,
+            SeverityLevel::Unknown => &mut self.unknown,
         }
     }
 
@@ -271,8 +271,13 @@ impl LevelCounts {
 }
 
 /// The worst first.
-pub(super) const LEVELS: [Level; 5] =
-    [Level::Critical, Level::High, Level::Medium, Level::Low, Level::Unknown];
+pub(super) const LEVELS: [SeverityLevel; 5] = [
+    SeverityLevel::Critical,
+    SeverityLevel::High,
+    SeverityLevel::Medium,
+    SeverityLevel::Low,
+    SeverityLevel::Unknown,
+];
 
 pub(super) fn as_count(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)

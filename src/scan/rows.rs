@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::report::{
-    AcceptedStatus, FindingAcceptance, ImageScan, JudgedFinding, LEVELS, MALICIOUS, RowCount,
-    ScanSummary, Tally, VULNERABILITY, as_count,
+    AcceptedStatus, FindingAcceptance, FindingTally, ImageScan, JudgedFinding, LEVELS, MALICIOUS,
+    RowCount, ScanSummary, VULNERABILITY, as_count,
 };
-use super::severity::Level;
+use super::severity::SeverityLevel;
 
 /// One flaw of one package.
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ struct RowKey<'a> {
     id: &'a str,
     package: &'a str,
     fixed: Option<&'a str>,
-    level: Level,
+    level: SeverityLevel,
     kind: &'static str,
     acceptance: Option<&'a FindingAcceptance>,
 }
@@ -132,7 +132,7 @@ impl FindingRow<'_> {
         let source = Some(&severity.source).filter(|source| !source.is_empty());
         let acceptance = self.judged.acceptance.as_ref();
         let word = match &finding.kind {
-            super::findings::Kind::Informational(word) => Some(word),
+            super::findings::FindingKind::Informational(word) => Some(word),
             _ => None,
         };
         let due = finding.kev.and_then(|kev| kev.due);
@@ -186,8 +186,8 @@ fn method(vector: &str) -> &str {
 }
 
 /// Counts the rows of a statement, or says which one cannot be counted and why.
-pub(super) fn counted(results: &[Value]) -> Result<Tally, (usize, String)> {
-    let mut tally = Tally::default();
+pub(super) fn counted(results: &[Value]) -> Result<FindingTally, (usize, String)> {
+    let mut tally = FindingTally::default();
     for (at, row) in results.iter().enumerate() {
         tally.add(read(row).map_err(|why| (at, why))?);
     }

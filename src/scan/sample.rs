@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::attestation::ScanInvocation;
 use super::exploited::{Epss, Kev};
-use super::findings::{AbsentCode, Finding, Kind, Unassessed};
+use super::findings::{AbsentCode, Finding, FindingKind, Unassessed};
 use super::question::Gap;
 use super::report::{
     AcceptedStatus, AdvisorySource, FindingAcceptance, FindingOrigin, ImageScan, JudgedFinding,
     Justification, SCANNER, SCANNER_VERSION, SourceLine,
 };
-use super::severity::{Level, Severity};
+use super::severity::{Severity, SeverityLevel};
 use crate::image::{Digest, Platform};
 
 pub(super) const HOSTILE: &str =
@@ -76,13 +76,13 @@ pub(super) fn recorded(document: &serde_json::Value) -> String {
 }
 
 /// A finding of a Debian package.
-pub(super) fn finding(id: &str, name: &str, architecture: &str, level: Level) -> Finding {
+pub(super) fn finding(id: &str, name: &str, architecture: &str, level: SeverityLevel) -> Finding {
     Finding {
         id: id.to_owned(),
         ids: [id.to_owned()].into(),
         records: BTreeSet::new(),
         summary: None,
-        kind: Kind::Vulnerability,
+        kind: FindingKind::Vulnerability,
         severity: Severity { level, source: id.to_owned(), ..Severity::default() },
         fixed: None,
         is_doubtful: false,
@@ -99,7 +99,7 @@ pub(super) fn finding(id: &str, name: &str, architecture: &str, level: Level) ->
 }
 
 fn findings(architecture: &str) -> Vec<JudgedFinding> {
-    let of = |id: &str, name: &str, level: Level| finding(id, name, architecture, level);
+    let of = |id: &str, name: &str, level: SeverityLevel| finding(id, name, architecture, level);
     let accepted = |status, reason: &str, until: Option<&str>| FindingAcceptance {
         status,
         reason: reason.to_owned(),
@@ -111,7 +111,7 @@ fn findings(architecture: &str) -> Vec<JudgedFinding> {
         ids: ["CVE-2026-1", "GHSA-1111-2222-3333"].map(str::to_owned).into(),
         summary: Some("Remote code execution".to_owned()),
         severity: Severity {
-            level: Level::Critical,
+            level: SeverityLevel::Critical,
             score: Some(10.0),
             vector: Some("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:C/C:H/I:H/A:H".to_owned()),
             word: None,
@@ -124,7 +124,7 @@ fn findings(architecture: &str) -> Vec<JudgedFinding> {
         name: "org.example:logger".to_owned(),
         version: "2.14.1".to_owned(),
         paths: ["app/app.jar!/lib/logger-2.14.1.jar".to_owned()].into(),
-        ..of("CVE-2026-1", "x", Level::Critical)
+        ..of("CVE-2026-1", "x", SeverityLevel::Critical)
     };
     let own = FindingOrigin {
         is_base: false,
@@ -141,30 +141,30 @@ fn findings(architecture: &str) -> Vec<JudgedFinding> {
         JudgedFinding { refuses: true, origin: Some(own), ..JudgedFinding::open(worst) },
         JudgedFinding {
             origin: Some(base),
-            ..JudgedFinding::open(of("CVE-2026-2", "zlib1g", Level::High))
+            ..JudgedFinding::open(of("CVE-2026-2", "zlib1g", SeverityLevel::High))
         },
         JudgedFinding {
             acceptance: Some(taken),
-            ..JudgedFinding::open(of("CVE-2026-3", "bash", Level::Medium))
+            ..JudgedFinding::open(of("CVE-2026-3", "bash", SeverityLevel::Medium))
         },
         JudgedFinding {
             acceptance: Some(denied),
-            ..JudgedFinding::open(of("CVE-2026-4", "perl", Level::High))
+            ..JudgedFinding::open(of("CVE-2026-4", "perl", SeverityLevel::High))
         },
         JudgedFinding::open(Finding {
             summary: Some(HOSTILE.to_owned()),
             fixed: Some(HOSTILE.to_owned()),
             name: HOSTILE.to_owned(),
             paths: [HOSTILE.to_owned()].into(),
-            ..of("CVE-2026-5", "evil", Level::Unknown)
+            ..of("CVE-2026-5", "evil", SeverityLevel::Unknown)
         }),
         JudgedFinding::open(Finding {
-            kind: Kind::Informational("unmaintained".to_owned()),
-            ..of("RUSTSEC-2026-1", "old", Level::Unknown)
+            kind: FindingKind::Informational("unmaintained".to_owned()),
+            ..of("RUSTSEC-2026-1", "old", SeverityLevel::Unknown)
         }),
         JudgedFinding::open(Finding {
-            kind: Kind::KernelHeaders,
-            ..of("CVE-2026-6", "linux-libc-dev", Level::High)
+            kind: FindingKind::KernelHeaders,
+            ..of("CVE-2026-6", "linux-libc-dev", SeverityLevel::High)
         }),
     ]
 }

@@ -4,11 +4,11 @@
 
 use cvss::Cvss;
 
-use super::record::{Record, SeverityText};
+use super::record::{AdvisoryRecord, SeverityText};
 
 /// In order; what nobody rates is below all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub enum Level {
+pub enum SeverityLevel {
     #[default]
     Unknown,
     Low,
@@ -17,7 +17,7 @@ pub enum Level {
     Critical,
 }
 
-impl std::str::FromStr for Level {
+impl std::str::FromStr for SeverityLevel {
     type Err = String;
 
     /// A level that somebody gave: nobody asks for what is unknown.
@@ -30,7 +30,7 @@ impl std::str::FromStr for Level {
 /// A level, what it follows from and which record has it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Severity {
-    pub level: Level,
+    pub level: SeverityLevel,
     /// Of the vector.
     pub score: Option<f64>,
     /// As the record has it, such as `CVSS:3.1/AV:N/…`.
@@ -41,7 +41,7 @@ pub struct Severity {
     pub source: String,
 }
 
-impl Level {
+impl SeverityLevel {
     /// Those that somebody gave, the worst first.
     pub const RATED: [Self; 4] = [Self::Critical, Self::High, Self::Medium, Self::Low];
 
@@ -77,7 +77,7 @@ impl Level {
     }
 }
 
-impl std::fmt::Display for Level {
+impl std::fmt::Display for SeverityLevel {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(self.as_str())
     }
@@ -86,23 +86,25 @@ impl std::fmt::Display for Level {
 impl Severity {
     /// What nobody has to rate: software that is made to do harm.
     pub(super) fn of_malware(source: &str) -> Self {
-        Self { level: Level::Critical, source: source.to_owned(), ..Self::default() }
+        Self { level: SeverityLevel::Critical, source: source.to_owned(), ..Self::default() }
     }
 
     /// The first of the records that rates the flaw. Each comes with the entry that is about the
     /// package, if it has one.
-    pub(super) fn first<'a>(records: impl Iterator<Item = (&'a Record, Option<usize>)>) -> Self {
+    pub(super) fn first<'a>(
+        records: impl Iterator<Item = (&'a AdvisoryRecord, Option<usize>)>,
+    ) -> Self {
         records.into_iter().find_map(|(record, entry)| Self::of(record, entry)).unwrap_or_default()
     }
 
     /// The vendor's word, then a vector, then the database's word.
-    fn of(record: &Record, entry: Option<usize>) -> Option<Self> {
+    fn of(record: &AdvisoryRecord, entry: Option<usize>) -> Option<Self> {
         let entry = entry.and_then(|entry| record.affected.get(entry));
         let texts = entry.map(|entry| entry.severity.as_slice()).unwrap_or_default();
         let texts = || texts.iter().chain(&record.severity);
         let word = |word: &str| {
             let word = word.trim();
-            let level = Level::of_word(word)?;
+            let level = SeverityLevel::of_word(word)?;
             let (word, source) = (Some(word.to_owned()), record.id.clone());
             Some(Self { level, word, source, ..Self::default() })
         };
@@ -116,11 +118,11 @@ impl Severity {
 }
 
 /// `Important: openssl security update`, as Red Hat and who builds from its sources write.
-fn in_summary(record: &Record) -> Option<&str> {
+fn in_summary(record: &AdvisoryRecord) -> Option<&str> {
     const VENDORS: [&str; 7] = ["ALBA-", "ALEA-", "ALSA-", "RHBA-", "RHEA-", "RHSA-", "RLSA-"];
     let is_one = VENDORS.iter().any(|vendor| record.id.starts_with(vendor));
     let mut parts = record.summary.as_deref().filter(|_| is_one)?.split(':').map(str::trim);
-    parts.find(|part| Level::of_word(part).is_some())
+    parts.find(|part| SeverityLevel::of_word(part).is_some())
 }
 
 /// The newest version of CVSS that has a score.
@@ -130,7 +132,7 @@ fn best<'a>(texts: impl Iterator<Item = &'a SeverityText>, source: &str) -> Opti
         let Some((version, score)) = score(&text.score) else { continue };
         if best.as_ref().is_none_or(|(known, _)| version > *known) {
             let severity = Severity {
-                level: Level::of_score(score),
+                level: SeverityLevel::of_score(score),
                 score: Some(score),
                 vector: Some(text.score.clone()),
                 word: None,
@@ -164,19 +166,19 @@ mod tests {
     use super::*;
 
     fn rated(json: &str) -> Severity {
-        let record = Record::parse(json.as_bytes()).unwrap();
+        let record = AdvisoryRecord::parse(json.as_bytes()).unwrap();
         Severity::first(std::iter::once((&record, Some(0))))
     }
 
     #[test]
     fn each_source_rates_in_its_own_way() {
-        let check = |json: &str, level: Level, score: Option<f64>| {
+        let check = |json: &str, level: SeverityLevel, score: Option<f64>| {
             let severity = rated(json);
             assert_eq!((severity.level, severity.score), (level, score), "{json}");
         };
         check(
             r#"{"id":"GHSA-1","severity":[{"type":"CVSS_V3","score":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:C/C:H/I:H/A:H"}],"database_specific":{"severity":"LOW"}}"#,
-            Level::Critical,
+            SeverityLevel::Critical,
             Some(10.0),
         );
         // The newer version of CVSS, wherever it stands.
@@ -185,40 +187,40 @@ mod tests {
         for both in [format!("{v3},{v4}"), format!("{v4},{v3}")] {
             let severity = rated(&format!(r#"{{"id":"A-1","severity":[{both}]}}"#));
             assert!(severity.vector.unwrap().starts_with("CVSS:4.0"));
-            assert_eq!(severity.level, Level::Low);
+            assert_eq!(severity.level, SeverityLevel::Low);
         }
         check(
             r#"{"id":"BIT-1","affected":[{"severity":[{"type":"CVSS_V3","score":"CVSS:3.1/AV:N/AC:L/PR:N/UI:R/S:C/C:L/I:L/A:N"}]}],"database_specific":{"severity":"Critical"}}"#,
-            Level::Medium,
+            SeverityLevel::Medium,
             Some(6.1),
         );
         check(
             r#"{"id":"CVE-1","severity":[{"type":"CVSS_V2","score":"AV:N/AC:L/Au:N/C:P/I:P/A:P"}]}"#,
-            Level::High,
+            SeverityLevel::High,
             Some(7.5),
         );
         check(
             r#"{"id":"GHSA-1","severity":[],"database_specific":{"severity":"MODERATE"}}"#,
-            Level::Medium,
+            SeverityLevel::Medium,
             None,
         );
         check(
             r#"{"id":"UBUNTU-CVE-1","severity":[{"type":"Ubuntu","score":"negligible"},{"type":"CVSS_V3","score":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:C/C:H/I:H/A:H"}]}"#,
-            Level::Low,
+            SeverityLevel::Low,
             None,
         );
         check(
             r#"{"id":"ALSA-1","summary":"Important: openssl security update"}"#,
-            Level::High,
+            SeverityLevel::High,
             None,
         );
         check(
             r#"{"id":"RHSA-1","summary":"Red Hat Security Advisory: Critical: x update"}"#,
-            Level::Critical,
+            SeverityLevel::Critical,
             None,
         );
-        check(r#"{"id":"GHSA-1","summary":"Important: read this"}"#, Level::Unknown, None);
-        check(r#"{"id":"GO-1"}"#, Level::Unknown, None);
+        check(r#"{"id":"GHSA-1","summary":"Important: read this"}"#, SeverityLevel::Unknown, None);
+        check(r#"{"id":"GO-1"}"#, SeverityLevel::Unknown, None);
     }
 
     #[test]
@@ -238,16 +240,16 @@ mod tests {
     #[test]
     fn levels_begin_where_cvss_says() {
         for (score, level) in [
-            (0.0, Level::Low),
-            (3.9, Level::Low),
-            (4.0, Level::Medium),
-            (6.9, Level::Medium),
-            (7.0, Level::High),
-            (8.9, Level::High),
-            (9.0, Level::Critical),
-            (10.0, Level::Critical),
+            (0.0, SeverityLevel::Low),
+            (3.9, SeverityLevel::Low),
+            (4.0, SeverityLevel::Medium),
+            (6.9, SeverityLevel::Medium),
+            (7.0, SeverityLevel::High),
+            (8.9, SeverityLevel::High),
+            (9.0, SeverityLevel::Critical),
+            (10.0, SeverityLevel::Critical),
         ] {
-            assert_eq!(Level::of_score(score), level, "{score}");
+            assert_eq!(SeverityLevel::of_score(score), level, "{score}");
         }
     }
 }

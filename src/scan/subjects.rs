@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::findings::Subject;
+use super::findings::ScanSubject;
 use super::owners::name_owners;
-use crate::sbom::catalog::{Catalog, Listed};
+use crate::sbom::catalog::{Catalog, CatalogedPackage};
 use crate::sbom::foreign::places::Places;
 use crate::sbom::foreign::{self, ForeignError};
 
 /// The packages of an image, each with the distribution's package that brought its files, where the
 /// catalog lists those.
-pub fn of_catalog(catalog: &Catalog, now: Timestamp) -> Vec<Subject> {
+pub fn of_catalog(catalog: &Catalog, now: Timestamp) -> Vec<ScanSubject> {
     let owners: BTreeMap<&str, usize> = catalog
         .packages
         .iter()
@@ -20,33 +20,33 @@ pub fn of_catalog(catalog: &Catalog, now: Timestamp) -> Vec<Subject> {
         .filter(|(_, listed)| listed.package.ecosystem.is_distribution())
         .flat_map(|(at, listed)| listed.files.iter().map(move |file| (file.as_str(), at)))
         .collect();
-    let subject = |listed: &Listed| {
+    let subject = |listed: &CatalogedPackage| {
         let release = catalog.release.as_ref();
         let is_language = !listed.package.ecosystem.is_distribution();
         // Every file that tells of it must be somebody's: a copy beside is its own.
         let mut owned = listed.locations.iter().map(|path| owners.get(path.as_str()).copied());
         let owner = owned.next().flatten().filter(|first| owned.all(|next| next == Some(*first)));
-        Subject {
+        ScanSubject {
             paths: listed.locations.clone(),
             layers: listed.layers.clone(),
             owner: owner.filter(|_| is_language),
-            ..Subject::of(&listed.package, &listed.purl, release, now)
+            ..ScanSubject::of(&listed.package, &listed.purl, release, now)
         }
     };
     catalog.packages.iter().map(subject).collect()
 }
 
 /// The packages that a document lists, by their purls.
-pub fn of_document(bytes: &[u8], now: Timestamp) -> Result<Vec<Subject>, ForeignError> {
+pub fn of_document(bytes: &[u8], now: Timestamp) -> Result<Vec<ScanSubject>, ForeignError> {
     foreign::check(bytes)?;
     let packages = foreign::purls(bytes)?;
     let places = foreign::places::places(bytes);
     let subject = |(name, purl): &(String, Option<String>)| {
         let purl = purl.as_deref().unwrap_or_default();
         let Places { paths, layers } = places.get(purl).cloned().unwrap_or_default();
-        Subject { paths, layers, ..Subject::of_purl(purl, name, now) }
+        ScanSubject { paths, layers, ..ScanSubject::of_purl(purl, name, now) }
     };
-    let mut subjects: Vec<Subject> = packages.iter().map(subject).collect();
+    let mut subjects: Vec<ScanSubject> = packages.iter().map(subject).collect();
     name_owners(&mut subjects);
     Ok(subjects)
 }
@@ -56,11 +56,16 @@ mod tests {
     use super::*;
     use crate::sbom::package::{Ecosystem, Package};
 
-    fn listed(ecosystem: Ecosystem, name: &str, locations: &[&str], files: &[&str]) -> Listed {
+    fn listed(
+        ecosystem: Ecosystem,
+        name: &str,
+        locations: &[&str],
+        files: &[&str],
+    ) -> CatalogedPackage {
         let mut package = Package::named(ecosystem, name);
         package.version = Some("1.0".into());
         let set = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect();
-        Listed {
+        CatalogedPackage {
             purl: format!("pkg:{}/{name}@1.0", ecosystem.as_str()),
             package,
             locations: set(locations),

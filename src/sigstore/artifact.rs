@@ -20,12 +20,12 @@ use super::verifier::{BundleVerifier, chain};
 
 /// What must have been signed.
 #[derive(Debug, Clone)]
-pub enum Artifact {
+pub enum SignedArtifact {
     File(PathBuf),
     Digest(ArtifactDigest),
 }
 
-impl FromStr for Artifact {
+impl FromStr for SignedArtifact {
     type Err = std::convert::Infallible;
 
     /// `sha256:` (or `sha384:`, `sha512:`) with as many digits as it has, unless a file has that
@@ -48,7 +48,7 @@ impl FromStr for Artifact {
     }
 }
 
-impl std::fmt::Display for Artifact {
+impl std::fmt::Display for SignedArtifact {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File(path) => write!(formatter, "{}", path.display()),
@@ -231,7 +231,7 @@ impl BundleVerifier {
     pub fn check_artifact(
         &self,
         bundle: &[u8],
-        artifact: &Artifact,
+        artifact: &SignedArtifact,
         trusted: &Trusted,
     ) -> Result<CheckedBundle, ArtifactError> {
         let bundle = form::read(bundle).map_err(ArtifactError::Unreadable)?;
@@ -254,7 +254,7 @@ impl BundleVerifier {
     fn by_certificate(
         &self,
         bundle: &Bundle,
-        artifact: &Artifact,
+        artifact: &SignedArtifact,
     ) -> Result<VerificationResult, ArtifactError> {
         if bundle.signing_certificate().is_none() {
             return Err(ArtifactError::KeyWanted);
@@ -278,7 +278,7 @@ impl BundleVerifier {
     fn by_key(
         &self,
         bundle: &Bundle,
-        artifact: &Artifact,
+        artifact: &SignedArtifact,
         key: &DerPublicKey,
     ) -> Result<VerificationResult, ArtifactError> {
         let mut policy = PublicKeyVerificationPolicy::new(key.clone());
@@ -296,16 +296,16 @@ impl BundleVerifier {
     fn verified(
         &self,
         bundle: &Bundle,
-        artifact: &Artifact,
+        artifact: &SignedArtifact,
         policy: &dyn Policy,
     ) -> Result<VerificationResult, ArtifactError> {
         let verified = match artifact {
-            Artifact::Digest(digest) => self.verifier.verify(
+            SignedArtifact::Digest(digest) => self.verifier.verify(
                 sigstore_types::Artifact::from_digest(digest.clone()),
                 bundle,
                 policy,
             ),
-            Artifact::File(path) => {
+            SignedArtifact::File(path) => {
                 let failed = |source| ArtifactError::File { path: path.clone(), source };
                 match self.verifier.verify_reader(File::open(path).map_err(failed)?, bundle, policy)
                 {

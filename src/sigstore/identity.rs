@@ -9,13 +9,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use super::{Failure, persistently};
+use super::{RequestFailure, persistently};
 use crate::answer;
 use crate::error::{OrRemedy as _, Remedy as _};
 use crate::github::facts::Visibility;
 use crate::github::server::{Server, authority, is_loopback};
-use crate::github::{Context, IdTokenRequest};
-use crate::page::Page;
+use crate::github::{IdTokenRequest, RunContext};
+use crate::page::RefusalPage;
 
 /// What Fulcio wants to stand in `aud`.
 const AUDIENCE: &str = "sigstore";
@@ -65,7 +65,7 @@ impl UnverifiedClaims {
 /// `issuers` may have issued it beside the workflow's server.
 pub async fn token(
     http: &reqwest::Client,
-    context: &Context,
+    context: &RunContext,
     issuers: &[String],
 ) -> anyhow::Result<OidcToken> {
     let jwt = raw_token(http, context, AUDIENCE).await?;
@@ -78,7 +78,7 @@ pub async fn token(
 /// A token for whoever `audience` names, unread.
 pub async fn raw_token(
     http: &reqwest::Client,
-    context: &Context,
+    context: &RunContext,
     audience: &str,
 ) -> anyhow::Result<SecretString> {
     let Some(request) = &context.id_token else {
@@ -86,7 +86,7 @@ pub async fn raw_token(
             "this job may not ask for an OIDC token, so nothing can be signed"
         ))
         .hint(PERMISSION)
-        .see(Page::NoOidcToken);
+        .see(RefusalPage::NoOidcToken);
     };
     if reqwest::Url::parse(&request.url).ok().as_ref().and_then(authority).is_none() {
         anyhow::bail!(
@@ -104,7 +104,7 @@ pub async fn raw_token(
 /// The token itself while it has minutes to live, a new one otherwise: a build may take an hour.
 pub async fn refreshed(
     http: &reqwest::Client,
-    context: &Context,
+    context: &RunContext,
     issuers: &[String],
     held: OidcToken,
 ) -> anyhow::Result<OidcToken> {
@@ -125,9 +125,9 @@ async fn ask(
     request: &IdTokenRequest,
     audience: &str,
     within: Duration,
-) -> Result<SecretString, Failure> {
+) -> Result<SecretString, RequestFailure> {
     #[derive(Deserialize)]
-    struct Answer {
+    struct IdTokenAnswer {
         value: SecretString,
     }
     let answer = http
@@ -137,23 +137,23 @@ async fn ask(
         .header("authorization", format!("bearer {}", request.token.expose_secret()))
         .send()
         .await
-        .map_err(|error| Failure::Passing(crate::registry::cause(&error)))?;
+        .map_err(|error| RequestFailure::Passing(crate::registry::cause(&error)))?;
     let status = answer.status();
     if !status.is_success() {
-        return Err(Failure::of_status(status.as_u16(), "no token was given".to_owned()));
+        return Err(RequestFailure::of_status(status.as_u16(), "no token was given".to_owned()));
     }
     let body = answer::read(answer, answer::LIMIT).await.map_err(|unread| match unread {
-        answer::Unread::Broken(ref cause) if !cause.is_timeout() => {
-            Failure::Passing(unread.to_string())
+        answer::UnreadBody::Broken(ref cause) if !cause.is_timeout() => {
+            RequestFailure::Passing(unread.to_string())
         }
         // What drips would do so again.
-        _ => Failure::Nonsense(unread.to_string()),
+        _ => RequestFailure::Nonsense(unread.to_string()),
     })?;
     // The body is not quoted: it would hold the token.
-    let answer = serde_json::from_slice::<Answer>(&body);
+    let answer = serde_json::from_slice::<IdTokenAnswer>(&body);
     answer
         .map(|answer| answer.value)
-        .map_err(|_| Failure::Nonsense("its answer holds no `value`".to_owned()))
+        .map_err(|_| RequestFailure::Nonsense("its answer holds no `value`".to_owned()))
 }
 
 /// Reads the middle part of a JWT.
@@ -167,7 +167,7 @@ pub fn claims(jwt: &str) -> anyhow::Result<UnverifiedClaims> {
 }
 
 /// Refuses a token that is stale or not about this run, before anything is built.
-fn check(claims: &UnverifiedClaims, context: &Context, now: i64) -> anyhow::Result<()> {
+fn check(claims: &UnverifiedClaims, context: &RunContext, now: i64) -> anyhow::Result<()> {
     if claims.exp <= now {
         return Err(anyhow::anyhow!("the OIDC token expired {} s ago", now - claims.exp))
             .hint("check the clock of the runner; a token lives for minutes");
@@ -212,7 +212,11 @@ fn check(claims: &UnverifiedClaims, context: &Context, now: i64) -> anyhow::Resu
 
 /// Whoever else issued a token would speak for a run of another server. One on this machine can: no
 /// certificate authority elsewhere believes it.
-fn from_a_known_issuer(issuer: &str, context: &Context, issuers: &[String]) -> anyhow::Result<()> {
+fn from_a_known_issuer(
+    issuer: &str,
+    context: &RunContext,
+    issuers: &[String],
+) -> anyhow::Result<()> {
     let server = Server::of(&context.server_url);
     let url = reqwest::Url::parse(issuer).ok();
     let is_here = url.as_ref().and_then(authority).is_some_and(|host| is_loopback(&host));
@@ -245,7 +249,7 @@ pub fn taken_by(fulcio: Option<&str>, issuer: &str) -> anyhow::Result<()> {
         "name the services of a Sigstore instance that knows this issuer with `signing-config` and `trusted-root`, or sign with a key \
          (`COSIGN_PRIVATE_KEY`)",
     )
-    .see(Page::OidcIssuer)
+    .see(RefusalPage::OidcIssuer)
 }
 
 #[cfg(test)]
@@ -292,8 +296,11 @@ mod tests {
 
     #[test]
     fn refuses_stale_and_foreign_tokens() {
-        let context =
-            Context { repository: Some("o/r".into()), sha: "abc".into(), ..Context::default() };
+        let context = RunContext {
+            repository: Some("o/r".into()),
+            sha: "abc".into(),
+            ..RunContext::default()
+        };
         check(&given(11, "O/r", "abc"), &context, 10).unwrap();
         for (claims, why) in [
             (given(10, "o/r", "abc"), "expired"),
@@ -303,12 +310,12 @@ mod tests {
             let message = crate::error::message(&check(&claims, &context, 10).unwrap_err());
             assert!(message.contains(why), "{message}");
         }
-        let renamed = Context { repository_id: "8".into(), ..context };
+        let renamed = RunContext { repository_id: "8".into(), ..context };
         let message =
             crate::error::message(&check(&given(11, "o/r", "abc"), &renamed, 10).unwrap_err());
         assert!(message.contains("repository of id `7`, and this run is of `8`"), "{message}");
         for (repository, sha) in [("", "abc"), ("o/r", "")] {
-            let message = check(&given(11, repository, sha), &Context::default(), 10)
+            let message = check(&given(11, repository, sha), &RunContext::default(), 10)
                 .unwrap_err()
                 .to_string();
             assert!(message.contains("hint"), "{message}");
@@ -332,7 +339,7 @@ mod tests {
             ("https://octo.ghe.com", "https://token.actions.octo.ghe.com", true),
             ("https://octo.ghe.com", "https://token.actions.other.ghe.com", false),
         ] {
-            let context = Context { server_url: server.into(), ..Context::default() };
+            let context = RunContext { server_url: server.into(), ..RunContext::default() };
             assert_eq!(
                 from_a_known_issuer(issuer, &context, &own).is_ok(),
                 fine,
@@ -367,19 +374,21 @@ mod tests {
                 .unwrap_err()
         };
         assert!(
-            matches!(ask(bad::dripping().await).await, Failure::Nonsense(cause) if cause.contains("broke off"))
+            matches!(ask(bad::dripping().await).await, RequestFailure::Nonsense(cause) if cause.contains("broke off"))
         );
         let url = bad::endless().await;
         let request = IdTokenRequest { url, token: "t".to_owned().into() };
         let refused = super::ask(&reqwest::Client::new(), &request, "sigstore", answer::WITHIN)
             .await
             .unwrap_err();
-        assert!(matches!(refused, Failure::Nonsense(cause) if cause.contains("larger than")));
+        assert!(
+            matches!(refused, RequestFailure::Nonsense(cause) if cause.contains("larger than"))
+        );
         let request = IdTokenRequest {
             url: "http://oidc.example/token?x=y".into(),
             token: "t".to_owned().into(),
         };
-        let context = Context { id_token: Some(request), ..Context::default() };
+        let context = RunContext { id_token: Some(request), ..RunContext::default() };
         let error = raw_token(&reqwest::Client::new(), &context, "sigstore").await.unwrap_err();
         assert!(
             error.to_string().contains("`http://oidc.example/token` is not reached over https"),

@@ -22,7 +22,7 @@ use sigstore_trust_root::{
 
 use crate::error::Remedy as _;
 use crate::github::network::{certificate_remedy, unreachable_page};
-use crate::page::Page;
+use crate::page::RefusalPage;
 
 /// The media type of a Sigstore bundle, which is also the artifact type of its referrer.
 pub const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
@@ -159,7 +159,7 @@ impl crate::error::Remedied for SigstoreError {
         })
     }
 
-    fn see(&self) -> Option<Page> {
+    fn see(&self) -> Option<RefusalPage> {
         match self {
             Self::Unreachable { detail, .. } => Some(unreachable_page(detail)),
             Self::Refused { .. } | Self::Unusable { .. } => None,
@@ -174,7 +174,7 @@ async fn persistently<T, F>(
     mut request: impl FnMut() -> F,
 ) -> Result<T, SigstoreError>
 where
-    F: Future<Output = Result<T, Failure>>,
+    F: Future<Output = Result<T, RequestFailure>>,
 {
     const ATTEMPTS: u32 = 4;
     const WITHIN: std::time::Duration = std::time::Duration::from_secs(90);
@@ -183,17 +183,18 @@ where
         let url = || url.to_owned();
         // The clients of these services limit neither time nor size of a body.
         let whole = tokio::time::timeout(WITHIN, request()).await;
-        let late =
-            || Failure::Passing(format!("the answer did not end within {} s", WITHIN.as_secs()));
+        let late = || {
+            RequestFailure::Passing(format!("the answer did not end within {} s", WITHIN.as_secs()))
+        };
         match whole.unwrap_or_else(|_| Err(late())) {
             Ok(value) => return Ok(value),
-            Err(Failure::Final(detail)) => {
+            Err(RequestFailure::Final(detail)) => {
                 return Err(SigstoreError::Refused { service, url: url(), detail });
             }
-            Err(Failure::Nonsense(detail)) => {
+            Err(RequestFailure::Nonsense(detail)) => {
                 return Err(SigstoreError::Unusable { service, url: url(), detail });
             }
-            Err(Failure::Passing(detail)) if attempt == ATTEMPTS => {
+            Err(RequestFailure::Passing(detail)) if attempt == ATTEMPTS => {
                 return Err(SigstoreError::Unreachable {
                     service,
                     url: url(),
@@ -201,20 +202,22 @@ where
                     detail,
                 });
             }
-            Err(Failure::Passing(_)) => tokio::time::sleep(crate::registry::backoff(attempt)).await,
+            Err(RequestFailure::Passing(_)) => {
+                tokio::time::sleep(crate::registry::backoff(attempt)).await
+            }
         }
         attempt += 1;
     }
 }
 
 /// One failed request, before it is known whether another helps.
-enum Failure {
+enum RequestFailure {
     Passing(String),
     Final(String),
     Nonsense(String),
 }
 
-impl Failure {
+impl RequestFailure {
     fn of_status(status: u16, detail: String) -> Self {
         if matches!(status, 408 | 425 | 429 | 500..) {
             Self::Passing(format!("HTTP {status}: {detail}"))

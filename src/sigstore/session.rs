@@ -21,7 +21,7 @@ use sigstore_types::{
 use super::identity::OidcToken;
 use super::key::SigningKey;
 use super::voucher::Voucher;
-use super::{Failure, IN_TOTO, Rekor, Services, SigstoreError, persistently};
+use super::{IN_TOTO, Rekor, RequestFailure, Services, SigstoreError, persistently};
 
 /// The right to sign for some minutes.
 pub struct Session {
@@ -296,11 +296,13 @@ impl Session {
     }
 }
 
-fn fulcio_failure(error: sigstore_fulcio::Error) -> Failure {
+fn fulcio_failure(error: sigstore_fulcio::Error) -> RequestFailure {
     match error {
-        sigstore_fulcio::Error::Status { status, message } => Failure::of_status(status, message),
-        sigstore_fulcio::Error::Http(message) => Failure::Passing(message),
-        other => Failure::Nonsense(other.to_string()),
+        sigstore_fulcio::Error::Status { status, message } => {
+            RequestFailure::of_status(status, message)
+        }
+        sigstore_fulcio::Error::Http(message) => RequestFailure::Passing(message),
+        other => RequestFailure::Nonsense(other.to_string()),
     }
 }
 
@@ -323,19 +325,21 @@ async fn kept(
     }
 }
 
-fn rekor_failure(error: sigstore_rekor::Error) -> Failure {
+fn rekor_failure(error: sigstore_rekor::Error) -> RequestFailure {
     match error {
-        sigstore_rekor::Error::Status { status, message } => Failure::of_status(status, message),
-        sigstore_rekor::Error::Http(message) => Failure::Passing(message),
-        other => Failure::Nonsense(other.to_string()),
+        sigstore_rekor::Error::Status { status, message } => {
+            RequestFailure::of_status(status, message)
+        }
+        sigstore_rekor::Error::Http(message) => RequestFailure::Passing(message),
+        other => RequestFailure::Nonsense(other.to_string()),
     }
 }
 
 /// The crate gives a refusal's status only as text, so every HTTP failure is tried again: at worst
 /// three needless requests.
-fn timestamp_failure(error: sigstore_tsa::Error) -> Failure {
+fn timestamp_failure(error: sigstore_tsa::Error) -> RequestFailure {
     match error {
-        sigstore_tsa::Error::Http(message) => Failure::Passing(message),
-        other => Failure::Nonsense(other.to_string()),
+        sigstore_tsa::Error::Http(message) => RequestFailure::Passing(message),
+        other => RequestFailure::Nonsense(other.to_string()),
     }
 }

@@ -29,7 +29,7 @@ const REPOSITORY: u32 = 12;
 /// vouches for all of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Source {
+pub struct CertificateSource {
     /// `https://github.com/OWNER/NAME`: of the run, so the caller's where a reusable workflow
     /// signs.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,7 +73,7 @@ pub struct Source {
     pub environment: Option<String>,
 }
 
-impl Source {
+impl CertificateSource {
     /// Reads the extensions of a certificate in DER; `identity` is whom it names.
     pub fn of(certificate: &[u8], identity: &str) -> Result<Self, String> {
         let certificate = Certificate::from_der(certificate)
@@ -196,9 +196,9 @@ mod tests {
 
     const WORKFLOW: &str = "https://github.com/org/tool/.github/workflows/publish.yml@refs/tags/v1";
 
-    fn said(extensions: &[(u32, &str)]) -> Result<Source, String> {
+    fn said(extensions: &[(u32, &str)]) -> Result<CertificateSource, String> {
         let extensions = extensions.iter().map(|(number, text)| (*number, (*text).to_owned()));
-        Source::said(extensions.collect(), WORKFLOW)
+        CertificateSource::said(extensions.collect(), WORKFLOW)
     }
 
     #[test]
@@ -239,7 +239,8 @@ mod tests {
         assert_eq!(source.repository.as_deref(), Some("https://github.com/o/r"));
         assert_eq!((source.repository_id, source.commit.as_deref()), (None, Some("ab")));
         let by_mail =
-            Source::said(BTreeMap::from([(5, "o/r".to_owned())]), "someone@example.com").unwrap();
+            CertificateSource::said(BTreeMap::from([(5, "o/r".to_owned())]), "someone@example.com")
+                .unwrap();
         assert_eq!(by_mail.repository, None);
     }
 
@@ -309,11 +310,13 @@ mod tests {
         const REPOSITORY: &str = "1.3.6.1.4.1.57264.1.12";
         const OLD: &str = "1.3.6.1.4.1.57264.1.5";
         let full = b"\x0c\x16https://github.com/o/r";
-        let read = |extensions: &[(&str, &[u8])]| Source::of(&certificate(extensions), WORKFLOW);
+        let read = |extensions: &[(&str, &[u8])]| {
+            CertificateSource::of(&certificate(extensions), WORKFLOW)
+        };
         let source =
             read(&[(REPOSITORY, full), (OLD, b"o/r"), ("2.5.29.15", b"\x03\x02\x07\x80")]).unwrap();
         assert_eq!(source.repository.as_deref(), Some("https://github.com/o/r"));
-        assert_eq!(read(&[]).unwrap(), Source::default());
+        assert_eq!(read(&[]).unwrap(), CertificateSource::default());
         for (extensions, why) in [
             (&[(REPOSITORY, &full[..]), (REPOSITORY, full)][..], "twice"),
             (&[(REPOSITORY, b"\x0c\x00"), (REPOSITORY, full)], "twice"),
@@ -326,7 +329,7 @@ mod tests {
             let refused = read(extensions).unwrap_err();
             assert!(refused.contains(why), "{refused}");
         }
-        assert!(Source::of(b"", WORKFLOW).unwrap_err().contains("cannot be read"));
+        assert!(CertificateSource::of(b"", WORKFLOW).unwrap_err().contains("cannot be read"));
     }
 
     #[test]

@@ -8,20 +8,20 @@ use serde_json::{Map, Value};
 
 /// Reads a JSON text.
 pub(super) fn value(text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map(|Strict(value)| value).map_err(|error| error.to_string())
+    serde_json::from_str(text).map(|StrictBundle(value)| value).map_err(|error| error.to_string())
 }
 
-struct Strict(Value);
+struct StrictBundle(Value);
 
-impl<'de> Deserialize<'de> for Strict {
+impl<'de> Deserialize<'de> for StrictBundle {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Reader).map(Self)
+        deserializer.deserialize_any(StrictReader).map(Self)
     }
 }
 
-struct Reader;
+struct StrictReader;
 
-impl<'de> Visitor<'de> for Reader {
+impl<'de> Visitor<'de> for StrictReader {
     type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,7 +54,7 @@ impl<'de> Visitor<'de> for Reader {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
         let mut values = Vec::new();
-        while let Some(Strict(value)) = list.next_element()? {
+        while let Some(StrictBundle(value)) = list.next_element()? {
             values.push(value);
         }
         Ok(values.into())
@@ -62,7 +62,7 @@ impl<'de> Visitor<'de> for Reader {
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Value, A::Error> {
         let mut values = Map::new();
-        while let Some((name, Strict(value))) = object.next_entry::<String, Strict>()? {
+        while let Some((name, StrictBundle(value))) = object.next_entry::<String, StrictBundle>()? {
             if values.contains_key(&name) {
                 return Err(A::Error::custom(format!("`{name}` stands there twice")));
             }

@@ -22,7 +22,7 @@ const ATTEMPTS: u32 = 3;
 
 /// A TUF repository, and where trust in it begins.
 #[derive(Debug, Clone)]
-pub struct Mirror {
+pub struct TufMirror {
     pub url: String,
     /// Its first `root.json`; `None`: that of the public-good instance, which is part of this
     /// program.
@@ -31,13 +31,13 @@ pub struct Mirror {
 
 /// Verified files, in the order in which they were asked for.
 #[derive(Debug)]
-pub struct Fetched {
+pub struct TufFiles {
     pub files: Vec<PathBuf>,
     /// Why they come from the cache alone.
     pub unreachable: Option<String>,
 }
 
-impl Mirror {
+impl TufMirror {
     fn first_root(&self) -> anyhow::Result<Vec<u8>> {
         match &self.root {
             None => Ok(SigstoreInstance::PublicGood.tuf_root().to_vec()),
@@ -54,7 +54,7 @@ impl Mirror {
         caches: &Path,
         names: &[&'static str],
         now: jiff::Timestamp,
-    ) -> anyhow::Result<Fetched> {
+    ) -> anyhow::Result<TufFiles> {
         let root = self.first_root()?;
         // A cache is of one repository and one beginning of trust: who changes either begins anew.
         let folder = caches.join(
@@ -70,7 +70,10 @@ impl Mirror {
                 .with_http_client(http.clone());
             match targets(mirror, &root, &store, names, now).await {
                 Ok(found) => {
-                    return Ok(Fetched { files: kept(&folder, names, &found)?, unreachable: None });
+                    return Ok(TufFiles {
+                        files: kept(&folder, names, &found)?,
+                        unreachable: None,
+                    });
                 }
                 Err(error) if !is_silence(&error) => {
                     return Err(self.refused(&error, &folder)).hint(remedy(&error, &folder));
@@ -81,7 +84,7 @@ impl Mirror {
             attempt += 1;
         };
         match targets(StoreRepository::new(store.clone()), &root, &store, names, now).await {
-            Ok(found) => Ok(Fetched { files: kept(&folder, names, &found)?, unreachable: Some(silence) }),
+            Ok(found) => Ok(TufFiles { files: kept(&folder, names, &found)?, unreachable: Some(silence) }),
             Err(error) => Err(anyhow::anyhow!(
                 "TUF repository `{}` cannot be reached: {silence}; and what is kept of it in `{}` does not serve: {}",
                 self.url,

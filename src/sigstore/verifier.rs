@@ -16,7 +16,7 @@ use sigstore_verify::{
     PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult, Verifier,
 };
 
-use super::source::Source;
+use super::source::CertificateSource;
 use super::{form, key};
 use crate::image::Digest;
 
@@ -86,16 +86,16 @@ pub struct CheckedStatement {
     pub annotations: BTreeMap<String, String>,
     /// Of the statement's bytes.
     pub payload: Digest,
-    pub signed: Signed,
+    pub signed: CheckedSignature,
 }
 
 /// What is known of a signature of which everything has been checked but whether its signer is one
 /// to be believed.
 #[derive(Debug, Clone)]
-pub struct Signed {
+pub struct CheckedSignature {
     pub by: Signer,
     /// What the certificate says of the run; a key says nothing.
-    pub source: Option<Source>,
+    pub source: Option<CertificateSource>,
     pub log_index: Option<u64>,
     /// RFC 3339; when the signature is proven to have existed.
     pub at: Option<String>,
@@ -169,7 +169,7 @@ impl BundleVerifier {
         bundle: &[u8],
         payload: &[u8],
         signer: &Signer,
-    ) -> Result<Signed, BundleError> {
+    ) -> Result<CheckedSignature, BundleError> {
         let signed = self.payload(bundle, payload, signer.key())?;
         signer.expect(&signed.by)?;
         Ok(signed)
@@ -212,7 +212,7 @@ impl BundleVerifier {
         bundle: &[u8],
         payload: &[u8],
         key: Option<&DerPublicKey>,
-    ) -> Result<Signed, BundleError> {
+    ) -> Result<CheckedSignature, BundleError> {
         let (bundle, signed) = self.checked(bundle, payload, Some(payload), key)?;
         if !matches!(bundle.content, SignatureContent::MessageSignature(_)) {
             return Err(BundleError::Refused("it signs a statement and not bytes".to_owned()));
@@ -228,7 +228,7 @@ impl BundleVerifier {
         artifact: impl Into<sigstore_types::Artifact<'a>>,
         payload: Option<&[u8]>,
         key: Option<&DerPublicKey>,
-    ) -> Result<(Bundle, Signed), BundleError> {
+    ) -> Result<(Bundle, CheckedSignature), BundleError> {
         let whole = self
             .read(bundle, key)
             .and_then(|bundle| self.signed(artifact, &bundle, key).map(|signed| (bundle, signed)));
@@ -266,7 +266,7 @@ impl BundleVerifier {
         artifact: impl Into<sigstore_types::Artifact<'a>>,
         bundle: &Bundle,
         key: Option<&DerPublicKey>,
-    ) -> Result<Signed, BundleError> {
+    ) -> Result<CheckedSignature, BundleError> {
         let verified = self
             .verifier
             .verify(artifact, bundle, &*self.policy(key))
@@ -279,7 +279,7 @@ impl BundleVerifier {
                 (signer, Some(source))
             }
         };
-        Ok(Signed {
+        Ok(CheckedSignature {
             by,
             source,
             log_index: bundle
@@ -335,7 +335,7 @@ fn by_key_alone(
     bundle: &[u8],
     payload: Option<&[u8]>,
     key: &DerPublicKey,
-) -> Result<(Bundle, Signed), BundleError> {
+) -> Result<(Bundle, CheckedSignature), BundleError> {
     let refused = |error: &dyn std::fmt::Display| BundleError::Refused(error.to_string());
     let bundle = form::read(bundle).map_err(BundleError::Unreadable)?;
     if !matches!(bundle.verification_material.content, VerificationMaterialContent::PublicKey(_)) {
@@ -354,7 +354,7 @@ fn by_key_alone(
     };
     sigstore_crypto::verify_signature(key, &bytes, signature, scheme)
         .map_err(|error| refused(&error))?;
-    let signed = Signed {
+    let signed = CheckedSignature {
         by: Signer::Key(key.clone()),
         source: None,
         log_index: None,
@@ -369,15 +369,15 @@ fn by_key_alone(
 fn named_by_certificate(
     bundle: &Bundle,
     verified: &VerificationResult,
-) -> Result<(Signer, Source), BundleError> {
+) -> Result<(Signer, CertificateSource), BundleError> {
     let refused = |why: &str| BundleError::Refused(why.to_owned());
     let certificate =
         bundle.signing_certificate().ok_or_else(|| refused("it has no certificate"))?;
     let identity = verified
         .identity()
         .ok_or_else(|| refused("identity mismatch: its certificate names nobody"))?;
-    let source =
-        Source::of(certificate.as_bytes(), identity.as_str()).map_err(BundleError::Refused)?;
+    let source = CertificateSource::of(certificate.as_bytes(), identity.as_str())
+        .map_err(BundleError::Refused)?;
     let issuer = verified.issuer().unwrap_or_default().to_owned();
     Ok((Signer::Keyless { identity: identity.as_str().to_owned(), issuer }, source))
 }

@@ -3,14 +3,14 @@
 use serde_json::{Map, Value, json};
 
 use super::{evidence, vulnerabilities};
-use crate::evidence::Part;
+use crate::evidence::EvidencePart;
 use crate::publish::Published;
 
 /// A target and what was published of it.
-pub type Baked<'a> = (&'a str, &'a Published);
+pub type BakedTarget<'a> = (&'a str, &'a Published);
 
 /// Outputs by the name of the target; `metadata` has the keys of docker/bake-action's.
-pub fn outputs(baked: &[Baked<'_>]) -> Vec<(&'static str, String)> {
+pub fn outputs(baked: &[BakedTarget<'_>]) -> Vec<(&'static str, String)> {
     let by_target = |value: &dyn Fn(&Published) -> Value| {
         let pairs =
             baked.iter().map(|(target, published)| ((*target).to_owned(), value(published)));
@@ -44,7 +44,7 @@ fn names(published: &Published) -> Vec<String> {
 fn target(published: &Published) -> Value {
     let Some(first) = published.images.first() else { return Value::Null };
     let subjects =
-        published.evidence.subjects.iter().filter(|subject| subject.kind == Part::Platform);
+        published.evidence.subjects.iter().filter(|subject| subject.kind == EvidencePart::Platform);
     let platforms: Map<String, Value> = subjects
         .filter_map(|subject| Some((subject.platform.as_ref()?.to_string(), json!(subject.digest))))
         .collect();

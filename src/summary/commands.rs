@@ -5,13 +5,13 @@ use crate::evidence;
 use crate::report::shell::quoted;
 use std::path::Path;
 
-use crate::evidence::{Format, Part, SLSA_1};
+use crate::evidence::{EvidenceFormat, EvidencePart, SLSA_1};
 use crate::image::ImageRef;
 use crate::publish::Published;
-use crate::sigstore::source::Source;
+use crate::sigstore::source::CertificateSource;
 use crate::sigstore::verifier::Signer;
 use crate::verify::signer::{GITHUB, GITHUB_ISSUER, path_of};
-use crate::verify::{Evidence, SubjectEvidence, common_kinds};
+use crate::verify::{SubjectEvidence, VerifiedEvidence, common_kinds};
 
 /// One command and what it checks.
 #[derive(Debug, Clone)]
@@ -69,7 +69,7 @@ fn cosign(
     verb: &str,
     kind: &str,
     image: &ImageRef,
-    evidence: &Evidence,
+    evidence: &VerifiedEvidence,
     trusted_root: Option<&Path>,
 ) -> String {
     let root = trust(trusted_root);
@@ -88,7 +88,7 @@ fn trust(root: Option<&Path>) -> String {
 
 /// Who must have signed, and for whose run, as cosign's flags; a key is read from `KEY_FILE`.
 /// cosign has none for the number of a repository, nor for its server.
-pub(crate) fn who(evidence: &Evidence) -> String {
+pub(crate) fn who(evidence: &VerifiedEvidence) -> String {
     match &evidence.signer {
         Signer::Keyless { identity, issuer } => {
             let repository = the_one(evidence, |source| source.repository.as_deref()).map(path_of);
@@ -106,15 +106,15 @@ pub(crate) fn who(evidence: &Evidence) -> String {
 
 /// What all runs that signed have in common.
 fn the_one<'a>(
-    evidence: &'a Evidence,
-    said: impl Fn(&'a Source) -> Option<&'a str>,
+    evidence: &'a VerifiedEvidence,
+    said: impl Fn(&'a CertificateSource) -> Option<&'a str>,
 ) -> Option<&'a str> {
     let first = said(evidence.sources.first()?)?;
     evidence.sources.iter().all(|source| said(source) == Some(first)).then_some(first)
 }
 
 /// `gh attestation verify`, which knows GitHub's own workflows and provenance in bundles.
-fn gh(image: &ImageRef, evidence: &Evidence) -> Option<String> {
+fn gh(image: &ImageRef, evidence: &VerifiedEvidence) -> Option<String> {
     let Signer::Keyless { identity, issuer } = &evidence.signer else { return None };
     let repository = the_one(evidence, |source| source.repository.as_deref())?
         .strip_prefix(GITHUB)?
@@ -124,7 +124,8 @@ fn gh(image: &ImageRef, evidence: &Evidence) -> Option<String> {
         .filter(|_| identity.starts_with(GITHUB))?
         .split_once('@')?;
     let proven = |subject: &&SubjectEvidence| {
-        let kept = |format: Format, kind: &str| format == Format::Bundle && kind == SLSA_1;
+        let kept =
+            |format: EvidenceFormat, kind: &str| format == EvidenceFormat::Bundle && kind == SLSA_1;
         subject.digest == image.digest
             && subject.attestations.iter().any(|found| kept(found.format, &found.predicate_type))
     };
@@ -142,12 +143,12 @@ fn gh(image: &ImageRef, evidence: &Evidence) -> Option<String> {
 }
 
 /// Our own `verify` of an image on disk.
-pub(crate) fn of_layout(folder: &str, evidence: &Evidence, trusted_root: &Path) -> String {
+pub(crate) fn of_layout(folder: &str, evidence: &VerifiedEvidence, trusted_root: &Path) -> String {
     ours(&format!("--layout {}", quoted(folder)), evidence, Some(trusted_root))
 }
 
 /// Our own `verify`, asking for every kind that all parts of a kind have.
-fn ours(image: &str, evidence: &Evidence, trusted_root: Option<&Path>) -> String {
+fn ours(image: &str, evidence: &VerifiedEvidence, trusted_root: Option<&Path>) -> String {
     let who = match &evidence.signer {
         Signer::Key(_) => format!("--key {KEY_FILE}"),
         Signer::Keyless { identity, issuer } => {
@@ -166,14 +167,16 @@ fn ours(image: &str, evidence: &Evidence, trusted_root: Option<&Path>) -> String
             who
         }
     };
-    let kinds = [(Part::Index, "index"), (Part::Platform, "platforms")].map(|(part, name)| {
-        let kinds = common_kinds(&evidence.subjects, part);
-        if kinds.is_empty() {
-            String::new()
-        } else {
-            format!(" --require {}", quoted(&format!("{name}={}", kinds.join(","))))
-        }
-    });
+    let kinds = [(EvidencePart::Index, "index"), (EvidencePart::Platform, "platforms")].map(
+        |(part, name)| {
+            let kinds = common_kinds(&evidence.subjects, part);
+            if kinds.is_empty() {
+                String::new()
+            } else {
+                format!(" --require {}", quoted(&format!("{name}={}", kinds.join(","))))
+            }
+        },
+    );
     format!("supply-action verify {who}{}{} {image}", kinds.concat(), trust(trusted_root))
 }
 
@@ -195,16 +198,16 @@ mod tests {
     }
 
     /// What a run of `octo/app` left that called a workflow of `org/tool`.
-    fn evidence(repository: &str, issuer: &str) -> (ImageRef, Evidence) {
+    fn evidence(repository: &str, issuer: &str) -> (ImageRef, VerifiedEvidence) {
         let digest = crate::image::Digest::of(b"x");
         let identity = format!("{GITHUB}/org/tool/.github/workflows/publish.yml@refs/tags/v1");
         let signer = Signer::Keyless { identity, issuer: issuer.to_owned() };
-        let source = Source {
+        let source = CertificateSource {
             repository: Some(repository.to_owned()),
             repository_id: Some("7".to_owned()),
-            ..Source::default()
+            ..CertificateSource::default()
         };
-        let statement = |kind: &str| crate::verify::Statement {
+        let statement = |kind: &str| crate::verify::VerifiedStatement {
             manifest: None,
             bundle: digest.clone(),
             payload: digest.clone(),
@@ -213,14 +216,21 @@ mod tests {
             ..crate::verify::sample::statement(kind)
         };
         let subject = SubjectEvidence {
-            kind: Part::Index,
+            kind: EvidencePart::Index,
             digest: digest.clone(),
             platform: None,
             signatures: vec![statement(evidence::SIGNATURE)],
             attestations: vec![statement(SLSA_1)],
         };
         let image = "ghcr.io/octo/app".parse::<crate::image::Repository>().unwrap().at(&digest);
-        (image, Evidence { signer: signer.clone(), sources: vec![source], subjects: vec![subject] })
+        (
+            image,
+            VerifiedEvidence {
+                signer: signer.clone(),
+                sources: vec![source],
+                subjects: vec![subject],
+            },
+        )
     }
 
     #[test]
@@ -255,9 +265,9 @@ mod tests {
                 .contains(" --source-repository https://ghes.example.com/octo/app ")
         );
         assert_eq!(gh(&image, &evidence), None);
-        evidence.sources.push(Source {
+        evidence.sources.push(CertificateSource {
             repository: Some("https://github.com/octo/other".to_owned()),
-            ..Source::default()
+            ..CertificateSource::default()
         });
         assert!(!who(&evidence).contains("workflow-repository"));
         assert!(!ours(&image.to_string(), &evidence, None).contains("--source-"));

@@ -5,7 +5,7 @@ use crate::inputs::Action;
 
 /// An output, by its name in workflows.
 #[derive(Debug, Clone, Copy)]
-pub struct Output {
+pub struct DeclaredOutput {
     pub name: &'static str,
     /// The heading it stands below.
     pub group: &'static str,
@@ -20,49 +20,49 @@ const NAMES: &str = "Tags, labels, annotations";
 const LATER: &str = "For jobs and steps that come after";
 
 /// The outputs of an action, by group.
-pub fn outputs(action: Action) -> impl Iterator<Item = &'static Output> {
+pub fn outputs(action: Action) -> impl Iterator<Item = &'static DeclaredOutput> {
     OUTPUTS.iter().filter(move |output| output.of.contains(&action))
 }
 
-const OUTPUTS: &[Output] = &[
-    Output {
+const OUTPUTS: &[DeclaredOutput] = &[
+    DeclaredOutput {
         name: "digest",
         group: MOST_USED,
         of: &[Action::Publish, Action::Merge, Action::Promote],
         description: "Digest of the image (of its index).",
     },
-    Output {
+    DeclaredOutput {
         name: "image",
         group: MOST_USED,
         of: &[Action::Publish, Action::Merge, Action::Promote],
         description: "Name of the first image, without tag.",
     },
-    Output {
+    DeclaredOutput {
         name: "image-ref",
         group: MOST_USED,
         of: &[Action::Publish, Action::Merge, Action::Promote],
         description: "Name and digest of the first image.",
     },
-    Output {
+    DeclaredOutput {
         name: "tags",
         group: MOST_USED,
         of: &[Action::Publish, Action::Merge, Action::Promote],
         description: "Every name that was put, one a line.",
     },
-    Output {
+    DeclaredOutput {
         name: "dest_image_full",
         group: MOST_USED,
         of: &[Action::Promote],
         description: "Name, first tag and digest of the image at the first destination.",
     },
-    Output {
+    DeclaredOutput {
         name: "version",
         group: MOST_USED,
         of: &[Action::Publish, Action::Merge],
         description: "\
             The first tag; what the image is a version of. Also set when nothing is published.",
     },
-    Output {
+    DeclaredOutput {
         name: "evidence",
         group: EVIDENCE,
         of: &[Action::Publish, Action::Merge, Action::Promote],
@@ -70,7 +70,7 @@ const OUTPUTS: &[Output] = &[
             Each subject with its signatures and attestations, log indexes and the signer, as a \
             JSON object.",
     },
-    Output {
+    DeclaredOutput {
         name: "vulnerabilities",
         group: EVIDENCE,
         of: &[Action::Publish, Action::Merge],
@@ -79,7 +79,7 @@ const OUTPUTS: &[Output] = &[
             accepted, and packages that no source covers, as a JSON object; null where nothing was \
             scanned.",
     },
-    Output {
+    DeclaredOutput {
         name: "copied",
         group: EVIDENCE,
         of: &[Action::Promote],
@@ -87,19 +87,19 @@ const OUTPUTS: &[Output] = &[
             For each destination how many manifests and blobs it got, the bytes that were sent, \
             what was skipped as it was there, and the blobs that were mounted, as a JSON object.",
     },
-    Output {
+    DeclaredOutput {
         name: "platforms",
         group: EVIDENCE,
         of: &[Action::Publish, Action::Merge],
         description: "Digest of each platform's image, as a JSON object.",
     },
-    Output {
+    DeclaredOutput {
         name: "metadata",
         group: EVIDENCE,
         of: &[Action::Publish, Action::Merge],
         description: "Names, digest, tags and platforms, as a JSON object.",
     },
-    Output {
+    DeclaredOutput {
         name: "kept-tags",
         group: NAMES,
         of: &[Action::Publish, Action::Merge, Action::Promote],
@@ -107,31 +107,31 @@ const OUTPUTS: &[Output] = &[
             Every name that stays where it is, because this image would be a step back for it or \
             nobody could say, one a line.",
     },
-    Output {
+    DeclaredOutput {
         name: "tag-names",
         group: NAMES,
         of: &[Action::Publish, Action::Merge],
         description: "Every tag without the image's name, one a line.",
     },
-    Output {
+    DeclaredOutput {
         name: "labels",
         group: NAMES,
         of: &[Action::Publish, Action::Merge],
         description: "The labels, KEY=value, one a line.",
     },
-    Output {
+    DeclaredOutput {
         name: "annotations",
         group: NAMES,
         of: &[Action::Publish, Action::Merge],
         description: "The annotations with their level, one a line.",
     },
-    Output {
+    DeclaredOutput {
         name: "json",
         group: NAMES,
         of: &[Action::Publish, Action::Merge],
         description: "tags, tag-names, labels and annotations, as a JSON object.",
     },
-    Output {
+    DeclaredOutput {
         name: "digests",
         group: LATER,
         of: &[Action::Publish],
@@ -139,35 +139,35 @@ const OUTPUTS: &[Output] = &[
             With push-by-digest, the digest of what was pushed for each platform, as a JSON \
             object; what the input digests of merge takes.",
     },
-    Output {
+    DeclaredOutput {
         name: "bake-file",
         group: LATER,
         of: &[Action::Publish],
         description: "\
             With bake-target, the path of a bake file with tags and labels, below the workspace.",
     },
-    Output {
+    DeclaredOutput {
         name: "bake-file-tags",
         group: LATER,
         of: &[Action::Publish],
         description: "\
             With bake-target, the path of a bake file with the tags, below the workspace.",
     },
-    Output {
+    DeclaredOutput {
         name: "bake-file-labels",
         group: LATER,
         of: &[Action::Publish],
         description: "\
             With bake-target, the path of a bake file with the labels, below the workspace.",
     },
-    Output {
+    DeclaredOutput {
         name: "bake-file-annotations",
         group: LATER,
         of: &[Action::Publish],
         description: "\
             With bake-target, the path of a bake file with the annotations, below the workspace.",
     },
-    Output {
+    DeclaredOutput {
         name: "targets",
         group: MOST_USED,
         of: &[Action::Bake],
@@ -177,7 +177,7 @@ const OUTPUTS: &[Output] = &[
             and the digests of its platforms, as a JSON object. Where nothing is published, as on \
             a pull request, tags, kept-tags and platforms are empty and the others are missing.",
     },
-    Output {
+    DeclaredOutput {
         name: "evidence",
         group: EVIDENCE,
         of: &[Action::Bake],
@@ -185,7 +185,7 @@ const OUTPUTS: &[Output] = &[
             Each target with its subjects, their signatures and attestations, log indexes and the \
             signer, as a JSON object. Where nothing is published, each target with nothing.",
     },
-    Output {
+    DeclaredOutput {
         name: "metadata",
         group: EVIDENCE,
         of: &[Action::Bake],

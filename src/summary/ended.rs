@@ -6,12 +6,12 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::markdown::{code, fenced, plain, times};
-use crate::error::{self, Consequence, Several};
+use crate::error::{self, Consequence, SeveralFailures};
 use crate::report::text::visible;
 use crate::report::{Stage, seconds};
 
 /// What a run did that published nothing.
-pub struct Done<'a> {
+pub struct EndedRun<'a> {
     pub title: &'a str,
     pub said: &'a str,
     /// Names and values, as they are known.
@@ -19,7 +19,7 @@ pub struct Done<'a> {
 }
 
 /// The summary of a run that ended well.
-pub fn done(done: &Done<'_>, stages: &[Stage], elapsed: Duration) -> String {
+pub fn done(done: &EndedRun<'_>, stages: &[Stage], elapsed: Duration) -> String {
     let mut text =
         format!("## {}\n\n{} It took {}.\n\n", done.title, plain(done.said), seconds(elapsed));
     for (at, (name, value)) in done.rows.iter().filter(|(_, value)| !value.is_empty()).enumerate() {
@@ -47,7 +47,7 @@ pub fn failed(
         let _ =
             writeln!(text, "It failed in stage `{}`, after {}.\n", stage.name, seconds(stage.took));
     }
-    match failure.downcast_ref::<Several>() {
+    match failure.downcast_ref::<SeveralFailures>() {
         Some(several) => {
             for (at, error) in several.each().iter().enumerate() {
                 text += &problem(&format!("{}. ", at + 1), error, &error::message(error), hidden);
@@ -163,7 +163,8 @@ mod tests {
         let one = Err::<(), _>(anyhow!("no a")).hint("add a").unwrap_err();
         let two = Err::<(), _>(anyhow!("no b\n  below")).hint("add b").unwrap_err();
         let text = told(
-            &anyhow::Error::new(Several::of(vec![one, two])).context(Consequence::NothingTagged),
+            &anyhow::Error::new(SeveralFailures::of(vec![one, two]))
+                .context(Consequence::NothingTagged),
             &[],
         );
         assert!(
@@ -199,7 +200,7 @@ mod tests {
             ("why", "a|b".to_owned()),
         ];
         let text = done(
-            &Done { title: "🔨 Built, not published", said: "All built.", rows },
+            &EndedRun { title: "🔨 Built, not published", said: "All built.", rows },
             &[built()],
             Duration::from_secs(3),
         );

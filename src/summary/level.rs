@@ -2,7 +2,7 @@
 //! in words for log and summary. Pure; the claim is for one workflow alone, and where anything is
 //! not known it is not made.
 
-use crate::github::runners::Verdict;
+use crate::github::runners::RunnersVerdict;
 
 /// The workflow whose jobs take nothing of the caller's that could reach what they build, and that
 /// makes the claim.
@@ -18,11 +18,11 @@ pub struct Signing<'a> {
 }
 
 /// The level, or why none is claimed. `signing` is `None` where a key signs.
-pub fn level(verdict: &Verdict, signing: Option<&Signing<'_>>) -> Result<String, String> {
+pub fn level(verdict: &RunnersVerdict, signing: Option<&Signing<'_>>) -> Result<String, String> {
     match verdict {
-        Verdict::Hosted => {}
-        Verdict::Unknown(why) => return Err(plain(why)),
-        Verdict::SelfHosted(_) => {
+        RunnersVerdict::Hosted => {}
+        RunnersVerdict::Unknown(why) => return Err(plain(why)),
+        RunnersVerdict::SelfHosted(_) => {
             return Err("some of its jobs ran on runners that are not GitHub's".to_owned());
         }
     }
@@ -80,23 +80,25 @@ mod tests {
         ] {
             let signing = Signing { server_url, job_workflow_ref, runner_environment };
             assert_eq!(
-                level(&Verdict::Hosted, Some(&signing)).is_ok(),
+                level(&RunnersVerdict::Hosted, Some(&signing)).is_ok(),
                 claimed,
                 "{server_url} {job_workflow_ref} {runner_environment:?}"
             );
-            for other in
-                [Verdict::Unknown("HTTP 403".into()), Verdict::SelfHosted(vec!["x".into()])]
-            {
+            for other in [
+                RunnersVerdict::Unknown("HTTP 403".into()),
+                RunnersVerdict::SelfHosted(vec!["x".into()]),
+            ] {
                 assert!(level(&other, Some(&signing)).is_err());
             }
         }
-        assert!(level(&Verdict::Hosted, None).is_err(), "a key");
+        assert!(level(&RunnersVerdict::Hosted, None).is_err(), "a key");
     }
 
     #[test]
     fn the_summary_says_what_is_claimed_or_why_nothing_is() {
         assert_eq!(markdown(&Ok("SLSA Build L3: x".into())), "**SLSA Build L3: x.**\n\n");
-        let why = level(&Verdict::Unknown("HTTP 403: <img src=x> [a](b)\n# no `x`|".into()), None);
+        let why =
+            level(&RunnersVerdict::Unknown("HTTP 403: <img src=x> [a](b)\n# no `x`|".into()), None);
         assert_eq!(markdown(&why), "No build level is claimed: HTTP 403: img srcx ab no x.\n\n");
     }
 }

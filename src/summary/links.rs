@@ -2,7 +2,7 @@
 //! an attestation at GitHub. Pure; what is no plain address of the web becomes no link.
 
 use crate::image::Repository;
-use crate::sigstore::source::Source;
+use crate::sigstore::source::CertificateSource;
 
 /// The page of a package, on registries that have one whose address is known.
 pub fn package(repository: &Repository) -> Option<String> {
@@ -20,7 +20,7 @@ pub fn package(repository: &Repository) -> Option<String> {
 }
 
 /// What the row of this name in what a certificate says leads to.
-pub fn of_source(name: &str, source: &Source) -> Option<String> {
+pub fn of_source(name: &str, source: &CertificateSource) -> Option<String> {
     let repository = source.repository.as_deref()?;
     match name {
         "source" => Some(repository.to_owned()),
@@ -104,11 +104,11 @@ mod tests {
 
     #[test]
     fn a_certificates_words_lead_to_its_own_repository() {
-        let source = |repository: &str, run: &str| Source {
+        let source = |repository: &str, run: &str| CertificateSource {
             repository: Some(repository.to_owned()),
             commit: Some("0f1e2d".to_owned()),
             run: Some(run.to_owned()),
-            ..Source::default()
+            ..CertificateSource::default()
         };
         let ours = source(
             "https://github.com/octo/app",
@@ -130,6 +130,9 @@ mod tests {
             ),
             None
         );
-        assert_eq!(of_source("commit", &Source { commit: Some("../x".to_owned()), ..ours }), None);
+        assert_eq!(
+            of_source("commit", &CertificateSource { commit: Some("../x".to_owned()), ..ours }),
+            None
+        );
     }
 }

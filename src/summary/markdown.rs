@@ -2,7 +2,7 @@
 //! Pure. It lets no text of others become Markdown.
 
 use crate::assess::Scanned;
-use crate::evidence::Kind;
+use crate::evidence::EvidenceKind;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::commands::{Command, KEY_FILE};
 use super::links::{self, linked};
 use super::source::said;
-use crate::evidence::Part;
+use crate::evidence::EvidencePart;
 use crate::image::ImageRef;
 use crate::publish::Published;
 use crate::report::{Stage, seconds};
@@ -21,10 +21,10 @@ use crate::sigstore::verifier::Signer;
 pub(super) use crate::text::markdown::{code, plain};
 use crate::text::seen::visible;
 use crate::verify::built::Built;
-use crate::verify::{Evidence, Statement};
+use crate::verify::{VerifiedEvidence, VerifiedStatement};
 
 /// The run's own repository, where its attestations are kept.
-pub struct Run<'a> {
+pub struct SummaryRun<'a> {
     pub server: &'a str,
     pub repository: &'a str,
 }
@@ -33,7 +33,7 @@ pub struct Run<'a> {
 pub fn summary(
     published: &Published,
     commands: &[Command],
-    run: &Run<'_>,
+    run: &SummaryRun<'_>,
     stages: &[Stage],
     elapsed: Duration,
 ) -> String {
@@ -49,7 +49,7 @@ pub fn summary(
 /// The same for several targets, each with its name, image and commands.
 pub fn of_targets(
     targets: &[(&str, &Published, Vec<Command>)],
-    run: &Run<'_>,
+    run: &SummaryRun<'_>,
     stages: &[Stage],
     elapsed: Duration,
 ) -> String {
@@ -72,7 +72,7 @@ pub fn of_targets(
 }
 
 /// Digest, names, signer, evidence, and how to check it.
-pub(super) fn section(published: &Published, commands: &[Command], run: &Run<'_>) -> String {
+pub(super) fn section(published: &Published, commands: &[Command], run: &SummaryRun<'_>) -> String {
     let mut text = String::new();
     let Some(image) = published.images.first() else { return text };
     // Writing into a string cannot fail.
@@ -146,13 +146,16 @@ fn scanned(scanned: &Scanned) -> String {
 }
 
 /// What provenances of builds name, each once.
-fn named_by_builds(evidence: &Evidence, of: impl Fn(&Built) -> &Vec<String>) -> BTreeSet<&String> {
+fn named_by_builds(
+    evidence: &VerifiedEvidence,
+    of: impl Fn(&Built) -> &Vec<String>,
+) -> BTreeSet<&String> {
     let statements = evidence.subjects.iter().flat_map(|subject| &subject.attestations);
     statements.filter_map(|statement| statement.build.as_ref()).flat_map(of).collect()
 }
 
 /// What `verify` found of an image.
-pub fn verified(image: &ImageRef, evidence: &Evidence) -> String {
+pub fn verified(image: &ImageRef, evidence: &VerifiedEvidence) -> String {
     format!(
         "## ✅ Verified\n\n| image | {} |\n|---|---|\n{}{}\n",
         code(image),
@@ -162,7 +165,7 @@ pub fn verified(image: &ImageRef, evidence: &Evidence) -> String {
 }
 
 /// Who signed, and for whose run: rows of a table that has begun.
-fn signer(evidence: &Evidence) -> String {
+fn signer(evidence: &VerifiedEvidence) -> String {
     let mut text = match &evidence.signer {
         Signer::Keyless { identity, issuer } => {
             format!("| signed by | {} |\n| issuer | {} |\n", code(identity), code(issuer))
@@ -182,12 +185,12 @@ fn signer(evidence: &Evidence) -> String {
 }
 
 /// Each part of the image and its evidence, as a table of its own.
-fn parts(evidence: &Evidence) -> String {
+fn parts(evidence: &VerifiedEvidence) -> String {
     let mut text = "\n| part | digest | signature | SBOM | provenance | scan | log entries |\n|---|---|---|---|---|---|---|\n".to_owned();
     for subject in &evidence.subjects {
         let part = super::part_name(subject);
         let mark = |present: bool| if present { "✅" } else { "–" };
-        let has = |kind: Kind| {
+        let has = |kind: EvidenceKind| {
             subject.attestations.iter().any(|statement| kind.is(&statement.predicate_type))
         };
         let mut log: Vec<String> = Vec::new();
@@ -203,9 +206,9 @@ fn parts(evidence: &Evidence) -> String {
             plain(&part),
             code(&subject.digest.short()),
             mark(!subject.signatures.is_empty()),
-            mark(has(Kind::Sbom)),
-            mark(has(Kind::Provenance)),
-            mark(has(Kind::Vulnerabilities)),
+            mark(has(EvidenceKind::Sbom)),
+            mark(has(EvidenceKind::Provenance)),
+            mark(has(EvidenceKind::Vulnerabilities)),
             if log.is_empty() { "–".to_owned() } else { log.join(", ") },
         );
     }
@@ -219,7 +222,7 @@ fn platforms(published: &Published) -> String {
         .evidence
         .subjects
         .iter()
-        .filter(|subject| subject.platform.is_some() && subject.kind == Part::Platform)
+        .filter(|subject| subject.platform.is_some() && subject.kind == EvidencePart::Platform)
     {
         let Some(platform) = &subject.platform else { continue };
         let size = published
@@ -289,7 +292,7 @@ pub(super) fn times(stages: &[Stage]) -> String {
     text
 }
 
-fn log_entry(statement: &Statement) -> Option<String> {
+fn log_entry(statement: &VerifiedStatement) -> Option<String> {
     let index = statement.log_index?;
     Some(linked(index.to_string(), statement.is_public.then(|| links::log_entry(index))))
 }

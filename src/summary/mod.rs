@@ -15,22 +15,22 @@ pub mod source;
 use serde_json::{Value, json};
 
 use crate::build::BuiltImage;
-use crate::evidence::Part;
+use crate::evidence::EvidencePart;
 use crate::image::{Digest, Repository};
 use crate::inputs::Separators;
-use crate::metadata::Metadata;
+use crate::metadata::ImageMetadata;
 use crate::publish::Published;
 use crate::registry::contents::PlatformImage;
 use crate::scan::report::ImageScan;
 use crate::scan::rows;
-use crate::verify::{Evidence, SubjectEvidence};
+use crate::verify::{SubjectEvidence, VerifiedEvidence};
 
 /// What a subject is called for people.
 fn part_name(subject: &SubjectEvidence) -> String {
     match (&subject.platform, subject.kind) {
-        (None, Part::Artifact) => "artifact".to_owned(),
+        (None, EvidencePart::Artifact) => "artifact".to_owned(),
         (None, _) => "index".to_owned(),
-        (Some(platform), Part::Attestations) => format!("{platform}, attestations"),
+        (Some(platform), EvidencePart::Attestations) => format!("{platform}, attestations"),
         (Some(platform), _) => platform.to_string(),
     }
 }
@@ -39,7 +39,7 @@ fn part_name(subject: &SubjectEvidence) -> String {
 /// the runs that signed.
 pub fn evidence(published: &Published) -> Value {
     let images: Vec<String> = published.images.iter().map(ToString::to_string).collect();
-    let Evidence { signer, sources, subjects } = &published.evidence;
+    let VerifiedEvidence { signer, sources, subjects } = &published.evidence;
     json!({
         "images": images, "signer": signer, "sources": sources, "subjects": subjects,
         "kept": published.kept,
@@ -49,7 +49,7 @@ pub fn evidence(published: &Published) -> Value {
 /// What the metadata tells later steps, published or not: names and words as docker/metadata-action
 /// gives them.
 pub fn metadata_outputs(
-    metadata: &Metadata,
+    metadata: &ImageMetadata,
     separators: &Separators,
 ) -> Vec<(&'static str, String)> {
     vec![
@@ -80,7 +80,7 @@ pub fn pushed_outputs(built: &BuiltImage) -> Vec<(&'static str, String)> {
 }
 
 /// The names that were put, in the order of the rules, and as they wrote them.
-pub fn put(published: &Published, metadata: &Metadata) -> Vec<String> {
+pub fn put(published: &Published, metadata: &ImageMetadata) -> Vec<String> {
     let is_kept = |name: &str| {
         let Some((repository, tag)) = name.rsplit_once(':') else { return false };
         let repository = repository.parse::<Repository>().ok();
@@ -94,7 +94,7 @@ pub fn put(published: &Published, metadata: &Metadata) -> Vec<String> {
 /// What a published image tells later steps; every name stands in the order of the rules.
 pub fn outputs(
     published: &Published,
-    metadata: &Metadata,
+    metadata: &ImageMetadata,
     separators: &Separators,
 ) -> Vec<(&'static str, String)> {
     let Some(first) = published.images.first() else { return Vec::new() };
@@ -104,7 +104,7 @@ pub fn outputs(
         .evidence
         .subjects
         .iter()
-        .filter(|subject| subject.kind == Part::Platform)
+        .filter(|subject| subject.kind == EvidencePart::Platform)
         .filter_map(|subject| Some((subject.platform.as_ref()?.to_string(), json!(subject.digest))))
         .collect();
     let metadata = json!({

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::commands::Command;
 use super::evidence;
-use super::markdown::{Run, bytes, code, plain, section, times};
+use super::markdown::{SummaryRun, bytes, code, plain, section, times};
 use crate::image::{ImageRef, Repository};
 use crate::inputs::Separators;
 use crate::publish::Published;
@@ -47,7 +47,7 @@ pub fn markdown(
     source: &ImageRef,
     copied: &BTreeMap<Repository, Copied>,
     commands: &[Command],
-    run: &Run<'_>,
+    run: &SummaryRun<'_>,
     (stages, elapsed): (&[Stage], Duration),
 ) -> String {
     let mut text = format!(

@@ -1,15 +1,18 @@
 //! A verified signature's source → what people are told of it: whose run it was, and what speaks
 //! against believing it. Pure.
 
-use crate::sigstore::source::Source;
-use crate::verify::Evidence;
+use crate::sigstore::source::CertificateSource;
+use crate::verify::VerifiedEvidence;
 
 const PULL_REQUEST: &str = "a pull request's run: its commit may be anybody's";
 const SELF_HOSTED: &str = "its owner could change what it builds";
 
 /// What a certificate says of the run, by name, and when the run signed. What it does not say is
 /// left out.
-pub fn said(source: &Source, evidence: &Evidence) -> Vec<(&'static str, String)> {
+pub fn said(
+    source: &CertificateSource,
+    evidence: &VerifiedEvidence,
+) -> Vec<(&'static str, String)> {
     let with = |value: &Option<String>, remark: Option<&str>| match (value, remark) {
         (Some(value), Some(remark)) => Some(format!("{value} ({remark})")),
         (value, _) => value.clone(),
@@ -31,7 +34,7 @@ pub fn said(source: &Source, evidence: &Evidence) -> Vec<(&'static str, String)>
 }
 
 /// When the first and the last of a run's statements were signed.
-fn signed_at(source: &Source, evidence: &Evidence) -> Option<String> {
+fn signed_at(source: &CertificateSource, evidence: &VerifiedEvidence) -> Option<String> {
     let statements =
         evidence.statements().filter(|statement| statement.source.as_ref() == Some(source));
     let mut times: Vec<jiff::Timestamp> =

@@ -3,7 +3,7 @@
 
 /// What a text may contain beside plain CSV.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Dialect {
+pub struct CsvDialect {
     /// A quote inside a field is text; without, it is an error.
     pub loose_quotes: bool,
     /// A line that begins with `#` is a comment.
@@ -22,9 +22,9 @@ pub enum CsvError {
 
 /// The records of a text; empty lines are none. The first line's end (`\r\n`, `\n` or `\r`) is
 /// every line's.
-pub fn read(text: &str, dialect: Dialect) -> Result<Vec<Vec<String>>, CsvError> {
+pub fn read(text: &str, dialect: CsvDialect) -> Result<Vec<Vec<String>>, CsvError> {
     let line_end = line_end(text);
-    let mut reader = Reader::default();
+    let mut reader = CsvReader::default();
     let mut rest = text;
     while let Some(letter) = rest.chars().next() {
         let after = &rest[letter.len_utf8()..];
@@ -79,7 +79,7 @@ fn line_end(text: &str) -> &'static str {
 }
 
 #[derive(Default)]
-struct Reader {
+struct CsvReader {
     records: Vec<Vec<String>>,
     record: Vec<String>,
     field: String,
@@ -88,7 +88,7 @@ struct Reader {
     comment: bool,
 }
 
-impl Reader {
+impl CsvReader {
     fn is_at_start(&self) -> bool {
         self.record.is_empty() && self.field.is_empty() && !self.was_quoted
     }

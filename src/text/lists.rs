@@ -1,7 +1,7 @@
 //! How inputs write lists and switches: lines, commas, quotes, YAML booleans. Pure; it never knows
 //! which input it reads.
 
-use super::csv::{self, Dialect};
+use super::csv::{self, CsvDialect};
 
 /// Lines, trimmed; blank lines and `#` comments are dropped.
 pub fn lines(text: &str) -> Vec<String> {
@@ -55,7 +55,7 @@ pub fn untrimmed_records(text: &str) -> Result<Vec<String>, String> {
 }
 
 fn csv_records(text: &str) -> Result<Vec<Vec<String>>, String> {
-    csv::read(text, Dialect { loose_quotes: true, comments: false })
+    csv::read(text, CsvDialect { loose_quotes: true, comments: false })
         .map_err(|error| error.to_string())
 }
 
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[derive(serde::Deserialize)]
-    struct Case {
+    struct ListCase {
         text: String,
         whole: bool,
         comments: bool,
@@ -115,7 +115,7 @@ mod tests {
     /// Made by running csv-parse with the options of docker/actions-toolkit.
     #[test]
     fn lists_are_read_as_dockers_actions_read_them() {
-        let cases: Vec<Case> = include_str!("../../tests/fixtures/lists.jsonl")
+        let cases: Vec<ListCase> = include_str!("../../tests/fixtures/lists.jsonl")
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect();

@@ -8,23 +8,23 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use crate::advisories::archive::Differences;
-use crate::advisories::download::{self, Change, Mirror, Update};
+use crate::advisories::download::{self, AdvisoryMirror, ArchiveChange, Update};
 use crate::environment::Environment;
-use crate::error::{OrRemedy as _, Several};
-use crate::files::Folder;
+use crate::error::{OrRemedy as _, SeveralFailures};
+use crate::files::OpenFolder;
 use crate::github::network::Network;
 use crate::report::Report;
 use crate::text::plural;
 
 /// What `advisories` is asked.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub struct AdvisoriesArguments {
     #[command(subcommand)]
-    verb: Verb,
+    verb: AdvisoriesVerb,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum AdvisoriesVerb {
     /// Fetch the advisories of ecosystems into a directory, each as ECOSYSTEM/all.zip; what did not
     /// change is not fetched again
     #[command(after_help = EXAMPLES)]
@@ -55,8 +55,12 @@ struct UpdateArguments {
     from: String,
 }
 
-pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> anyhow::Result<()> {
-    let Verb::Update(arguments) = &arguments.verb;
+pub async fn run(
+    arguments: &AdvisoriesArguments,
+    env: &Environment,
+    report: &Report,
+) -> anyhow::Result<()> {
+    let AdvisoriesVerb::Update(arguments) = &arguments.verb;
     update(arguments, env, report).await.context("not all advisories are up to date")
 }
 
@@ -67,9 +71,9 @@ async fn update(
 ) -> anyhow::Result<()> {
     let network = Network::of(env);
     let http = network.client()?;
-    let mirror = Mirror::new(&http, &arguments.from, &network.plain).remedied()?;
+    let mirror = AdvisoryMirror::new(&http, &arguments.from, &network.plain).remedied()?;
     let here = std::env::current_dir().unwrap_or_default();
-    let folder = Folder::make(&arguments.to, &here).remedied()?;
+    let folder = OpenFolder::make(&arguments.to, &here).remedied()?;
     let (now, mut failures) = (Timestamp::now(), Vec::new());
     let mut ecosystems = arguments.ecosystems.clone();
     ecosystems.sort();
@@ -83,7 +87,7 @@ async fn update(
     match failures.len() {
         0 => Ok(()),
         1 => failures.pop().map_or(Ok(()), Err),
-        _ => Err(Several::of(failures).into()),
+        _ => Err(SeveralFailures::of(failures).into()),
     }
 }
 
@@ -92,9 +96,9 @@ fn told(ecosystem: &str, update: &Update) -> String {
     let Update { records, newest, sha256, change } = update;
     let newest = newest.map(|newest| format!(", newest {newest}")).unwrap_or_default();
     let change = match change {
-        Change::New => ", fetched".to_owned(),
-        Change::Same => ", unchanged".to_owned(),
-        Change::Different(Differences { added, changed, gone }) => {
+        ArchiveChange::New => ", fetched".to_owned(),
+        ArchiveChange::Same => ", unchanged".to_owned(),
+        ArchiveChange::Different(Differences { added, changed, gone }) => {
             let parts = [(added, "new"), (changed, "changed"), (gone, "gone")];
             let is_any =
                 |(count, word): (&usize, &str)| (*count > 0).then(|| format!(", {count} {word}"));

@@ -12,30 +12,30 @@ use super::hand_over::{BUILT, hand_over_baked, hand_over_built};
 use super::outside::Outside;
 use super::private::private_folder;
 use super::publish::generator;
-use super::release::{Run, sboms, with_consequence};
+use super::release::{ReleaseRun, sboms, with_consequence};
 use super::trust;
 use crate::build::BuiltImage;
 use crate::build::arguments::Generator;
 use crate::build::bake::Definition;
-use crate::build::builder::Builder;
-use crate::build::buildx::{Buildx, Place, print_bake};
+use crate::build::builder::RunBuilder;
+use crate::build::buildx::{BuildFolder, Buildx, print_bake};
 use crate::build::recipe::Build;
-use crate::build::source::Source;
+use crate::build::source::ContextSource;
 use crate::build::{flags, inherited};
 use crate::environment::Environment;
 use crate::error::Consequence::NothingBuilt;
-use crate::github::Context;
+use crate::github::RunContext;
 use crate::github::facts::Visibility;
 use crate::image::Platform;
 use crate::inputs::{Action, Inputs};
-use crate::login::{self, Asked};
-use crate::plan::bake::{Bake, BuildOnly, Plan, plan};
+use crate::login::{self, LoginsAsked};
+use crate::plan::bake::{Bake, BakeBuildOnly, BakePlan, plan};
 use crate::preflight;
 use crate::problems::Problems;
 use crate::publish::Published;
 use crate::registry::Credentials;
 use crate::report::Report;
-use crate::summary::baked::Baked;
+use crate::summary::baked::BakedTarget;
 use crate::text::plural;
 
 /// The verb: everything a workflow step does.
@@ -44,7 +44,7 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
 }
 
 /// A registry that plays all others.
-pub(super) struct Only<'a> {
+pub(super) struct OneRegistry<'a> {
     pub(super) registry: &'a str,
     /// Moves what the bake files name there, and says so.
     pub(super) moved: &'a mut dyn FnMut(&mut Definition) -> Vec<String>,
@@ -54,27 +54,27 @@ pub(super) struct Only<'a> {
 pub(super) async fn release(
     env: &Environment,
     report: &Report,
-    only: Option<Only<'_>>,
+    only: Option<OneRegistry<'_>>,
 ) -> anyhow::Result<Vec<(String, Published)>> {
     let Beginning { context, mut inputs, facts } =
         begin(Action::Bake, env, jiff::Timestamp::now(), NothingBuilt, report).await?;
     // Declared before what uses it, so that it is removed after.
     let private = private_folder(&context)?;
     let named = inputs.build_env.clone();
-    let place = Place {
+    let place = BuildFolder {
         env,
         named: &named,
         private: private.path(),
         network: &context.network,
         terminal: report.is_terminal(),
     };
-    let told = flags::Facts {
+    let told = flags::FlagFacts {
         env,
         event: &facts.event,
         file_exists: &|_| false,
         private: facts.visibility != Visibility::Public,
     };
-    let source = Source::of(&inputs.bake.source, &told, inputs.github_token.as_ref())
+    let source = ContextSource::of(&inputs.bake.source, &told, inputs.github_token.as_ref())
         .context(NothingBuilt)?;
     let (mut definition, buildx) =
         resolve(&place, &context, &inputs, &source, &|text| report.notice(text))
@@ -84,7 +84,7 @@ pub(super) async fn release(
     for lost in inherited::lost(&definition, &at_hand(&source, &inputs.bake.asked)) {
         report.notice(&lost);
     }
-    let registry = only.map(|Only { registry, moved }| {
+    let registry = only.map(|OneRegistry { registry, moved }| {
         moved(&mut definition).iter().for_each(|notice| report.notice(notice));
         registry
     });
@@ -93,14 +93,14 @@ pub(super) async fn release(
     say_plan(&plan.words(), plan.about(), report);
     let bench = Bench { place, variables: variables?, folder: source.folder(), buildx };
     match plan {
-        Plan::BuildOnly(plan) => {
+        BakePlan::BuildOnly(plan) => {
             build_only(bench, &context, &inputs, &plan, report).await?;
             let targets = plan.definition.targets().join(", ");
             ending::built(targets, &plan.about, &context, report).context(BUILT)?;
             hand_over_built(plan.definition.targets(), &context)?;
             Ok(Vec::new())
         }
-        Plan::Publish(plan) => {
+        BakePlan::Publish(plan) => {
             let images = plan.release.images();
             if let Some(image) = images
                 .iter()
@@ -114,7 +114,7 @@ pub(super) async fn release(
                 .map_err(with_consequence)?;
             let published =
                 publish(bench, &context, &inputs, &plan, report).await.map_err(with_consequence)?;
-            let baked: Vec<Baked<'_>> =
+            let baked: Vec<BakedTarget<'_>> =
                 plan.goods.iter().map(|goods| goods.target.as_str()).zip(&published).collect();
             hand_over_baked(&baked, &context, &inputs, report)?;
             Ok(plan.goods.iter().map(|goods| goods.target.clone()).zip(published).collect())
@@ -123,7 +123,7 @@ pub(super) async fn release(
 }
 
 /// The bake files on this machine, with their texts; those of a repository are the builder's alone.
-fn at_hand(source: &Source, asked: &[String]) -> Vec<(String, String)> {
+fn at_hand(source: &ContextSource, asked: &[String]) -> Vec<(String, String)> {
     const USUAL: [&str; 4] = [
         "docker-bake.json",
         "docker-bake.override.json",
@@ -137,7 +137,7 @@ fn at_hand(source: &Source, asked: &[String]) -> Vec<(String, String)> {
     let read = |name: &str| {
         let here = name.strip_prefix("cwd://");
         let path = source.folder().join(here.unwrap_or(name));
-        let is_here = here.is_some() || matches!(source, Source::Folder(_));
+        let is_here = here.is_some() || matches!(source, ContextSource::Folder(_));
         let size = std::fs::metadata(&path).ok().filter(|found| is_here && found.is_file())?.len();
         (size <= LARGEST).then(|| std::fs::read_to_string(&path).ok()).flatten()
     };
@@ -146,7 +146,7 @@ fn at_hand(source: &Source, asked: &[String]) -> Vec<(String, String)> {
 
 /// Where a run builds.
 struct Bench<'a> {
-    place: Place<'a>,
+    place: BuildFolder<'a>,
     /// What paths on this machine are relative to.
     folder: &'a Path,
     /// What the targets need of the job's variables.
@@ -160,7 +160,7 @@ impl Bench<'_> {
     async fn set_up(
         &mut self,
         credentials: &Credentials,
-        builder: &Builder,
+        builder: &RunBuilder,
         platforms: &[Platform],
         notice: &dyn Fn(&str),
     ) -> anyhow::Result<Buildx> {
@@ -174,19 +174,19 @@ impl Bench<'_> {
 
 /// What the bake files say; those of a repository are fetched by the builder, which then stays.
 async fn resolve(
-    place: &Place<'_>,
-    context: &Context,
+    place: &BuildFolder<'_>,
+    context: &RunContext,
     inputs: &Inputs,
-    source: &Source,
+    source: &ContextSource,
     notice: &dyn Fn(&str),
 ) -> anyhow::Result<(Definition, Option<Buildx>)> {
     let remote = match source {
-        Source::Folder(folder) => {
+        ContextSource::Folder(folder) => {
             return Ok((print_bake(place, folder, &inputs.bake.asked).await?, None));
         }
-        Source::Remote(remote) => remote,
+        ContextSource::Remote(remote) => remote,
     };
-    let asked = Asked {
+    let asked = LoginsAsked {
         logins: &inputs.registry_auth,
         images: &[],
         env: place.env,
@@ -208,14 +208,14 @@ async fn resolve(
 
 async fn build_only(
     mut bench: Bench<'_>,
-    context: &Context,
+    context: &RunContext,
     inputs: &Inputs,
-    plan: &BuildOnly,
+    plan: &BakeBuildOnly,
     report: &Report,
 ) -> anyhow::Result<()> {
     let env = bench.place.env;
     let notice = |text: &str| report.notice(text);
-    let asked = Asked {
+    let asked = LoginsAsked {
         logins: &inputs.registry_auth,
         images: &plan.images,
         env,
@@ -247,13 +247,13 @@ async fn build_only(
 /// The pipeline.
 async fn publish(
     mut bench: Bench<'_>,
-    context: &Context,
+    context: &RunContext,
     inputs: &Inputs,
     plan: &Bake,
     report: &Report,
 ) -> anyhow::Result<Vec<Published>> {
     let (env, folder) = (bench.place.env, bench.folder);
-    let run = Run { env, context, inputs, release: &plan.release, report };
+    let run = ReleaseRun { env, context, inputs, release: &plan.release, report };
     let (outside, credentials) = run.outside().await?;
     let notice = |text: &str| report.notice(text);
     let set_up = bench.set_up(&credentials, &inputs.builder, &plan.build.platforms, &notice);

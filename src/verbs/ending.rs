@@ -5,15 +5,19 @@ use anyhow::Context as _;
 
 use crate::build::BuiltImage;
 use crate::environment::Environment;
-use crate::github::{Context, workflow};
-use crate::plan::About;
+use crate::github::{RunContext, workflow};
+use crate::plan::PlanReasons;
 use crate::report::{Report, log};
 use crate::summary;
-use crate::summary::ended::{self, Done};
+use crate::summary::ended::{self, EndedRun};
 use crate::verify::VerifiedImage;
 
 /// Says in the job summary what was done.
-pub(super) fn done(done: &Done<'_>, context: &Context, report: &Report) -> anyhow::Result<()> {
+pub(super) fn done(
+    done: &EndedRun<'_>,
+    context: &RunContext,
+    report: &Report,
+) -> anyhow::Result<()> {
     match &context.summary_file {
         Some(file) => {
             workflow::append_summary(file, &ended::done(done, &report.stages(), report.elapsed()))
@@ -26,8 +30,8 @@ pub(super) fn done(done: &Done<'_>, context: &Context, report: &Report) -> anyho
 /// Built, and neither pushed nor published.
 pub(super) fn built(
     what: String,
-    about: &About,
-    context: &Context,
+    about: &PlanReasons,
+    context: &RunContext,
     report: &Report,
 ) -> anyhow::Result<()> {
     let rows = vec![
@@ -37,7 +41,7 @@ pub(super) fn built(
         ("ref", about.git_ref.clone()),
     ];
     done(
-        &Done {
+        &EndedRun {
             title: "🔨 Built, not published",
             said: "Everything built, and nothing was pushed.",
             rows,
@@ -50,8 +54,8 @@ pub(super) fn built(
 /// Pushed, for another job to publish.
 pub(super) fn pushed(
     built: &BuiltImage,
-    about: &About,
-    context: &Context,
+    about: &PlanReasons,
+    context: &RunContext,
     report: &Report,
 ) -> anyhow::Result<()> {
     let mut rows: Vec<(&str, String)> =
@@ -59,18 +63,22 @@ pub(super) fn pushed(
     rows.extend(built.platforms().iter().map(|part| ("platform", part.platform.to_string())));
     rows.push(("ref", about.git_ref.clone()));
     let said = "It has no tag, signature or attestation of ours yet: the action `merge` signs, attests, verifies and tags it.";
-    done(&Done { title: "📤 Pushed by digest", said, rows }, context, report)
+    done(&EndedRun { title: "📤 Pushed by digest", said, rows }, context, report)
 }
 
 /// Nothing was to be merged.
-pub(super) fn nothing(about: &About, context: &Context, report: &Report) -> anyhow::Result<()> {
+pub(super) fn nothing(
+    about: &PlanReasons,
+    context: &RunContext,
+    report: &Report,
+) -> anyhow::Result<()> {
     let rows = vec![
         ("why", about.reason.clone()),
         ("event", about.event.clone()),
         ("ref", about.git_ref.clone()),
     ];
     done(
-        &Done {
+        &EndedRun {
             title: "⏭️ Nothing to merge",
             said: "Nothing was merged, signed or published.",
             rows,
@@ -82,8 +90,8 @@ pub(super) fn nothing(about: &About, context: &Context, report: &Report) -> anyh
 
 /// Nothing was to be promoted.
 pub(super) fn nothing_promoted(
-    about: &About,
-    context: &Context,
+    about: &PlanReasons,
+    context: &RunContext,
     report: &Report,
 ) -> anyhow::Result<()> {
     let rows = vec![
@@ -92,12 +100,12 @@ pub(super) fn nothing_promoted(
         ("ref", about.git_ref.clone()),
     ];
     let said = "Nothing was copied or tagged.";
-    done(&Done { title: "⏭️ Nothing to promote", said, rows }, context, report)
+    done(&EndedRun { title: "⏭️ Nothing to promote", said, rows }, context, report)
 }
 
 /// Verified: what was found.
 pub(super) fn verified(image: &VerifiedImage, env: &Environment) -> anyhow::Result<()> {
-    let Some(file) = Context::new(env).summary_file else { return Ok(()) };
+    let Some(file) = RunContext::new(env).summary_file else { return Ok(()) };
     let markdown = summary::markdown::verified(image.image(), image.evidence());
     workflow::append_summary(&file, &markdown)
         .context("it is verified, but the job summary cannot be written")
@@ -106,7 +114,7 @@ pub(super) fn verified(image: &VerifiedImage, env: &Environment) -> anyhow::Resu
 /// Says in the job summary why the run failed, beside the log. That it cannot be written changes
 /// nothing any more.
 pub fn failed(env: &Environment, report: &Report, error: &anyhow::Error) {
-    let Some(file) = Context::new(env).summary_file else { return };
+    let Some(file) = RunContext::new(env).summary_file else { return };
     let text =
         ended::failed(error, &report.stages(), report.failed().as_ref(), &|text| log::hidden(text));
     if let Err(error) = workflow::append_summary(&file, &text) {

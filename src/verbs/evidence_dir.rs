@@ -2,7 +2,7 @@
 //! `evidence.json`, every bundle, and the SBOMs and provenances in them. It writes nothing that it
 //! has not fetched and hashed, and follows no link of a checkout.
 
-use crate::evidence::Kind;
+use crate::evidence::EvidenceKind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -16,16 +16,16 @@ use serde_json::value::RawValue;
 use super::hand_over::UNWRITTEN;
 use crate::error::{OrRemedy as _, Remedy as _};
 use crate::evidence;
-use crate::evidence::{Format, Part};
-use crate::files::{FileError, Folder};
-use crate::github::Context;
+use crate::evidence::{EvidenceFormat, EvidencePart};
+use crate::files::{FileError, OpenFolder};
+use crate::github::RunContext;
 use crate::image::Digest;
-use crate::page::Page;
-use crate::plan::Target;
+use crate::page::RefusalPage;
+use crate::plan::PublishTarget;
 use crate::publish::Published;
 use crate::registry::Registry;
 use crate::summary;
-use crate::verify::{BUNDLE_LIMIT, Statement, SubjectEvidence};
+use crate::verify::{BUNDLE_LIMIT, SubjectEvidence, VerifiedStatement};
 
 /// How many blobs are fetched at once.
 const CONCURRENCY: usize = 8;
@@ -35,11 +35,14 @@ pub(super) struct EvidenceFile<'a> {
     /// Without an ending: `linux-amd64.sbom`.
     pub(super) stem: String,
     pub(super) subject: &'a Digest,
-    pub(super) statement: &'a Statement,
+    pub(super) statement: &'a VerifiedStatement,
 }
 
 /// Every statement of a format, each with a name of its own.
-pub(super) fn evidence_files(published: &Published, format: Format) -> Vec<EvidenceFile<'_>> {
+pub(super) fn evidence_files(
+    published: &Published,
+    format: EvidenceFormat,
+) -> Vec<EvidenceFile<'_>> {
     let mut taken: BTreeMap<String, usize> = BTreeMap::new();
     let mut files = Vec::new();
     for subject in &published.evidence.subjects {
@@ -61,29 +64,33 @@ fn part(subject: &SubjectEvidence) -> String {
         .platform
         .as_ref()
         .map_or_else(|| "index".to_owned(), |platform| platform.to_string().replace('/', "-"));
-    if subject.kind == Part::Attestations { format!("{platform}-attestations") } else { platform }
+    if subject.kind == EvidencePart::Attestations {
+        format!("{platform}-attestations")
+    } else {
+        platform
+    }
 }
 
 /// The folder of the input `evidence-dir`, which must be empty: what lies there would be taken for
 /// evidence of this image.
-pub(super) fn folder(dir: &Path, context: &Context) -> anyhow::Result<Folder> {
+pub(super) fn folder(dir: &Path, context: &RunContext) -> anyhow::Result<OpenFolder> {
     let named = || format!("input `evidence-dir`: `{}`", dir.display());
-    let folder = Folder::make(dir, context.workspace.as_deref().unwrap_or(Path::new("")))
+    let folder = OpenFolder::make(dir, context.workspace.as_deref().unwrap_or(Path::new("")))
         .remedied()
         .with_context(named)?;
     match folder.names().remedied().with_context(named)?.first() {
         None => Ok(folder),
         Some(found) => Err(anyhow::anyhow!("{} is not empty: it holds `{}`", named(), found.display()))
             .hint("name a folder that is not there yet; what lies beside the evidence would be taken for it")
-            .see(Page::EvidenceFolderInUse),
+            .see(RefusalPage::EvidenceFolderInUse),
     }
 }
 
 /// Writes the evidence of each target: below its name where a bake file gave it one.
 pub(super) async fn write(
     registry: &Registry,
-    dir: &Folder,
-    targets: &[Target],
+    dir: &OpenFolder,
+    targets: &[PublishTarget],
     published: &[Published],
 ) -> anyhow::Result<usize> {
     let mut count = 0;
@@ -110,10 +117,10 @@ async fn files(
     published: &Published,
 ) -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>> {
     let image = published.images.first().context("nothing was published")?;
-    let bundles = evidence_files(published, Format::Bundle);
+    let bundles = evidence_files(published, EvidenceFormat::Bundle);
     let stems: BTreeSet<&str> = bundles.iter().map(|kept| kept.stem.as_str()).collect();
     // The older format has the same statements, which count where there is no bundle.
-    let older = evidence_files(published, Format::Legacy)
+    let older = evidence_files(published, EvidenceFormat::Legacy)
         .into_iter()
         .filter(|kept| !stems.contains(kept.stem.as_str()));
     let older: Vec<EvidenceFile<'_>> =
@@ -135,7 +142,7 @@ async fn files(
         files.extend(
             document.with_context(|| format!("`{}` cannot be read", kept.statement.bundle))?,
         );
-        if kept.statement.format == Format::Bundle {
+        if kept.statement.format == EvidenceFormat::Bundle {
             files.push((format!("{}.sigstore.json", kept.stem).into(), bytes));
         }
     }
@@ -145,16 +152,16 @@ async fn files(
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct SignedBundle {
-    dsse_envelope: Option<Envelope>,
+    dsse_envelope: Option<BundleEnvelope>,
 }
 
 #[derive(Deserialize)]
-struct Envelope {
+struct BundleEnvelope {
     payload: String,
 }
 
 #[derive(Deserialize)]
-struct Statements<'a> {
+struct StatementFiles<'a> {
     #[serde(borrow)]
     predicate: &'a RawValue,
 }
@@ -171,13 +178,13 @@ fn document(
         None => serde_json::from_slice(bytes)?,
     };
     let statement = BASE64.decode(envelope.payload)?;
-    if Kind::Signature.is(predicate_type) {
+    if EvidenceKind::Signature.is(predicate_type) {
         return Ok(None);
     }
     let Some(ending) = evidence::document_ending(predicate_type) else {
         return Ok(Some((format!("{stem}.intoto.json").into(), statement)));
     };
-    let predicate = serde_json::from_slice::<Statements<'_>>(&statement)?.predicate.get();
+    let predicate = serde_json::from_slice::<StatementFiles<'_>>(&statement)?.predicate.get();
     Ok(Some((format!("{stem}.{ending}").into(), predicate.as_bytes().to_vec())))
 }
 

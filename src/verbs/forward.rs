@@ -7,37 +7,39 @@ use anyhow::Context as _;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::outside::Outside;
-use super::release::Run;
+use super::release::ReleaseRun;
 use crate::github::api::Api;
-use crate::github::history::Witness;
+use crate::github::history::HistoryWitness;
 use crate::image::ImageRef;
-use crate::image::name::Name;
-use crate::metadata::line::Line;
-use crate::plan::Target;
-use crate::plan::forward::{self, Candidate, History, Question, Stands, Verdict, Weighed};
+use crate::image::name::ImageName;
+use crate::metadata::line::ReleaseLine;
+use crate::plan::PublishTarget;
+use crate::plan::forward::{
+    self, Candidate, ForwardVerdict, HistoryQuestion, NameHistory, StandingName, Weighed,
+};
 use crate::preflight::is_immutable;
 use crate::publish::OnTagConflict;
-use crate::publish::{Baseline, Kept};
+use crate::publish::{Baseline, KeptName};
 use crate::registry::RegistryError;
 use crate::sigstore::verifier::Signer;
-use crate::verify::policy::Policy;
-use crate::verify::standing::Ours;
+use crate::verify::policy::EvidencePolicy;
+use crate::verify::standing::OwnStatements;
 use crate::verify::{self, VerifiedImage};
 
 const CONCURRENCY: usize = 8;
 
-impl Run<'_> {
+impl ReleaseRun<'_> {
     /// The names of each target that stay where they are.
     pub(super) async fn kept(
         &self,
         outside: &Outside,
         signer: &Signer,
         baseline: &Baseline,
-    ) -> anyhow::Result<Vec<Vec<Kept>>> {
+    ) -> anyhow::Result<Vec<Vec<KeptName>>> {
         let Self { context, release, .. } = self;
         let repository =
             format!("{}/{}", context.server_url, context.repository.as_deref().unwrap_or_default());
-        let ours = Ours {
+        let ours = OwnStatements {
             signer: signer.clone(),
             repository,
             repository_id: context.repository_id.clone(),
@@ -48,7 +50,7 @@ impl Run<'_> {
             .flat_map(|target| target.names.iter().filter(|name| floats(target, name)));
         let images: BTreeSet<ImageRef> = floating.filter_map(|name| baseline.taken(name)).collect();
         let ours = &ours;
-        let stands: HashMap<ImageRef, Stands> = stream::iter(images)
+        let stands: HashMap<ImageRef, StandingName> = stream::iter(images)
             .map(|image| async move {
                 let told = ours.told(&outside.registry, &outside.verifier, &image).await;
                 let flood = |error: &anyhow::Error| {
@@ -57,11 +59,13 @@ impl Run<'_> {
                     })
                 };
                 let stands = match told {
-                    Ok(told) if told.is_empty() => Stands::Foreign,
-                    Ok(told) => Stands::Ours(told),
+                    Ok(told) if told.is_empty() => StandingName::Foreign,
+                    Ok(told) => StandingName::Ours(told),
                     // Anybody may attach more to an image than is read; a registry that does not
                     // answer ends the run instead.
-                    Err(error) if flood(&error) => Stands::Unread(crate::error::message(&error)),
+                    Err(error) if flood(&error) => {
+                        StandingName::Unread(crate::error::message(&error))
+                    }
                     Err(error) => {
                         return Err(
                             error.context(format!("what `{image}` stands for cannot be read"))
@@ -73,7 +77,7 @@ impl Run<'_> {
             .buffer_unordered(CONCURRENCY)
             .try_collect()
             .await?;
-        let mut judge = Judge { run: self, api: None, answers: HashMap::new() };
+        let mut judge = ForwardJudge { run: self, api: None, answers: HashMap::new() };
         let mut kept = Vec::new();
         for target in &release.targets {
             let mut of_target = Vec::new();
@@ -81,13 +85,13 @@ impl Run<'_> {
                 let Some(image) = baseline.taken(name) else { continue };
                 let Some(stands) = stands.get(&image) else { continue };
                 match judge.verdict(name, target.lines.of(&name.tag), stands).await? {
-                    Verdict::Moves => {}
-                    Verdict::MovesWith(why) => {
+                    ForwardVerdict::Moves => {}
+                    ForwardVerdict::MovesWith(why) => {
                         self.report.notice(&format!("`{name}` moves: {why}"))
                     }
-                    Verdict::Stays(why) => {
+                    ForwardVerdict::Stays(why) => {
                         self.report.notice(&format!("`{name}` stays where it is: {why}"));
-                        of_target.push(Kept { name: name.clone(), digest: image.digest, why });
+                        of_target.push(KeptName { name: name.clone(), digest: image.digest, why });
                     }
                 }
             }
@@ -101,7 +105,7 @@ impl Run<'_> {
     pub(super) async fn earlier(
         &self,
         outside: &Outside,
-        policies: &[Policy],
+        policies: &[EvidencePolicy],
         baseline: &Baseline,
     ) -> Option<Vec<Vec<VerifiedImage>>> {
         if self.release.on_tag_conflict == OnTagConflict::Overwrite {
@@ -135,24 +139,24 @@ impl Run<'_> {
 }
 
 /// Whether a name could go backwards: one of a single version is refused to others instead.
-fn floats(target: &Target, name: &Name) -> bool {
-    *target.lines.of(&name.tag) != Line::Free && !is_immutable(&name.tag)
+fn floats(target: &PublishTarget, name: &ImageName) -> bool {
+    *target.lines.of(&name.tag) != ReleaseLine::Free && !is_immutable(&name.tag)
 }
 
 /// Asks the history, each question once.
-struct Judge<'a> {
-    run: &'a Run<'a>,
+struct ForwardJudge<'a> {
+    run: &'a ReleaseRun<'a>,
     api: Option<Option<Api>>,
-    answers: HashMap<Question, History>,
+    answers: HashMap<HistoryQuestion, NameHistory>,
 }
 
-impl Judge<'_> {
+impl ForwardJudge<'_> {
     async fn verdict(
         &mut self,
-        name: &Name,
-        line: &Line,
-        stands: &Stands,
-    ) -> anyhow::Result<Verdict> {
+        name: &ImageName,
+        line: &ReleaseLine,
+        stands: &StandingName,
+    ) -> anyhow::Result<ForwardVerdict> {
         let (context, release) = (self.run.context, self.run.release);
         let candidate = Candidate {
             line,
@@ -162,7 +166,7 @@ impl Judge<'_> {
         };
         let verdict = match (forward::without_comparison(line, stands), stands) {
             (Some(verdict), _) => verdict,
-            (None, Stands::Ours(told)) => {
+            (None, StandingName::Ours(told)) => {
                 let mut verdicts = Vec::new();
                 for told in told {
                     verdicts.push(match forward::weigh(&name.tag, &candidate, told) {
@@ -175,13 +179,13 @@ impl Judge<'_> {
                 }
                 forward::all(verdicts)
             }
-            (None, _) => Verdict::Stays("what it stands on cannot be compared".to_owned()),
+            (None, _) => ForwardVerdict::Stays("what it stands on cannot be compared".to_owned()),
         };
         let insists = release.on_tag_conflict == OnTagConflict::Overwrite;
         Ok(if insists { forward::insisted(verdict) } else { verdict })
     }
 
-    async fn history(&mut self, question: &Question) -> anyhow::Result<History> {
+    async fn history(&mut self, question: &HistoryQuestion) -> anyhow::Result<NameHistory> {
         if let Some(known) = self.answers.get(question) {
             return Ok(*known);
         }
@@ -192,8 +196,8 @@ impl Judge<'_> {
                     .context("GitHub's API cannot be used")?,
             );
         }
-        let witness = Witness { api: self.api.as_ref().and_then(Option::as_ref), context };
-        let mut history = History {
+        let witness = HistoryWitness { api: self.api.as_ref().and_then(Option::as_ref), context };
+        let mut history = NameHistory {
             descends: witness.descends(&question.from, &context.sha).await,
             is_head: None,
         };

@@ -8,21 +8,21 @@ use anyhow::Context as _;
 use crate::build::BuiltImage;
 use crate::environment::Environment;
 use crate::error::OrRemedy as _;
-use crate::files::{self, FileError, Folder};
-use crate::github::{Context, workflow};
+use crate::files::{self, FileError, OpenFolder};
+use crate::github::{RunContext, workflow};
 use crate::inputs::Inputs;
-use crate::metadata::Metadata;
+use crate::metadata::ImageMetadata;
 use crate::publish::Published;
 use crate::report::Report;
 use crate::summary;
-use crate::summary::baked::Baked;
+use crate::summary::baked::BakedTarget;
 use crate::text::lists;
 
 /// Outputs for later steps, the job summary, and on a terminal the picture of the run.
 pub(super) fn hand_over(
     published: &Published,
-    metadata: &Metadata,
-    context: &Context,
+    metadata: &ImageMetadata,
+    context: &RunContext,
     inputs: &Inputs,
     report: &Report,
 ) -> anyhow::Result<()> {
@@ -60,8 +60,8 @@ pub(super) fn hand_over(
     Ok(())
 }
 
-pub(super) fn of(context: &Context) -> summary::markdown::Run<'_> {
-    summary::markdown::Run {
+pub(super) fn of(context: &RunContext) -> summary::markdown::SummaryRun<'_> {
+    summary::markdown::SummaryRun {
         server: &context.server_url,
         repository: context.repository.as_deref().unwrap_or_default(),
     }
@@ -69,8 +69,8 @@ pub(super) fn of(context: &Context) -> summary::markdown::Run<'_> {
 
 /// The same for all targets of a bake file.
 pub(super) fn hand_over_baked(
-    baked: &[Baked<'_>],
-    context: &Context,
+    baked: &[BakedTarget<'_>],
+    context: &RunContext,
     inputs: &Inputs,
     report: &Report,
 ) -> anyhow::Result<()> {
@@ -119,7 +119,7 @@ pub(super) fn hand_over_baked(
 }
 
 /// What later steps read where the targets were only built, so that they need not ask which it was.
-pub(super) fn hand_over_built(targets: &[String], context: &Context) -> anyhow::Result<()> {
+pub(super) fn hand_over_built(targets: &[String], context: &RunContext) -> anyhow::Result<()> {
     if let Some(file) = &context.output_file {
         for (name, value) in summary::baked::outputs_of_built(targets) {
             workflow::write_output(file, name, &value)
@@ -139,9 +139,9 @@ pub(super) const UNWRITTEN: &str =
 /// bake where they are asked for.
 pub(super) fn hand_over_metadata(
     published: Option<&Published>,
-    metadata: &Metadata,
+    metadata: &ImageMetadata,
     env: &Environment,
-    context: &Context,
+    context: &RunContext,
     inputs: &Inputs,
 ) -> anyhow::Result<()> {
     let mut outputs = summary::metadata_outputs(metadata, &inputs.names.separators);
@@ -180,8 +180,8 @@ pub(super) fn hand_over_metadata(
 }
 
 /// The folder of the input `digest-files`, made where it is not there.
-pub(super) fn digest_folder(folder: &Path, context: &Context) -> Result<Folder, FileError> {
-    Folder::make(folder, context.workspace.as_deref().unwrap_or(Path::new("")))
+pub(super) fn digest_folder(folder: &Path, context: &RunContext) -> Result<OpenFolder, FileError> {
+    OpenFolder::make(folder, context.workspace.as_deref().unwrap_or(Path::new("")))
 }
 
 /// What `merge` needs of an image that was pushed by digest: the digest of what this job pushed, by
@@ -189,7 +189,7 @@ pub(super) fn digest_folder(folder: &Path, context: &Context) -> Result<Folder, 
 pub(super) fn hand_over_pushed(
     built: &BuiltImage,
     folder: Option<&Path>,
-    context: &Context,
+    context: &RunContext,
 ) -> anyhow::Result<()> {
     if let Some(file) = &context.output_file {
         for (name, value) in summary::pushed_outputs(built) {

@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use crate::error::OrRemedy as _;
 use crate::image::{Digest, ImageRef, Tag};
 use crate::registry::Registry;
-use crate::registry::closure::{self, Kind};
+use crate::registry::closure::{self, ClosureKind};
 use crate::registry::manifest::{Descriptor, OCI_INDEX};
 use crate::registry::names::ATTACHED;
 
@@ -45,7 +45,7 @@ pub async fn write(
             index.push(entry);
         };
         match (part.kind, &part.tag) {
-            (Kind::Config | Kind::Layer, _) => {
+            (ClosureKind::Config | ClosureKind::Layer, _) => {
                 write_blob(
                     registry,
                     image,
@@ -55,10 +55,10 @@ pub async fn write(
                 .await?;
                 continue;
             }
-            (Kind::Root, _) => names.iter().for_each(|name| named(name)),
-            (Kind::Attached, Some(tag)) => named(tag.as_str()),
+            (ClosureKind::Root, _) => names.iter().for_each(|name| named(name)),
+            (ClosureKind::Attached, Some(tag)) => named(tag.as_str()),
             // A layout has no list of referrers: its index is where they are found.
-            (Kind::Referrer, _)
+            (ClosureKind::Referrer, _)
                 if !index.iter().any(|entry| entry.digest == part.descriptor.digest) =>
             {
                 index.push(part.descriptor.clone())

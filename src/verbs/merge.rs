@@ -7,24 +7,24 @@ use super::beginning::{Beginning, begin, say_plan};
 use super::ending;
 use super::hand_over::{UNWRITTEN, hand_over, hand_over_metadata};
 use super::outside::line;
-use super::release::{Run, say_elsewhere, with_consequence};
+use super::release::{ReleaseRun, say_elsewhere, with_consequence};
 use super::trust;
-use crate::attest::sboms::{Layers, Sboms};
+use crate::attest::sboms::{LayerSboms, Sboms};
 use crate::build::BuiltImage;
-use crate::build::merge::{Named, Parts, Registries, Wanted};
+use crate::build::merge::{MergeRegistries, NamedMerge, PlatformParts, WantedImage};
 use crate::environment::Environment;
 use crate::error::Consequence::NothingMerged;
 use crate::error::Remedy as _;
 use crate::github::api::Api;
-use crate::github::runners::{self, Verdict};
-use crate::github::{Context, workflow};
+use crate::github::runners::{self, RunnersVerdict};
+use crate::github::{RunContext, workflow};
 use crate::image::Repository;
 use crate::inputs::{Action, BuildSource, Inputs};
-use crate::page::Page;
-use crate::plan::Target;
-use crate::plan::merge::{Merge, Plan, plan};
+use crate::page::RefusalPage;
+use crate::plan::PublishTarget;
+use crate::plan::merge::{Merge, MergePlan, plan};
 use crate::problems::Problems;
-use crate::provenance::{self, Terms};
+use crate::provenance::{self, ProvenanceTerms};
 use crate::publish::Published;
 use crate::registry::Registry;
 use crate::report::Report;
@@ -39,10 +39,10 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     let plan = plan(&inputs, &context, env, &facts).context(NothingMerged)?;
     say_plan(&plan.words(), plan.about(), report);
     match plan {
-        Plan::Nothing(about) => ending::nothing(&about, &context, report)
+        MergePlan::Nothing(about) => ending::nothing(&about, &context, report)
             .and_then(|()| hand_over_metadata(None, &about.metadata, env, &context, &inputs))
             .context("nothing was to be merged, but the workflow cannot be told"),
-        Plan::Merge(plan) => {
+        MergePlan::Merge(plan) => {
             trust::update(&mut inputs.trust, env, &context, report)
                 .await
                 .map_err(with_consequence)?;
@@ -60,37 +60,39 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
 }
 
 /// The build level, or why none is claimed.
-pub(super) type Level = Result<String, String>;
+pub(super) type BuildLevel = Result<String, String>;
 
 /// The pipeline.
 pub(super) async fn publish(
     env: &Environment,
-    context: &Context,
+    context: &RunContext,
     inputs: &Inputs,
     plan: &Merge,
     report: &Report,
-) -> anyhow::Result<(Published, Option<Level>)> {
-    let run = Run { env, context, inputs, release: &plan.release, report };
+) -> anyhow::Result<(Published, Option<BuildLevel>)> {
+    let run = ReleaseRun { env, context, inputs, release: &plan.release, report };
     let of_sources: Vec<Repository> =
         plan.sources.iter().map(|source| source.repository.clone()).collect();
     let (outside, credentials) = run.outside_with(&of_sources).await?;
     // Of what is only read, a login may have no right but to read.
     let reader = Registry::new(line(&inputs.network)?, credentials);
-    let registries = Registries { published: &outside.registry, read: &reader };
-    let Some(Target { images, requirements, asked, .. }) = plan.release.targets.first() else {
+    let registries = MergeRegistries { published: &outside.registry, read: &reader };
+    let Some(PublishTarget { images, requirements, asked, .. }) = plan.release.targets.first()
+    else {
         anyhow::bail!("the plan names no image")
     };
     let platforms = &requirements.platforms;
-    let terms = Terms { asked: asked.clone(), run: provenance::Run::of(context) };
-    let wanted = Wanted {
+    let terms =
+        ProvenanceTerms { asked: asked.clone(), run: provenance::ProvenanceRun::of(context) };
+    let wanted = WantedImage {
         platforms,
         statements: &plan.statements,
         annotations: &plan.annotations,
         allowed: &inputs.allowed,
         terms: &terms,
     };
-    let named = Named { claims: &plan.claims, sources: &plan.sources };
-    let read = Parts::read(registries, images, &named, &wanted);
+    let named = NamedMerge { claims: &plan.claims, sources: &plan.sources };
+    let read = PlatformParts::read(registries, images, &named, &wanted);
     let mut problems = Problems::default();
     let verdict = match inputs.merge.check_runners {
         true => problems.take(hosted(context, inputs).await),
@@ -101,7 +103,7 @@ pub(super) async fn publish(
             (inputs.sboms.sbom_cache.as_deref(), inputs.sboms.sbom_cache_key.as_ref());
         Sboms::Layers(
             problems
-                .take(Layers::prepare(cache, key, plan.written.clone(), env))
+                .take(LayerSboms::prepare(cache, key, plan.written.clone(), env))
                 .unwrap_or_default(),
         )
     } else {
@@ -131,7 +133,7 @@ pub(super) async fn publish(
 }
 
 /// On whose machines the jobs ran that hand on what is merged here.
-async fn hosted(context: &Context, inputs: &Inputs) -> anyhow::Result<Verdict> {
+async fn hosted(context: &RunContext, inputs: &Inputs) -> anyhow::Result<RunnersVerdict> {
     let jobs = match Api::new(context, inputs.github_token.as_ref())
         .context("GitHub's API cannot be used")?
     {
@@ -139,29 +141,29 @@ async fn hosted(context: &Context, inputs: &Inputs) -> anyhow::Result<Verdict> {
         None => Err("there is no `GITHUB_REPOSITORY` to ask GitHub about".to_owned()),
     };
     let platforms: Vec<String> = inputs.platforms.iter().map(ToString::to_string).collect();
-    match jobs.map_or_else(Verdict::Unknown, |jobs| runners::verdict(&jobs, &platforms)) {
-        Verdict::SelfHosted(jobs) => {
+    match jobs.map_or_else(RunnersVerdict::Unknown, |jobs| runners::verdict(&jobs, &platforms)) {
+        RunnersVerdict::SelfHosted(jobs) => {
             let jobs: Vec<String> = jobs.iter().map(|job| format!("`{job}`")).collect();
             Err(anyhow::anyhow!(
                 "input `check-runners`: {} ran on no runner of GitHub's, whatever its label",
                 jobs.join(", ")
             ))
             .hint("`publish-custom.yml` takes any runner, and claims no build level")
-            .see(Page::RunnerOfSomebodysOwn)
+            .see(RefusalPage::RunnerOfSomebodysOwn)
         }
         verdict => Ok(verdict),
     }
 }
 
 fn level(
-    verdict: &Verdict,
+    verdict: &RunnersVerdict,
     claims: Option<&UnverifiedClaims>,
-    context: &Context,
-) -> anyhow::Result<Level> {
+    context: &RunContext,
+) -> anyhow::Result<BuildLevel> {
     if claims.is_some_and(|claims| claims.runner_environment == "self-hosted") {
         return Err(anyhow::anyhow!("input `check-runners`: the job that signs runs on no runner of GitHub's, whatever its label"))
             .hint("`publish-custom.yml` takes any runner, and claims no build level")
-            .see(Page::RunnerOfSomebodysOwn);
+            .see(RefusalPage::RunnerOfSomebodysOwn);
     }
     let signing = claims.map(|claims| Signing {
         server_url: &context.server_url,
@@ -171,7 +173,7 @@ fn level(
     Ok(summary::level::level(verdict, signing.as_ref()))
 }
 
-fn tell(level: &Level, context: &Context, report: &Report) -> anyhow::Result<()> {
+fn tell(level: &BuildLevel, context: &RunContext, report: &Report) -> anyhow::Result<()> {
     match level {
         Ok(level) => report.say(level),
         Err(why) => report.notice(&format!("no build level is claimed: {why}")),
@@ -185,7 +187,10 @@ fn tell(level: &Level, context: &Context, report: &Report) -> anyhow::Result<()>
 }
 
 /// Makes one image of the parts.
-async fn merge(registries: Registries<'_>, parts: Parts) -> anyhow::Result<(BuiltImage, String)> {
+async fn merge(
+    registries: MergeRegistries<'_>,
+    parts: PlatformParts,
+) -> anyhow::Result<(BuiltImage, String)> {
     let platforms = plural(parts.platforms().len(), "platform");
     let (built, moved) = parts.merge(registries).await?;
     let mut outcome = format!("{} for {platforms}", built.root().digest);

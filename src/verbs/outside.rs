@@ -2,7 +2,7 @@
 
 use crate::github::network::Network;
 use crate::inputs::{SigningInputs, TrustInputs};
-use crate::registry::{Credentials, Line, Registry};
+use crate::registry::{Credentials, Registry, RegistryLine};
 use crate::sigstore::verifier::BundleVerifier;
 use crate::sigstore::{self, Services};
 
@@ -40,8 +40,8 @@ impl Outside {
 }
 
 /// What registries are reached by.
-pub(super) fn line(network: &Network) -> anyhow::Result<Line> {
-    Ok(Line {
+pub(super) fn line(network: &Network) -> anyhow::Result<RegistryLine> {
+    Ok(RegistryLine {
         http: network.client()?,
         without_redirects: Some(network.client_without_redirects()?),
         plain: network.plain.clone(),

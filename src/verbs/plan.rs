@@ -10,21 +10,21 @@ use serde_json::Value;
 
 use super::beginning::{Beginning, begin};
 use super::private::private_folder;
-use crate::build::buildx::{Place, print_bake};
+use crate::build::buildx::{BuildFolder, print_bake};
 use crate::build::flags;
-use crate::build::source::Source;
+use crate::build::source::ContextSource;
 use crate::environment::Environment;
 use crate::error::Remedy as _;
 use crate::github::facts::Visibility;
-use crate::github::git::{self, Origin};
+use crate::github::git::{self, CloneOrigin};
 use crate::inputs::Action;
 use crate::plan::shown::Words;
-use crate::plan::{self, About, Plan};
+use crate::plan::{self, PlanReasons, PublishPlan};
 use crate::report::Report;
 
 /// What `plan` may be asked.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub struct PlanArguments {
     /// The action to plan for: publish, merge, bake or promote
     #[arg(long, value_name = "ACTION", default_value = "publish")]
     pub action: Action,
@@ -45,7 +45,11 @@ pub struct Arguments {
     pub now: Option<jiff::Timestamp>,
 }
 
-pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> anyhow::Result<()> {
+pub async fn run(
+    arguments: &PlanArguments,
+    env: &Environment,
+    report: &Report,
+) -> anyhow::Result<()> {
     let mut env = env.clone();
     let clone = at_home(&mut env).await;
     let env = asked(arguments, env);
@@ -55,17 +59,17 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
         let branch = &mut begun.facts.default_branch;
         *branch = branch.take().or_else(|| clone.default_branch.clone());
     }
-    let Said { words, json, mut notices } = match arguments.action {
+    let SaidPlan { words, json, mut notices } = match arguments.action {
         Action::Publish => published(&begun, &env, clone.is_some()),
         Action::Merge => {
             let Beginning { context, inputs, facts } = &begun;
             let plan = plan::merge::plan(inputs, context, &env, facts);
-            plan.map(|plan| Said::of(plan.words(), plan.json(), plan.about()))
+            plan.map(|plan| SaidPlan::of(plan.words(), plan.json(), plan.about()))
         }
         Action::Promote => {
             let Beginning { context, inputs, facts } = &begun;
             let plan = plan::promote::plan(inputs, context, &env, facts);
-            plan.map(|plan| Said::of(plan.words(), plan.json(), plan.about()))
+            plan.map(|plan| SaidPlan::of(plan.words(), plan.json(), plan.about()))
         }
         Action::Bake => baked(&begun, &env, report, clone.is_some()).await,
     }
@@ -96,14 +100,14 @@ fn undone(action: Action) -> &'static str {
 }
 
 /// A plan as it is said.
-struct Said {
+struct SaidPlan {
     words: Words,
     json: Value,
     notices: Vec<String>,
 }
 
-impl Said {
-    fn of(words: Words, json: Value, about: &About) -> Self {
+impl SaidPlan {
+    fn of(words: Words, json: Value, about: &PlanReasons) -> Self {
         Self { words, json, notices: about.notices.clone() }
     }
 }
@@ -112,18 +116,18 @@ fn published(
     Beginning { context, inputs, facts }: &Beginning,
     env: &Environment,
     is_clone: bool,
-) -> anyhow::Result<Said> {
+) -> anyhow::Result<SaidPlan> {
     let plan = plan::plan(inputs, context, env, facts)?;
     let build = match &plan {
-        Plan::BuildOnly(plan) => &plan.build,
-        Plan::Push(plan) => &plan.build,
-        Plan::Publish(plan) => &plan.build,
+        PublishPlan::BuildOnly(plan) => &plan.build,
+        PublishPlan::Push(plan) => &plan.build,
+        PublishPlan::Publish(plan) => &plan.build,
     };
     // In a workflow the files may come later, by actions/checkout.
     if is_clone {
         super::publish::build_problems(build, env).into_result()?;
     }
-    Ok(Said::of(plan.words(), plan.json(), plan.about()))
+    Ok(SaidPlan::of(plan.words(), plan.json(), plan.about()))
 }
 
 /// Reads the bake files of a folder: those of a repository are read by a builder alone, which a
@@ -133,16 +137,16 @@ async fn baked(
     env: &Environment,
     report: &Report,
     is_clone: bool,
-) -> anyhow::Result<Said> {
+) -> anyhow::Result<SaidPlan> {
     let private = private_folder(context)?;
-    let place = Place {
+    let place = BuildFolder {
         env,
         named: &inputs.build_env,
         private: private.path(),
         network: &context.network,
         terminal: report.is_terminal(),
     };
-    let told = flags::Facts {
+    let told = flags::FlagFacts {
         env,
         event: &facts.event,
         file_exists: &|_| false,
@@ -150,9 +154,9 @@ async fn baked(
     };
     let is_here = is_clone && inputs.bake.source.is_empty();
     let source = if is_here { "." } else { &inputs.bake.source };
-    let folder = match Source::of(source, &told, None)? {
-        Source::Folder(folder) => folder,
-        Source::Remote(remote) => {
+    let folder = match ContextSource::of(source, &told, None)? {
+        ContextSource::Folder(folder) => folder,
+        ContextSource::Remote(remote) => {
             return Err(anyhow::anyhow!(
                 "the bake files lie in `{}`, which only a started builder reads",
                 crate::report::text::without_passwords(&remote.url)
@@ -163,7 +167,7 @@ async fn baked(
     let definition = print_bake(&place, &folder, &inputs.bake.asked).await?;
     report.mask(&definition.passwords());
     let plan = plan::bake::plan(inputs, context, env, facts, definition)?;
-    let mut said = Said::of(plan.words(), plan.json(), plan.about());
+    let mut said = SaidPlan::of(plan.words(), plan.json(), plan.about());
     if is_here {
         let here = "the bake files of this folder are read; a run reads those of its commit";
         said.notices.push(here.to_owned());
@@ -172,7 +176,7 @@ async fn baked(
 }
 
 /// Where no workflow runs, what a run of this commit would be told, by the clone in this folder.
-async fn at_home(env: &mut Environment) -> Option<Origin> {
+async fn at_home(env: &mut Environment) -> Option<CloneOrigin> {
     let is_set = |name: &str| env.get(name).is_some_and(|value| !value.is_empty());
     if ["GITHUB_ACTIONS", "GITHUB_REPOSITORY", "GITHUB_SHA"].into_iter().any(is_set) {
         return None;
@@ -191,7 +195,7 @@ async fn at_home(env: &mut Environment) -> Option<Origin> {
 }
 
 /// The environment with what was asked for in place of what the runner says.
-fn asked(arguments: &Arguments, mut env: Environment) -> Environment {
+fn asked(arguments: &PlanArguments, mut env: Environment) -> Environment {
     let mut set =
         |name: &str, value: Option<String>| value.map(|value| env.insert(name.to_owned(), value));
     set("GITHUB_EVENT_PATH", arguments.event.as_ref().map(|file| file.display().to_string()));

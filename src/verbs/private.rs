@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
 
-use crate::github::Context;
+use crate::github::RunContext;
 
 /// Begins the names of all such folders.
 const PREFIX: &str = "supply-action-";
@@ -32,7 +32,7 @@ impl Private {
 }
 
 /// Makes the folder, and removes those that killed runs left.
-pub(super) fn private_folder(context: &Context) -> anyhow::Result<Private> {
+pub(super) fn private_folder(context: &RunContext) -> anyhow::Result<Private> {
     let parent =
         context.temp.clone().filter(|folder| folder.is_dir()).unwrap_or_else(std::env::temp_dir);
     let folder = tempfile::Builder::new()
@@ -83,7 +83,7 @@ mod tests {
     fn what_killed_runs_left_is_removed_and_nothing_else() {
         let world = tempfile::tempdir().unwrap();
         let temp = world.path().join("temp");
-        let context = Context { temp: Some(temp.clone()), ..Context::default() };
+        let context = RunContext { temp: Some(temp.clone()), ..RunContext::default() };
         for folder in [
             "temp/supply-action-killed/docker",
             "temp/supply-action-young",

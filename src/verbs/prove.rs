@@ -9,32 +9,32 @@ use futures_util::future::{Either, try_join_all};
 use tokio::sync::{oneshot, watch};
 
 use super::outside::Outside;
-use super::release::Authority;
+use super::release::SigningAuthority;
 use super::scanning::Scanning;
 use crate::assess::Scanned;
-use crate::attest::provenance::{Foreign, Workflow};
+use crate::attest::provenance::{Foreign, WorkflowOfRun};
 use crate::attest::sboms::Sboms;
-use crate::attest::{self, Accepted, AttestedImage};
+use crate::attest::{self, AcceptedEvidence, AttestedImage};
 use crate::build::BuiltImage;
 use crate::error::OrRemedy as _;
-use crate::github::Context;
+use crate::github::RunContext;
 use crate::image::{Digest, ImageRef};
-use crate::plan::Target;
-use crate::provenance::{self, Terms};
+use crate::plan::PublishTarget;
+use crate::provenance::{self, ProvenanceTerms};
 use crate::sigstore::Services;
 use crate::sigstore::session::Session;
 use crate::text::plural;
-use crate::verify::existing::Existing;
-use crate::verify::policy::Policy;
+use crate::verify::existing::ExistingStatements;
+use crate::verify::policy::EvidencePolicy;
 use crate::verify::signer::SignerPolicy;
 use crate::verify::{self, Unproven, VerifiedImage};
 
 /// The session of the run, once it is open.
-type Opened = watch::Receiver<Option<Arc<Session>>>;
+type OpenedSession = watch::Receiver<Option<Arc<Session>>>;
 
 /// What is told of one image.
 #[derive(Default)]
-struct Told {
+struct ProgressOfImage {
     signatures: usize,
     attestations: usize,
     reused: bool,
@@ -42,10 +42,10 @@ struct Told {
 }
 
 /// What evidence is made of, and made with.
-pub struct Means<'a> {
+pub struct EvidenceMeans<'a> {
     pub sboms: &'a Sboms<'a>,
     /// One for each image.
-    pub targets: &'a [Target],
+    pub targets: &'a [PublishTarget],
     pub scanning: &'a Scanning,
 }
 
@@ -59,18 +59,18 @@ pub struct Proven {
 /// is asked for, and scanned and signed while the signatures go up.
 pub async fn prove(
     outside: &Outside,
-    context: &Context,
-    authority: Authority,
+    context: &RunContext,
+    authority: SigningAuthority,
     built: Vec<BuiltImage>,
-    policies: &[Policy],
-    means: &Means<'_>,
+    policies: &[EvidencePolicy],
+    means: &EvidenceMeans<'_>,
 ) -> anyhow::Result<(Vec<Proven>, String)> {
-    let Means { sboms, targets, .. } = means;
-    let workflow = Workflow::new(context, authority.workflow_ref());
-    let workflows: Vec<Workflow> = targets
+    let EvidenceMeans { sboms, targets, .. } = means;
+    let workflow = WorkflowOfRun::new(context, authority.workflow_ref());
+    let workflows: Vec<WorkflowOfRun> = targets
         .iter()
         .zip(policies)
-        .map(|(target, policy)| Workflow {
+        .map(|(target, policy)| WorkflowOfRun {
             versions: target.lines.versions(),
             provenance_versions: policy.requirements.provenance_versions(),
             ..workflow.clone()
@@ -85,13 +85,13 @@ pub async fn prove(
     let reusable: Vec<SignerPolicy> =
         policies.iter().map(|policy| authority.reusable(&policy.signer)).collect();
     let (hand_over, opened) = watch::channel(None);
-    let run = provenance::Run::of(context);
+    let run = provenance::ProvenanceRun::of(context);
     let (hand_over_accepted, accepted): (Vec<_>, Vec<_>) =
         built.iter().map(|_| oneshot::channel()).unzip();
-    let parts: Vec<attest::Parts> = built.iter().map(attest::Parts::of).collect();
+    let parts: Vec<attest::DraftParts> = built.iter().map(attest::DraftParts::of).collect();
     let accepting = parts.iter().zip(targets.iter().zip(policies));
     let accepting = accepting.map(async |(parts, (target, policy))| {
-        let terms = Terms { asked: target.asked.clone(), run: run.clone() };
+        let terms = ProvenanceTerms { asked: target.asked.clone(), run: run.clone() };
         let versions = policy.requirements.provenance_versions();
         attest::accept(&outside.registry, parts, &terms, sboms, &versions).await
     });
@@ -109,8 +109,11 @@ pub async fn prove(
     };
     let wanted = policies.iter().zip(&reusable);
     let images = built.into_iter().zip(wanted).zip(accepted);
-    let (first, after) =
-        without_twins(images.map(|((built, wanted), accepted)| Image { built, wanted, accepted }));
+    let (first, after) = without_twins(images.map(|((built, wanted), accepted)| ImageToProve {
+        built,
+        wanted,
+        accepted,
+    }));
     let proving = async {
         let first = first.into_iter().map(|(at, image)| {
             let proven = prove_one(outside, opened.clone(), workflow(at), image, means);
@@ -125,7 +128,7 @@ pub async fn prove(
     };
     let ((), mut proven) = futures_util::try_join!(opening, proving)?;
     proven.sort_by_key(|(at, _)| *at);
-    let (images, told): (Vec<Proven>, Vec<Told>) =
+    let (images, told): (Vec<Proven>, Vec<ProgressOfImage>) =
         proven.into_iter().map(|(_, proven)| proven).unzip();
     let reused =
         if told.iter().any(|told| told.reused) { ", those that were there are reused" } else { "" };
@@ -137,20 +140,22 @@ pub async fn prove(
 }
 
 /// What an image needs, and whose evidence it need not make again.
-type Wanted<'a> = (&'a Policy, &'a SignerPolicy);
+type WantedEvidence<'a> = (&'a EvidencePolicy, &'a SignerPolicy);
 
 /// An image to be proven.
-struct Image<'a> {
+struct ImageToProve<'a> {
     built: BuiltImage,
-    wanted: Wanted<'a>,
-    accepted: oneshot::Receiver<Accepted>,
+    wanted: WantedEvidence<'a>,
+    accepted: oneshot::Receiver<AcceptedEvidence>,
 }
 
-type Numbered<'a> = Vec<(usize, Image<'a>)>;
+type Numbered<'a> = Vec<(usize, ImageToProve<'a>)>;
 
 /// The images that may be proven at once, and those to prove after: they share a part, in a
 /// repository, with one before, and find its evidence there instead of making it twice.
-fn without_twins<'a>(images: impl Iterator<Item = Image<'a>>) -> (Numbered<'a>, Numbered<'a>) {
+fn without_twins<'a>(
+    images: impl Iterator<Item = ImageToProve<'a>>,
+) -> (Numbered<'a>, Numbered<'a>) {
     let (mut first, mut after): (Numbered<'_>, Numbered<'_>) = (Vec::new(), Vec::new());
     for (at, image) in images.enumerate() {
         let is_twin = first.iter().any(|(_, other)| share_a_part(&image.built, &other.built));
@@ -172,11 +177,11 @@ fn share_a_part(one: &BuiltImage, other: &BuiltImage) -> bool {
 
 async fn prove_one(
     outside: &Outside,
-    mut opened: Opened,
-    workflow: &Workflow,
-    Image { built, wanted: (policy, reusable), accepted }: Image<'_>,
-    Means { sboms, scanning, .. }: &Means<'_>,
-) -> anyhow::Result<(Proven, Told)> {
+    mut opened: OpenedSession,
+    workflow: &WorkflowOfRun,
+    ImageToProve { built, wanted: (policy, reusable), accepted }: ImageToProve<'_>,
+    EvidenceMeans { sboms, scanning, .. }: &EvidenceMeans<'_>,
+) -> anyhow::Result<(Proven, ProgressOfImage)> {
     let wanted = &policy.requirements;
     let Outside { registry, services, .. } = outside;
     let now = jiff::Timestamp::now();
@@ -186,7 +191,7 @@ async fn prove_one(
     // Most images carry nothing yet; asking costs no time beside the certificate.
     let subjects: Vec<&Digest> =
         built.subjects().iter().map(|(_, subject)| &subject.digest).collect();
-    let existing = Existing::read(
+    let existing = ExistingStatements::read(
         registry,
         &outside.verifier,
         &repositories,
@@ -194,7 +199,7 @@ async fn prove_one(
         reusable,
         &wanted.formats,
     );
-    let parts = attest::Parts::of(&built);
+    let parts = attest::DraftParts::of(&built);
     let mut foreign = Vec::new();
     let noted = &mut foreign;
     let accepted = async {
@@ -203,8 +208,10 @@ async fn prove_one(
         Ok(accepted)
     };
     let drafts = attest::draft(registry, &parts, workflow, sboms, accepted).boxed_local();
-    let mut told =
-        Told { signatures: crate::sign::signed_parts(&built, wanted).len(), ..Told::default() };
+    let mut told = ProgressOfImage {
+        signatures: crate::sign::signed_parts(&built, wanted).len(),
+        ..ProgressOfImage::default()
+    };
     let session = async {
         opened
             .wait_for(Option::is_some)
@@ -266,7 +273,7 @@ const CLOCKS: u32 = 10;
 pub async fn verify_all(
     outside: &Outside,
     attested: &[AttestedImage],
-    policies: &[Policy],
+    policies: &[EvidencePolicy],
 ) -> anyhow::Result<(Vec<Vec<VerifiedImage>>, String)> {
     let mut patience = CLOCKS;
     let verified = loop {

@@ -10,22 +10,22 @@ use super::hand_over::{
 };
 use super::outside::line;
 use super::private::private_folder;
-use super::release::{Run, say_elsewhere, sboms, with_consequence};
+use super::release::{ReleaseRun, say_elsewhere, sboms, with_consequence};
 use super::trust;
 use crate::build::arguments::Generator;
-use crate::build::buildx::{Buildx, Place};
+use crate::build::buildx::{BuildFolder, Buildx};
 use crate::build::recipe::Build;
 use crate::build::sbom::{Otherwise, Sbom};
-use crate::build::scanner::{self, Scanner};
+use crate::build::scanner::{self, ScannerImage};
 use crate::build::{self, BuiltImage};
 use crate::environment::Environment;
 use crate::error::Consequence::NothingBuilt;
 use crate::error::{OrRemedy as _, Remedy as _};
-use crate::github::Context;
+use crate::github::RunContext;
 use crate::image::Repository;
 use crate::inputs::{Action, Inputs};
-use crate::login::{self, Asked};
-use crate::plan::{self, Plan};
+use crate::login::{self, LoginsAsked};
+use crate::plan::{self, PublishPlan};
 use crate::preflight;
 use crate::problems::Problems;
 use crate::publish::Published;
@@ -41,8 +41,8 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     let plan = plan::plan(&inputs, &context, env, &facts).context(NothingBuilt)?;
     say_plan(&plan.words(), plan.about(), report);
     match plan {
-        Plan::BuildOnly(plan) => build_only(env, &context, &inputs, &plan, report).await,
-        Plan::Push(plan) => {
+        PublishPlan::BuildOnly(plan) => build_only(env, &context, &inputs, &plan, report).await,
+        PublishPlan::Push(plan) => {
             let built = push(env, &context, &inputs, &plan, report)
                 .await
                 .context("nothing is there to merge")?;
@@ -50,7 +50,7 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
             ending::pushed(&built, &plan.about, &context, report).context(UNTOLD)?;
             hand_over_metadata(None, &plan.about.metadata, env, &context, &inputs).context(UNTOLD)
         }
-        Plan::Publish(plan) => {
+        PublishPlan::Publish(plan) => {
             trust::update(&mut inputs.trust, env, &context, report)
                 .await
                 .map_err(with_consequence)?;
@@ -68,7 +68,7 @@ const UNTOLD: &str = "the image is pushed by digest, but the workflow cannot be 
 
 pub(super) async fn build_only(
     env: &Environment,
-    context: &Context,
+    context: &RunContext,
     inputs: &Inputs,
     plan: &plan::BuildOnly,
     report: &Report,
@@ -77,7 +77,7 @@ pub(super) async fn build_only(
     build::sources::check(&build.flags, env).context(NothingBuilt)?;
     let private = private_folder(context)?;
     let named = variables(inputs, build);
-    let place = Place {
+    let place = BuildFolder {
         env,
         named: &named,
         private: private.path(),
@@ -85,7 +85,7 @@ pub(super) async fn build_only(
         terminal: report.is_terminal(),
     };
     let notice = |text: &str| report.notice(text);
-    let asked = Asked {
+    let asked = LoginsAsked {
         logins: &inputs.registry_auth,
         images: &plan.images,
         env,
@@ -117,12 +117,12 @@ pub(super) async fn build_only(
 /// Builds for `merge`: pushed by digest, without a name, and without evidence of ours.
 pub(super) async fn push(
     env: &Environment,
-    context: &Context,
+    context: &RunContext,
     inputs: &Inputs,
-    plan: &plan::Push,
+    plan: &plan::DigestPush,
     report: &Report,
 ) -> anyhow::Result<BuiltImage> {
-    let asked = Asked {
+    let asked = LoginsAsked {
         logins: &inputs.registry_auth,
         images: &plan.images,
         env,
@@ -135,7 +135,7 @@ pub(super) async fn push(
     // Declared before what uses it, so that it is removed after.
     let private = private_folder(context)?;
     let named = variables(inputs, &plan.build);
-    let place = Place {
+    let place = BuildFolder {
         env,
         named: &named,
         private: private.path(),
@@ -174,17 +174,17 @@ pub(super) async fn push(
 /// The pipeline.
 pub async fn publish(
     env: &Environment,
-    context: &Context,
+    context: &RunContext,
     inputs: &Inputs,
     plan: &plan::Publish,
     report: &Report,
 ) -> anyhow::Result<Published> {
-    let run = Run { env, context, inputs, release: &plan.release, report };
+    let run = ReleaseRun { env, context, inputs, release: &plan.release, report };
     let (outside, credentials) = run.outside().await?;
     // Declared before what uses it, so that it is removed after.
     let private = private_folder(context)?;
     let named = variables(inputs, &plan.build);
-    let place = Place {
+    let place = BuildFolder {
         env,
         named: &named,
         private: private.path(),
@@ -266,7 +266,10 @@ pub(super) async fn generator(
     }
     let ours = scanner::platform()?;
     if buildx.runs_everywhere(&ours) {
-        return Scanner::of_this_program()?.ensure(registry, beside).await.map(Generator::Scanner);
+        return ScannerImage::of_this_program()?
+            .ensure(registry, beside)
+            .await
+            .map(Generator::Scanner);
     }
     let lacks = format!(
         "a node of the builder does not run `{ours}`, which this action's scanner is made for"

@@ -9,32 +9,34 @@ use futures_util::FutureExt as _;
 
 use super::hand_over::UNWRITTEN;
 use super::outside::Outside;
-use super::prove::{Means, Proven, prove, verify_all};
+use super::prove::{EvidenceMeans, Proven, prove, verify_all};
 use super::scanning::Scanning;
 use super::{evidence_dir, store};
 use crate::assess::Scanned;
 use crate::attest::AttestedImage;
-use crate::attest::sboms::{Layers, Sboms};
+use crate::attest::sboms::{LayerSboms, Sboms};
 use crate::build::BuiltImage;
 use crate::build::arguments::Generator;
 use crate::build::recipe::Build;
 use crate::build::sbom::Sbom;
 use crate::environment::Environment;
 use crate::error::{self, Consequence, OrRemedy as _, Remedy as _, exit};
-use crate::evidence::Format;
-use crate::github::Context;
+use crate::evidence::EvidenceFormat;
+use crate::github::RunContext;
 use crate::github::api::Api;
 use crate::github::facts::Visibility;
-use crate::image::name::Name;
+use crate::image::name::ImageName;
 use crate::image::{ImageRef, Repository};
 use crate::inputs::{Inputs, SigningInputs};
-use crate::login::{self, Asked};
+use crate::login::{self, LoginsAsked};
 use crate::oci::Allowed;
-use crate::page::Page;
-use crate::plan::{Release, Target};
+use crate::page::RefusalPage;
+use crate::plan::{PlannedRelease, PublishTarget};
 use crate::preflight;
 use crate::problems::Problems;
-use crate::publish::{self, Baseline, Kept, Lot, OnTagConflict, Published, Terms};
+use crate::publish::{
+    self, Baseline, KeptName, NamingTerms, OnTagConflict, Published, VerifiedLot,
+};
 use crate::registry::exchange::Endpoints;
 use crate::registry::{Credentials, Registry};
 use crate::report::Report;
@@ -43,7 +45,7 @@ use crate::sigstore::identity::{self, OidcToken, UnverifiedClaims};
 use crate::sigstore::key::SigningKey;
 use crate::sigstore::session::Session;
 use crate::sigstore::verifier::Signer;
-use crate::verify::policy::{Policy, Requirements};
+use crate::verify::policy::{EvidencePolicy, Requirements};
 use crate::verify::signer::{SignerPolicy, SourceRepository, SourceRule};
 use crate::verify::{self, VerifiedImage};
 
@@ -55,7 +57,7 @@ pub(super) fn with_consequence(error: anyhow::Error) -> anyhow::Error {
 }
 
 /// Where the SBOMs come from, once it is known what the builder could run.
-pub(super) fn sboms(made: &Sbom, generator: Generator, layers: Option<Layers>) -> Sboms<'_> {
+pub(super) fn sboms(made: &Sbom, generator: Generator, layers: Option<LayerSboms>) -> Sboms<'_> {
     match (made, generator) {
         (Sbom::Registry(_), _) | (Sbom::Ours(_), Generator::Nothing) => {
             Sboms::Layers(layers.unwrap_or_default())
@@ -66,30 +68,30 @@ pub(super) fn sboms(made: &Sbom, generator: Generator, layers: Option<Layers>) -
 }
 
 /// What a run publishes, and what it is told about it.
-pub struct Run<'a> {
+pub struct ReleaseRun<'a> {
     pub env: &'a Environment,
-    pub context: &'a Context,
+    pub context: &'a RunContext,
     pub inputs: &'a Inputs,
-    pub release: &'a Release,
+    pub release: &'a PlannedRelease,
     pub report: &'a Report,
 }
 
 /// What the preflight found.
-pub struct Ready {
-    authority: Authority,
+pub struct ReleaseReady {
+    authority: SigningAuthority,
     baseline: Baseline,
     /// Where attestations are stored as well.
     github: Option<Api>,
     /// One for each target of the release.
-    policies: Vec<Policy>,
+    policies: Vec<EvidencePolicy>,
     /// The names of each target that stay where they are.
-    kept: Vec<Vec<Kept>>,
+    kept: Vec<Vec<KeptName>>,
     /// The image of each target, where an earlier run of this commit has published all.
     earlier: Option<Vec<Vec<VerifiedImage>>>,
     scanning: Scanning,
 }
 
-impl Ready {
+impl ReleaseReady {
     /// Whether an earlier run has published what this one would make, so that there is nothing to
     /// build.
     pub fn is_published(&self) -> bool {
@@ -99,13 +101,13 @@ impl Ready {
     /// What the issuer says of the job that signs; `None` where a key does.
     pub(super) fn claims(&self) -> Option<&UnverifiedClaims> {
         match &self.authority {
-            Authority::Oidc(token) => Some(&token.unverified),
-            Authority::Key { .. } => None,
+            SigningAuthority::Oidc(token) => Some(&token.unverified),
+            SigningAuthority::Key { .. } => None,
         }
     }
 }
 
-impl Run<'_> {
+impl ReleaseRun<'_> {
     /// Logins, and what they serve for.
     pub async fn outside(&self) -> anyhow::Result<(Outside, Credentials)> {
         self.outside_with(&[]).await
@@ -117,7 +119,7 @@ impl Run<'_> {
         read: &[Repository],
     ) -> anyhow::Result<(Outside, Credentials)> {
         let images = [&self.release.images(), read].concat();
-        let asked = Asked {
+        let asked = LoginsAsked {
             logins: &self.inputs.registry_auth,
             images: &images,
             env: self.env,
@@ -132,13 +134,13 @@ impl Run<'_> {
     }
 
     /// How SBOMs are made of layers, if that may be needed.
-    pub fn layers(&self, build: &Build, problems: &mut Problems) -> Option<Layers> {
+    pub fn layers(&self, build: &Build, problems: &mut Problems) -> Option<LayerSboms> {
         let prepared = || {
             let (cache, key) = (
                 self.inputs.sboms.sbom_cache.as_deref(),
                 self.inputs.sboms.sbom_cache_key.as_ref(),
             );
-            Layers::prepare(cache, key, build.written(), self.env)
+            LayerSboms::prepare(cache, key, build.written(), self.env)
         };
         build.sbom.may_be_of_layers().then(|| problems.take(prepared())).flatten()
     }
@@ -151,7 +153,7 @@ impl Run<'_> {
         outside: &Outside,
         mut problems: Problems,
         maker: impl Future<Output = anyhow::Result<T>>,
-    ) -> anyhow::Result<((Ready, T), String)> {
+    ) -> anyhow::Result<((ReleaseReady, T), String)> {
         let Self { context, inputs, release, report, .. } = self;
         let Outside { http, registry, services, .. } = outside;
         let (images, names) = (release.images(), release.names());
@@ -160,7 +162,7 @@ impl Run<'_> {
             problems.take(evidence_dir::folder(dir, context));
         }
         let (authority, baseline, probes, made, github, scanning) = tokio::join!(
-            Authority::of_run(http, context, &inputs.signing, services),
+            SigningAuthority::of_run(http, context, &inputs.signing, services),
             Baseline::observe(registry, &names),
             futures_util::future::join_all(
                 images.iter().map(|repository| registry.probe_push(repository))
@@ -186,13 +188,16 @@ impl Run<'_> {
             anyhow::bail!("the preflight lost a result")
         };
         let signer = authority.signer(context)?;
-        let policies: Vec<Policy> = possible
+        let policies: Vec<EvidencePolicy> = possible
             .into_iter()
-            .map(|requirements| Policy { signer: signer.clone(), requirements })
+            .map(|requirements| EvidencePolicy { signer: signer.clone(), requirements })
             .collect();
-        let reusable: Vec<Policy> = policies
+        let reusable: Vec<EvidencePolicy> = policies
             .iter()
-            .map(|policy| Policy { signer: authority.reusable(&policy.signer), ..policy.clone() })
+            .map(|policy| EvidencePolicy {
+                signer: authority.reusable(&policy.signer),
+                ..policy.clone()
+            })
             .collect();
         let earlier = self.earlier(outside, &reusable, &baseline).await;
         if earlier.is_none() && release.on_tag_conflict == OnTagConflict::Fail {
@@ -201,7 +206,7 @@ impl Run<'_> {
         let outcome =
             format!("{} and push to {}", authority.shown(), plural(images.len(), "repository"));
         let kept = self.kept(outside, &signer.signer, &baseline).await?;
-        let ready = Ready { authority, baseline, github, policies, kept, earlier, scanning };
+        let ready = ReleaseReady { authority, baseline, github, policies, kept, earlier, scanning };
         Ok(((ready, made), outcome))
     }
 
@@ -209,9 +214,9 @@ impl Run<'_> {
     pub async fn complete(
         &self,
         outside: &Outside,
-        ready: Ready,
+        ready: ReleaseReady,
     ) -> anyhow::Result<Vec<Published>> {
-        let Ready { baseline, policies, kept, earlier, .. } = ready;
+        let ReleaseReady { baseline, policies, kept, earlier, .. } = ready;
         let verified = earlier.context("no earlier run has published this commit")?;
         for image in verified.iter().filter_map(|images| images.first()) {
             self.report.notice(&format!(
@@ -237,8 +242,12 @@ impl Run<'_> {
 
     /// What would become public by signing, now that the token says as well whose repository it is.
     /// Without a token nothing is signed, and only what is known to be private is worth a word.
-    fn public_log(&self, services: &Services, authority: Option<&Authority>) -> anyhow::Result<()> {
-        let claimed = authority.map(Authority::visibility).unwrap_or_default();
+    fn public_log(
+        &self,
+        services: &Services,
+        authority: Option<&SigningAuthority>,
+    ) -> anyhow::Result<()> {
+        let claimed = authority.map(SigningAuthority::visibility).unwrap_or_default();
         let visibility = self.release.visibility.and(claimed);
         if authority.is_none() && visibility == Visibility::Unknown {
             return Ok(());
@@ -262,7 +271,7 @@ impl Run<'_> {
     pub async fn conclude(
         &self,
         outside: &Outside,
-        ready: Ready,
+        ready: ReleaseReady,
         built: BuiltImage,
         sboms: &Sboms<'_>,
     ) -> anyhow::Result<Published> {
@@ -277,13 +286,13 @@ impl Run<'_> {
     pub async fn conclude_all(
         &self,
         outside: &Outside,
-        ready: Ready,
+        ready: ReleaseReady,
         built: Vec<BuiltImage>,
         sboms: &Sboms<'_>,
     ) -> anyhow::Result<Vec<Published>> {
         let Self { context, inputs, release, report, .. } = self;
-        let Ready { authority, baseline, github, policies, kept, scanning, .. } = ready;
-        let means = Means { sboms, targets: &release.targets, scanning: &scanning };
+        let ReleaseReady { authority, baseline, github, policies, kept, scanning, .. } = ready;
+        let means = EvidenceMeans { sboms, targets: &release.targets, scanning: &scanning };
         let proving = prove(outside, context, authority, built, &policies, &means);
         let proven = report.stage("sign, attest", sboms.shown(report, proving)).await?;
         let (attested, scanned): (Vec<AttestedImage>, Vec<Scanned>) =
@@ -292,7 +301,7 @@ impl Run<'_> {
         let images = attested.iter().filter_map(first).zip(&scanned).collect::<Vec<_>>();
         let sarif_file = inputs.scan.sarif_file.as_deref();
         scanning.judged(&images, sarif_file, context, report)?;
-        let policies: Vec<Policy> = policies
+        let policies: Vec<EvidencePolicy> = policies
             .into_iter()
             .zip(&scanned)
             .map(|(policy, scanned)| match scanned {
@@ -361,15 +370,15 @@ impl Run<'_> {
         &self,
         outside: &Outside,
         baseline: &Baseline,
-        policies: &[Policy],
+        policies: &[EvidencePolicy],
         verified: Vec<Vec<VerifiedImage>>,
-        kept: Vec<Vec<Kept>>,
+        kept: Vec<Vec<KeptName>>,
     ) -> anyhow::Result<(Vec<Published>, String)> {
         let Self { context, release, report, .. } = self;
-        let policy_for = |name: &Name| {
+        let policy_for = |name: &ImageName| {
             policies.iter().zip(&release.targets).find(|(_, target)| target.names.contains(name))
         };
-        let same_commit = |name: Name, image: ImageRef| {
+        let same_commit = |name: ImageName, image: ImageRef| {
             async move {
                 match policy_for(&name) {
                     Some((policy, _)) => is_of_this_commit(outside, context, policy, &image).await,
@@ -378,14 +387,14 @@ impl Run<'_> {
             }
             .boxed_local()
         };
-        let terms = Terms {
+        let terms = NamingTerms {
             baseline,
             rule: release.on_tag_conflict,
             same_commit: &same_commit,
             on_put: &|name| report.say(&format!("put {name}")),
         };
-        let stays = |name: &Name| kept.iter().flatten().any(|kept| kept.name == *name);
-        let moving: Vec<Vec<Name>> = release
+        let stays = |name: &ImageName| kept.iter().flatten().any(|kept| kept.name == *name);
+        let moving: Vec<Vec<ImageName>> = release
             .targets
             .iter()
             .map(|target| target.names.iter().filter(|name| !stays(name)).cloned().collect())
@@ -393,7 +402,7 @@ impl Run<'_> {
         let lots = verified
             .into_iter()
             .zip(&moving)
-            .map(|(verified, names)| Lot { verified, names })
+            .map(|(verified, names)| VerifiedLot { verified, names })
             .collect();
         let mut published = publish::publish(&outside.registry, lots, &terms).await?;
         let mut outcome =
@@ -412,14 +421,15 @@ impl Run<'_> {
 /// The requirements of each target that the services can meet: the older format needs a log of
 /// version 1.
 fn possible(
-    release: &Release,
+    release: &PlannedRelease,
     services: &Services,
     report: &Report,
 ) -> anyhow::Result<Vec<Requirements>> {
     let mut requirements: Vec<Requirements> =
         release.targets.iter().map(|target| target.requirements.clone()).collect();
-    let wants_legacy =
-        requirements.iter().any(|requirements| requirements.formats.contains(&Format::Legacy));
+    let wants_legacy = requirements
+        .iter()
+        .any(|requirements| requirements.formats.contains(&EvidenceFormat::Legacy));
     if wants_legacy && services.rekor.as_ref().is_none_or(|rekor| rekor.version != 1) {
         let why = "the signing config names no transparency log of version 1, which `legacy` needs";
         if release.formats_are_asked_for {
@@ -428,24 +438,24 @@ fn possible(
         }
         report.notice(&format!("signatures and attestations are kept as bundles alone: {why}"));
         for requirements in &mut requirements {
-            requirements.formats.retain(|format| *format != Format::Legacy);
+            requirements.formats.retain(|format| *format != EvidenceFormat::Legacy);
         }
     }
     Ok(requirements)
 }
 
 /// In whose name this run signs.
-pub enum Authority {
+pub enum SigningAuthority {
     /// This workflow's, by a certificate that is asked for when it is needed.
     Oidc(OidcToken),
     /// That of a key which the user gave, and of the workflow that the runner names.
     Key { key: SigningKey, workflow_ref: String },
 }
 
-impl Authority {
+impl SigningAuthority {
     async fn of_run(
         http: &reqwest::Client,
-        context: &Context,
+        context: &RunContext,
         signing: &SigningInputs,
         services: &Services,
     ) -> anyhow::Result<Self> {
@@ -470,7 +480,7 @@ impl Authority {
     }
 
     /// Who must be found to have signed, for this commit of this repository.
-    fn signer(&self, context: &Context) -> anyhow::Result<SignerPolicy> {
+    fn signer(&self, context: &RunContext) -> anyhow::Result<SignerPolicy> {
         let token = match self {
             Self::Oidc(token) => &token.unverified,
             Self::Key { key, .. } => return Ok(Signer::Key(key.public().clone()).into()),
@@ -523,7 +533,7 @@ impl Authority {
     pub(super) async fn session(
         self,
         http: &reqwest::Client,
-        context: &Context,
+        context: &RunContext,
         services: &Services,
     ) -> anyhow::Result<Session> {
         match self {
@@ -548,14 +558,15 @@ pub(super) async fn say_elsewhere(registry: &Registry, report: &Report) {
 /// published.
 async fn taken_versions(
     outside: &Outside,
-    context: &Context,
+    context: &RunContext,
     signer: &SignerPolicy,
-    targets: &[Target],
+    targets: &[PublishTarget],
     baseline: &Baseline,
 ) -> anyhow::Result<()> {
     let mut problems = crate::problems::Problems::default();
     for target in targets {
-        let policy = Policy { signer: signer.clone(), requirements: target.requirements.clone() };
+        let policy =
+            EvidencePolicy { signer: signer.clone(), requirements: target.requirements.clone() };
         for name in target.names.iter().filter(|name| preflight::is_immutable(&name.tag)) {
             let Some(image) = baseline.taken(name) else { continue };
             if !is_of_this_commit(outside, context, &policy, &image).await {
@@ -566,7 +577,7 @@ async fn taken_versions(
                 problems.take(
                     Err::<(), _>(taken)
                         .hint("publish under a new version, or set `on-tag-conflict: overwrite`")
-                        .see(Page::VersionExistsAlready),
+                        .see(RefusalPage::VersionExistsAlready),
                 );
             }
         }
@@ -578,8 +589,8 @@ async fn taken_versions(
 /// provenance of this very commit.
 async fn is_of_this_commit(
     outside: &Outside,
-    context: &Context,
-    policy: &Policy,
+    context: &RunContext,
+    policy: &EvidencePolicy,
     image: &ImageRef,
 ) -> bool {
     let policy = &policy.of_earlier_versions();

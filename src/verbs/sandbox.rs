@@ -11,7 +11,7 @@ use crate::sandbox;
 
 /// What `sandbox` may be told.
 #[derive(Debug, Args)]
-pub struct Sandbox {
+pub struct SandboxArguments {
     /// Where state, trusted_root.json, signing_config.json and sandbox.env are kept
     #[arg(long)]
     pub dir: PathBuf,
@@ -37,7 +37,7 @@ pub struct Sandbox {
     pub advisories: Option<PathBuf>,
 }
 
-pub async fn run(arguments: Sandbox, report: &Report) -> anyhow::Result<()> {
+pub async fn run(arguments: SandboxArguments, report: &Report) -> anyhow::Result<()> {
     // `sandbox.env` is sourced from anywhere, so the paths in it are absolute.
     std::fs::create_dir_all(&arguments.dir)
         .with_context(|| format!("`{}` cannot be made", arguments.dir.display()))?;
@@ -45,7 +45,7 @@ pub async fn run(arguments: Sandbox, report: &Report) -> anyhow::Result<()> {
         .dir
         .canonicalize()
         .with_context(|| format!("`{}` cannot be entered", arguments.dir.display()))?;
-    let mut config = sandbox::Config::new(dir.clone());
+    let mut config = sandbox::SandboxConfig::new(dir.clone());
     config.latency = arguments.latency;
     config.referrers_api = !arguments.no_referrers;
     config.habit = arguments.habit;

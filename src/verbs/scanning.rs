@@ -6,16 +6,16 @@ use std::path::Path;
 use anyhow::Context as _;
 use jiff::Timestamp;
 
-use crate::assess::refused::{Refusal, refusal};
+use crate::assess::refused::{ScanRefusal, refusal};
 use crate::assess::{Assessed, Assessor, Scanned};
-use crate::attest::vulnerabilities::{self, Signed};
-use crate::attest::{Draft, Parts};
+use crate::attest::vulnerabilities::{self, SignedResult};
+use crate::attest::{Draft, DraftParts};
 use crate::error::{self, OrRemedy as _, Remedy as _};
 use crate::files;
-use crate::github::Context;
+use crate::github::RunContext;
 use crate::image::ImageRef;
 use crate::inputs::{OnScanFailure, ScanInputs};
-use crate::page::Page;
+use crate::page::RefusalPage;
 use crate::plan::scanning::ScanPlan;
 use crate::report::Report;
 use crate::scan::attestation::ScanInvocation;
@@ -24,26 +24,26 @@ use crate::scan::{sarif, shown};
 
 /// What a release is scanned with, or why it is not.
 pub enum Scanning {
-    Scan(Box<Scan>),
+    Scan(Box<ScanStage>),
     Not(String),
 }
 
 /// The sources, and as what results are signed.
-pub struct Scan {
+pub struct ScanStage {
     assessor: Assessor,
-    signed: Signed,
+    signed: SignedResult,
     on_failure: OnScanFailure,
 }
 
 impl Scanning {
     /// Opens the sources; what is wrong with them is told before anything is built.
-    pub(super) async fn open(plan: &ScanPlan, context: &Context) -> anyhow::Result<Self> {
+    pub(super) async fn open(plan: &ScanPlan, context: &RunContext) -> anyhow::Result<Self> {
         let inputs = match plan {
             ScanPlan::Not(why) => return Ok(Self::Not(why.clone())),
             ScanPlan::Scan(inputs) => inputs,
         };
         let assessor = Assessor::open(&inputs.terms, &context.network, Timestamp::now()).await?;
-        Ok(Self::Scan(Box::new(Scan {
+        Ok(Self::Scan(Box::new(ScanStage {
             assessor,
             signed: signed(inputs, context),
             on_failure: inputs.on_scan_failure,
@@ -53,7 +53,7 @@ impl Scanning {
     /// Scans what the drafts list, and drafts the result.
     pub(super) async fn drafts(
         &self,
-        parts: &Parts,
+        parts: &DraftParts,
         drafts: &[Draft],
         limit: usize,
     ) -> anyhow::Result<(Scanned, Vec<Draft>)> {
@@ -84,7 +84,7 @@ impl Scanning {
         &self,
         images: &[(ImageRef, &Scanned)],
         sarif_file: Option<&Path>,
-        context: &Context,
+        context: &RunContext,
         report: &Report,
     ) -> anyhow::Result<()> {
         let Self::Scan(scan) = self else { return Ok(()) };
@@ -117,7 +117,7 @@ impl Scanning {
 }
 
 /// Why no image gets a name, finding by finding.
-fn refused(refusal: &Refusal, images: &[(ImageRef, &Scanned)]) -> anyhow::Error {
+fn refused(refusal: &ScanRefusal, images: &[(ImageRef, &Scanned)]) -> anyhow::Error {
     const MOST: usize = 40;
     let mut text = refusal.sentence.clone();
     for line in refusal.lines.iter().take(MOST) {
@@ -134,12 +134,12 @@ fn refused(refusal: &Refusal, images: &[(ImageRef, &Scanned)]) -> anyhow::Error 
     let refused = Err::<(), _>(anyhow::anyhow!(text))
         .hint(remedy)
         .hint(format!("the result is signed and attached to {}", images.join(", ")))
-        .see(Page::KnownVulnerabilities);
+        .see(RefusalPage::KnownVulnerabilities);
     refused.err().unwrap_or_else(|| anyhow::anyhow!("the scan refuses the image"))
 }
 
 /// One document with a run for each platform of each image.
-fn write_sarif(all: &[&Assessed], file: &Path, context: &Context) -> anyhow::Result<()> {
+fn write_sarif(all: &[&Assessed], file: &Path, context: &RunContext) -> anyhow::Result<()> {
     let unwritten = || format!("input `sarif-file`: `{}` was not written", file.display());
     let scans: Vec<ImageScan> = all.iter().map(|assessed| assessed.scan.clone()).collect();
     let documents = sarif::documents(&scans).with_context(unwritten)?;
@@ -158,7 +158,7 @@ fn write_sarif(all: &[&Assessed], file: &Path, context: &Context) -> anyhow::Res
     Ok(())
 }
 
-fn signed(inputs: &ScanInputs, context: &Context) -> Signed {
+fn signed(inputs: &ScanInputs, context: &RunContext) -> SignedResult {
     let rules = &inputs.terms.rules;
     let repository = context.repository.as_deref().unwrap_or_default();
     let home = format!("{}/{repository}", context.server_url);
@@ -169,7 +169,7 @@ fn signed(inputs: &ScanInputs, context: &Context) -> Signed {
         ("fail-on-unknown", rules.fail_on_unknown.to_string()),
         ("fail-on-kev", rules.fail_on_kev.to_string()),
     ];
-    Signed {
+    SignedResult {
         types: inputs.vuln_attestation.clone(),
         invocation: ScanInvocation {
             uri: format!("{home}/actions/runs/{}/attempts/{}", context.run_id, context.run_attempt),

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use crate::error::{OrRemedy as _, Remedy as _};
 use crate::image::{Digest, ImageRef, Repository};
 use crate::registry::Registry;
-use crate::registry::closure::{self, Kind};
+use crate::registry::closure::{self, ClosureKind};
 use crate::sandbox::{self, Sandbox};
 use crate::sbom::SbomError;
 use crate::sbom::image::images_of;
@@ -54,7 +54,7 @@ impl ServedLayout {
             .prefix("supply-action-layout-")
             .tempdir()
             .context("no folder to serve the layout from")?;
-        let mut config = sandbox::Config::new(state.path().to_owned());
+        let mut config = sandbox::SandboxConfig::new(state.path().to_owned());
         config.layouts.push((folder.clone(), NAME.to_owned()));
         let world = sandbox::start(config).await.context("the layout cannot be served")?;
         let repository: Repository = format!("{}/{NAME}", world.registry()).parse()?;
@@ -74,8 +74,10 @@ impl ServedLayout {
             anyhow::bail!("the layout lacks `{missing}`");
         }
         let mut seen = BTreeSet::new();
-        for part in
-            closure.parts.iter().filter(|part| matches!(part.kind, Kind::Config | Kind::Layer))
+        for part in closure
+            .parts
+            .iter()
+            .filter(|part| matches!(part.kind, ClosureKind::Config | ClosureKind::Layer))
         {
             if part.descriptor.urls.is_empty() && seen.insert(&part.descriptor.digest) {
                 registry

@@ -15,7 +15,7 @@ use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
 use crate::files;
 use crate::github::network::Network;
 use crate::report::Report;
-use crate::sigstore::artifact::{Artifact, CheckedBundle, Trusted};
+use crate::sigstore::artifact::{CheckedBundle, SignedArtifact, Trusted};
 use crate::sigstore::identity::{OidcToken, claims};
 use crate::sigstore::session::Session;
 use crate::sigstore::verifier::BundleVerifier;
@@ -31,7 +31,7 @@ const STATEMENT: &str = "https://in-toto.io/Statement/";
 /// What `sign-bundle` is asked.
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
-pub struct Arguments {
+pub struct SignBundleArguments {
     /// The OIDC token that says who signs, for audience "sigstore". Better in the variable
     /// SIGSTORE_ID_TOKEN: a command line can be seen
     #[arg(long, value_name = "JWT", value_parser = secret)]
@@ -71,7 +71,11 @@ fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
     Ok(SecretString::from(text))
 }
 
-pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> anyhow::Result<()> {
+pub async fn run(
+    arguments: &SignBundleArguments,
+    env: &Environment,
+    report: &Report,
+) -> anyhow::Result<()> {
     let token = token(arguments, env)?;
     let (signed, checked) =
         signed(arguments, token, &Network::of(env)).await.context("nothing was signed")?;
@@ -95,11 +99,11 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
 }
 
 async fn signed(
-    arguments: &Arguments,
+    arguments: &SignBundleArguments,
     token: OidcToken,
     network: &Network,
 ) -> anyhow::Result<(Vec<u8>, Option<CheckedBundle>)> {
-    let subject = Subject::read(&arguments.file, arguments.in_toto)?;
+    let subject = BundleSubject::read(&arguments.file, arguments.in_toto)?;
     let (services, root) = if arguments.staging {
         (Services::staging()?, Some(staging_trusted_root()?))
     } else {
@@ -114,13 +118,17 @@ async fn signed(
     let verifier = root.as_ref().map(BundleVerifier::new).transpose()?;
     let session = Session::open(&network.client()?, &services, &token).await.remedied()?;
     let (signed, artifact) = match subject {
-        Subject::Bytes(digest) => (session.sign_blob(&digest).await.remedied()?, digest.into()),
-        Subject::Statement { text, about } => (session.sign(&text).await.remedied()?.bundle, about),
+        BundleSubject::Bytes(digest) => {
+            (session.sign_blob(&digest).await.remedied()?, digest.into())
+        }
+        BundleSubject::Statement { text, about } => {
+            (session.sign(&text).await.remedied()?.bundle, about)
+        }
     };
     let checked = verifier
         .map(|verifier| {
             verifier
-                .check_artifact(&signed, &Artifact::Digest(artifact), &Trusted::AnyoneUnsafe)
+                .check_artifact(&signed, &SignedArtifact::Digest(artifact), &Trusted::AnyoneUnsafe)
                 .remedied()
         })
         .transpose()
@@ -129,12 +137,12 @@ async fn signed(
 }
 
 /// What is signed, read once.
-enum Subject {
+enum BundleSubject {
     Bytes(Sha256Hash),
     Statement { text: Vec<u8>, about: ArtifactDigest },
 }
 
-impl Subject {
+impl BundleSubject {
     fn read(path: &Path, in_toto: bool) -> anyhow::Result<Self> {
         let shown = path.display();
         let unread = || format!("`{shown}` cannot be read");
@@ -168,7 +176,7 @@ impl Subject {
     }
 }
 
-fn token(arguments: &Arguments, env: &Environment) -> anyhow::Result<OidcToken> {
+fn token(arguments: &SignBundleArguments, env: &Environment) -> anyhow::Result<OidcToken> {
     use secrecy::ExposeSecret as _;
     let from_env = || {
         env.get(TOKEN)

@@ -5,10 +5,10 @@ use anyhow::Context as _;
 
 use crate::attest::AttestedImage;
 use crate::error::Remedy as _;
-use crate::github::Context;
+use crate::github::RunContext;
 use crate::github::api::Api;
-use crate::inputs::{Inputs, Wish};
-use crate::page::Page;
+use crate::inputs::{AutoSwitch, Inputs};
+use crate::page::RefusalPage;
 use crate::report::Report;
 
 const HINT: &str = "add \"permissions: attestations: write\", or set `github-attestations: false`";
@@ -16,14 +16,14 @@ const HINT: &str = "add \"permissions: attestations: write\", or set `github-att
 /// GitHub, when it will keep the attestations of this run. The right is tried before anything is
 /// built.
 pub(super) async fn keeper(
-    context: &Context,
+    context: &RunContext,
     inputs: &Inputs,
     report: &Report,
 ) -> anyhow::Result<Option<Api>> {
-    let asked = inputs.signing.github_attestations == Wish::Always;
+    let asked = inputs.signing.github_attestations == AutoSwitch::Always;
     // What a key signed, `gh attestation verify` does not take.
     if inputs.signing.signing_key.is_some()
-        || inputs.signing.github_attestations == Wish::Never
+        || inputs.signing.github_attestations == AutoSwitch::Never
         || (!context.in_actions && !asked)
     {
         return Ok(None);
@@ -42,7 +42,7 @@ pub(super) async fn keeper(
     if asked {
         return Err(anyhow::anyhow!("input `github-attestations`: {message}"))
             .hint(HINT)
-            .see(Page::AttestationsAtGithub);
+            .see(RefusalPage::AttestationsAtGithub);
     }
     report.notice(&format!("{message}; they are in the registry (to store them, {HINT})"));
     Ok(None)
@@ -77,7 +77,7 @@ pub(super) async fn store(
             "{} stored at GitHub",
             crate::text::plural(bundles.len(), "attestation")
         )),
-        Some(why) if inputs.signing.github_attestations == Wish::Always => {
+        Some(why) if inputs.signing.github_attestations == AutoSwitch::Always => {
             return Err(anyhow::anyhow!("GitHub did not store an attestation: {why}")).hint(HINT);
         }
         Some(why) => report.notice(&format!(

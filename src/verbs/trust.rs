@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use crate::environment::Environment;
 use crate::error::Remedy as _;
-use crate::github::Context;
+use crate::github::RunContext;
 use crate::inputs::TrustInputs;
 use crate::report::Report;
 use crate::sigstore::tuf::{SIGNING_CONFIG, TRUSTED_ROOT};
@@ -16,7 +16,7 @@ use crate::sigstore::tuf::{SIGNING_CONFIG, TRUSTED_ROOT};
 pub(super) async fn update(
     trust: &mut TrustInputs,
     env: &Environment,
-    context: &Context,
+    context: &RunContext,
     report: &Report,
 ) -> anyhow::Result<()> {
     let Some(mirror) = &trust.tuf_mirror else { return Ok(()) };
@@ -40,7 +40,7 @@ pub(super) async fn update(
 }
 
 /// Where what was seen is kept, so that nobody leads a later run back behind it.
-fn caches(env: &Environment, context: &Context) -> anyhow::Result<PathBuf> {
+fn caches(env: &Environment, context: &RunContext) -> anyhow::Result<PathBuf> {
     let get =
         |name: &str| env.get(name).filter(|value| !value.trim().is_empty()).map(PathBuf::from);
     get("XDG_CACHE_HOME")

@@ -11,14 +11,14 @@ use sigstore_types::DerPublicKey;
 
 use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
 use crate::report::Report;
-use crate::sigstore::artifact::{Artifact, ArtifactError, CheckedBundle, Identity, Trusted};
+use crate::sigstore::artifact::{ArtifactError, CheckedBundle, Identity, SignedArtifact, Trusted};
 use crate::sigstore::verifier::BundleVerifier;
 use crate::sigstore::{load_trusted_root, staging_trusted_root};
 
 /// What `verify-bundle` is asked.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("signer").required(true), after_help = EXAMPLES)]
-pub struct Arguments {
+pub struct VerifyBundleArguments {
     /// The bundle, version 0.1 to 0.3; in a .jsonl file of several, one must hold
     #[arg(long, value_name = "FILE")]
     pub bundle: PathBuf,
@@ -67,9 +67,9 @@ A release of this repository:
 
 Exit codes: 0 it holds, 1 it does not, 2 the arguments are wrong";
 
-pub fn run(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
+pub fn run(arguments: &VerifyBundleArguments, report: &Report) -> anyhow::Result<()> {
     let trusted = trusted(arguments)?;
-    let artifact: Artifact = arguments.artifact.parse()?;
+    let artifact: SignedArtifact = arguments.artifact.parse()?;
     let checked = check(arguments, &artifact, &trusted)
         .with_context(|| format!("`{artifact}` is not verified"))?;
     if arguments.json {
@@ -84,8 +84,8 @@ pub fn run(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
 }
 
 fn check(
-    arguments: &Arguments,
-    artifact: &Artifact,
+    arguments: &VerifyBundleArguments,
+    artifact: &SignedArtifact,
     trusted: &Trusted,
 ) -> anyhow::Result<CheckedBundle> {
     let root = if arguments.staging {
@@ -125,7 +125,7 @@ fn bundles<'a>(text: &'a [u8], path: &Path) -> Vec<&'a [u8]> {
     }
 }
 
-fn trusted(arguments: &Arguments) -> anyhow::Result<Trusted> {
+fn trusted(arguments: &VerifyBundleArguments) -> anyhow::Result<Trusted> {
     if let Some(file) = &arguments.key {
         return public_key(file).map(Trusted::Key);
     }
@@ -155,7 +155,7 @@ pub(super) fn public_key(file: &Path) -> anyhow::Result<DerPublicKey> {
         .hint("a public key file begins with -----BEGIN PUBLIC KEY-----; `cosign public-key` and `openssl pkey -pubout` write one")
 }
 
-fn line(artifact: &Artifact, checked: &CheckedBundle) -> String {
+fn line(artifact: &SignedArtifact, checked: &CheckedBundle) -> String {
     let signer = match (&checked.key, &checked.identity, &checked.issuer) {
         (Some(key), ..) => format!("key {key}"),
         (None, Some(identity), Some(issuer)) => format!("{identity} ({issuer})"),

@@ -5,41 +5,41 @@ use anyhow::bail;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use sigstore_types::DerPublicKey;
 
-use super::collect::{self, Collected, Unread, Wants};
+use super::collect::{self, CollectedEvidence, UnreadFormat, VerifierNeeds};
 use super::judge::{self, Reasons};
-use super::policy::{Among, Policy, Requirements, Rule};
-use super::{CONCURRENCY, Evidence, VerifiedImage, inventory};
+use super::policy::{EvidencePolicy, FormatsAccepted, PolicyRule, Requirements};
+use super::{CONCURRENCY, VerifiedEvidence, VerifiedImage, inventory};
 use crate::error::{OrRemedy as _, Remedy as _};
-use crate::evidence::{Format, Part};
+use crate::evidence::{EvidenceFormat, EvidencePart};
 use crate::image::{ImageRef, Platform, half_named};
-use crate::oci::Document;
-use crate::registry::contents::{self, Contents, Looked};
+use crate::oci::OciDocument;
+use crate::registry::contents::{self, ImageContents, InspectedParts};
 use crate::registry::manifest::Descriptor;
 use crate::registry::{Registry, RegistryError};
 use crate::sigstore::verifier::{BundleVerifier, Signer};
 
 /// One part of an image and what it needs.
-pub(super) struct Subject {
-    pub(super) kind: Part,
+pub(super) struct ImageSubject {
+    pub(super) kind: EvidencePart,
     pub(super) descriptor: Descriptor,
     pub(super) platform: Option<Platform>,
-    pub(super) required: Vec<Rule>,
+    pub(super) required: Vec<PolicyRule>,
 }
 
 /// What an image consists of and carries.
-pub struct Carried {
+pub struct CarriedEvidence {
     image: ImageRef,
-    contents: Contents,
-    subjects: Vec<Subject>,
+    contents: ImageContents,
+    subjects: Vec<ImageSubject>,
     /// Of each subject.
-    found: Vec<Collected>,
+    found: Vec<CollectedEvidence>,
     /// What is to be told of the image, or why a part of it is not there.
-    told: Result<Looked, RegistryError>,
+    told: Result<InspectedParts, RegistryError>,
 }
 
 /// How much of what an image carries must be there to be judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
+pub enum WantedAmount {
     All,
     /// One format may be out of reach: what is missing then may be in it, and nobody knows.
     WhatCanBeRead,
@@ -47,14 +47,14 @@ pub enum Wanted {
 
 /// Who signed, or claims to have.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Claim {
+pub struct SignerClaim {
     pub identity: String,
     pub issuer: String,
     /// Whether a statement in this name verifies; else nothing is believed of it.
     pub holds: bool,
 }
 
-impl Carried {
+impl CarriedEvidence {
     /// Reads an image and what is required of it. An image without a platform that is wanted, or
     /// that programs read otherwise, is refused; so is one of which something cannot be read, where
     /// all of it is wanted.
@@ -64,7 +64,7 @@ impl Carried {
         image: &ImageRef,
         requirements: &Requirements,
         key: Option<&DerPublicKey>,
-        wanted: Wanted,
+        wanted: WantedAmount,
     ) -> anyhow::Result<Self> {
         let allowed = &requirements.allowed;
         let contents = contents::read(registry, image, allowed).await.remedied()?;
@@ -80,7 +80,7 @@ impl Carried {
                 &requirements.formats,
             )
             .await;
-            if wanted == Wanted::All { found.whole() } else { Ok(found) }
+            if wanted == WantedAmount::All { found.whole() } else { Ok(found) }
         });
         let read = stream::iter(reads).buffered(CONCURRENCY).try_collect();
         let (told, found) = futures_util::join!(contents.look_into(registry, image, allowed), read);
@@ -88,23 +88,23 @@ impl Carried {
         if let Err(error @ RegistryError::Content { .. }) = told {
             return Err(error).remedied();
         }
-        let found: Vec<Collected> = found?;
+        let found: Vec<CollectedEvidence> = found?;
         Ok(Self { image: image.clone(), contents, subjects, found, told })
     }
 
     /// What counts for a policy at a time, or why that is not enough.
     pub fn judged(
         &self,
-        policy: &Policy,
-        among: Among<'_>,
+        policy: &EvidencePolicy,
+        among: FormatsAccepted<'_>,
         now: jiff::Timestamp,
-    ) -> Result<Evidence, Reasons> {
+    ) -> Result<VerifiedEvidence, Reasons> {
         judge::judge(&self.subjects, &self.found, policy, among, now)
     }
 
     /// The image, with the evidence that it was judged by; every part of it must be there.
-    pub fn verified(self, evidence: Evidence) -> anyhow::Result<VerifiedImage> {
-        let Looked { told, sizes } = self.told.remedied()?;
+    pub fn verified(self, evidence: VerifiedEvidence) -> anyhow::Result<VerifiedImage> {
+        let InspectedParts { told, sizes } = self.told.remedied()?;
         Ok(VerifiedImage { image: self.image, manifest: self.contents.root, evidence, told, sizes })
     }
 
@@ -114,13 +114,13 @@ impl Carried {
     }
 
     /// The first format that could not be read, and why.
-    pub fn unread(&mut self) -> Option<(Format, anyhow::Error)> {
+    pub fn unread(&mut self) -> Option<(EvidenceFormat, anyhow::Error)> {
         let unread = self.found.iter_mut().find_map(|found| found.unread.pop());
-        unread.map(|Unread { format, error }| (format, error))
+        unread.map(|UnreadFormat { format, error }| (format, error))
     }
 
     /// Why nothing could be read of one format.
-    pub fn why_unread(&self, format: Format) -> Option<String> {
+    pub fn why_unread(&self, format: EvidenceFormat) -> Option<String> {
         let mut unread = self.found.iter().flat_map(|found| &found.unread);
         unread
             .find(|unread| unread.format == format)
@@ -129,15 +129,17 @@ impl Carried {
 
     /// Everybody whom a certificate names, each once, those first in whose name a statement
     /// verifies.
-    pub fn claims(&self) -> Vec<Claim> {
+    pub fn claims(&self) -> Vec<SignerClaim> {
         let statements = self.found.iter().flat_map(|found| &found.statements);
         let holding = statements.filter_map(|statement| match &statement.signer {
-            Signer::Keyless { identity, issuer } => {
-                Some(Claim { identity: identity.clone(), issuer: issuer.clone(), holds: true })
-            }
+            Signer::Keyless { identity, issuer } => Some(SignerClaim {
+                identity: identity.clone(),
+                issuer: issuer.clone(),
+                holds: true,
+            }),
             Signer::Key(_) => None,
         });
-        let mut claims: Vec<Claim> = holding.collect();
+        let mut claims: Vec<SignerClaim> = holding.collect();
         claims.sort_unstable();
         claims.dedup();
         let refused = self
@@ -151,7 +153,7 @@ impl Carried {
         for (identity, issuer) in refused {
             if !claims.iter().any(|known| (&known.identity, &known.issuer) == (&identity, &issuer))
             {
-                claims.push(Claim { identity, issuer, holds: false });
+                claims.push(SignerClaim { identity, issuer, holds: false });
             }
         }
         claims
@@ -159,15 +161,15 @@ impl Carried {
 
     /// Whether a key signed something, and none was given.
     pub fn wants_key(&self) -> bool {
-        self.wants(Wants::Key)
+        self.wants(VerifierNeeds::Key)
     }
 
     /// Whether the key that was given signed something that no log knows.
     pub fn wants_no_log(&self) -> bool {
-        self.wants(Wants::NoLog)
+        self.wants(VerifierNeeds::NoLog)
     }
 
-    fn wants(&self, wants: Wants) -> bool {
+    fn wants(&self, wants: VerifierNeeds) -> bool {
         self.found
             .iter()
             .flat_map(|found| &found.refused)
@@ -181,9 +183,9 @@ impl Carried {
 
     /// What could be asked for in place of what is missing: of each kind of part what all of them
     /// have for this policy's signer.
-    pub fn has_for(&self, policy: &Policy) -> Vec<(Part, Vec<String>)> {
+    pub fn has_for(&self, policy: &EvidencePolicy) -> Vec<(EvidencePart, Vec<String>)> {
         let evidence = judge::evidence(&self.subjects, &self.found, policy);
-        let has = [Part::Index, Part::Platform, Part::Artifact]
+        let has = [EvidencePart::Index, EvidencePart::Platform, EvidencePart::Artifact]
             .map(|part| (part, inventory::common_kinds(&evidence, part)));
         has.into_iter().filter(|(_, kinds)| !kinds.is_empty()).collect()
     }
@@ -199,7 +201,7 @@ impl Carried {
             .map(|entry| async move {
                 let manifest =
                     registry.manifest(&self.image.repository.at(&entry.digest)).await.ok()??;
-                let Ok(Document::Image(manifest)) = manifest.document() else { return None };
+                let Ok(OciDocument::Image(manifest)) = manifest.document() else { return None };
                 Some(
                     manifest
                         .layers
@@ -220,7 +222,10 @@ impl Carried {
 }
 
 /// The parts of the image with their requirements; a missing platform is a refusal.
-fn subjects(contents: &Contents, requirements: &Requirements) -> anyhow::Result<Vec<Subject>> {
+fn subjects(
+    contents: &ImageContents,
+    requirements: &Requirements,
+) -> anyhow::Result<Vec<ImageSubject>> {
     for wanted in &requirements.platforms {
         if let Some(kind) = &contents.artifact {
             bail!("it is an artifact of type `{kind}`, and no image of `{wanted}`");
@@ -248,16 +253,16 @@ fn subjects(contents: &Contents, requirements: &Requirements) -> anyhow::Result<
     );
     let mut subjects = Vec::new();
     if contents.artifact.is_some() {
-        subjects.push(Subject {
-            kind: Part::Artifact,
+        subjects.push(ImageSubject {
+            kind: EvidencePart::Artifact,
             descriptor: root.clone(),
             platform: None,
             required: both.clone(),
         });
     }
     if contents.root.is_index() {
-        subjects.push(Subject {
-            kind: Part::Index,
+        subjects.push(ImageSubject {
+            kind: EvidencePart::Index,
             descriptor: root.clone(),
             platform: None,
             required: requirements.index.clone(),
@@ -267,16 +272,16 @@ fn subjects(contents: &Contents, requirements: &Requirements) -> anyhow::Result<
         let is_root = part.descriptor.digest == root.digest;
         let required = if is_root { both.clone() } else { requirements.platform.clone() };
         let platform = Some(part.platform.clone());
-        subjects.push(Subject {
-            kind: Part::Platform,
+        subjects.push(ImageSubject {
+            kind: EvidencePart::Platform,
             descriptor: part.descriptor.clone(),
             platform: platform.clone(),
             required,
         });
         let attestations =
             part.attestations.as_ref().filter(|_| !requirements.attestations.is_empty());
-        subjects.extend(attestations.map(|descriptor| Subject {
-            kind: Part::Attestations,
+        subjects.extend(attestations.map(|descriptor| ImageSubject {
+            kind: EvidencePart::Attestations,
             descriptor: descriptor.clone(),
             platform,
             required: requirements.attestations.clone(),

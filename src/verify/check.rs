@@ -5,11 +5,11 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Statement;
+use super::VerifiedStatement;
 use crate::oci::shown;
 use crate::provenance::Git;
 use crate::scan::attestation::ScanStatement;
-use crate::scan::severity::Level;
+use crate::scan::severity::SeverityLevel;
 use crate::text::age::Age;
 
 /// What one statement must say.
@@ -19,7 +19,7 @@ pub enum Check {
     ScannedWithin(Age),
     /// The scan left none open that is as bad as this or worse; where `only_fixed`, of those that a
     /// newer version repairs.
-    NoFinding { lowest: Level, only_fixed: bool },
+    NoFinding { lowest: SeverityLevel, only_fixed: bool },
     /// The provenance names this builder, to the letter.
     BuiltBy(String),
     /// The provenance names this repository as what was built; compared as addresses of Git are.
@@ -28,7 +28,7 @@ pub enum Check {
 
 /// Why a statement does not say what it must.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failed {
+pub enum FailedCheck {
     /// It cannot be read, and why.
     Unreadable(String),
     Older {
@@ -42,7 +42,7 @@ pub enum Failed {
     Findings {
         finished: Timestamp,
         count: u64,
-        lowest: Level,
+        lowest: SeverityLevel,
         only_fixed: bool,
     },
     OtherBuilder {
@@ -60,20 +60,20 @@ const CLOCKS: SignedDuration = SignedDuration::from_mins(5);
 
 impl Check {
     /// Whether a statement passes.
-    pub fn holds(&self, statement: &Statement, now: Timestamp) -> Result<(), Failed> {
+    pub fn holds(&self, statement: &VerifiedStatement, now: Timestamp) -> Result<(), FailedCheck> {
         match self {
             Self::BuiltBy(wanted) => {
                 let found = statement.build.as_ref().and_then(|build| build.builder.clone());
                 match found.as_ref() == Some(wanted) {
                     true => Ok(()),
-                    false => Err(Failed::OtherBuilder { wanted: wanted.clone(), found }),
+                    false => Err(FailedCheck::OtherBuilder { wanted: wanted.clone(), found }),
                 }
             }
             Self::BuiltFrom(wanted) => {
                 let source = statement.build.as_ref().and_then(|build| build.source.as_ref());
                 match source.is_some_and(|source| is_same_repository(&source.uri, wanted)) {
                     true => Ok(()),
-                    false => Err(Failed::OtherSource {
+                    false => Err(FailedCheck::OtherSource {
                         wanted: wanted.clone(),
                         found: source.map(|source| source.uri.clone()),
                     }),
@@ -84,19 +84,19 @@ impl Check {
                 let age = now.duration_since(scan.finished);
                 match () {
                     () if age > most.duration() => {
-                        Err(Failed::Older { finished: scan.finished, most: *most })
+                        Err(FailedCheck::Older { finished: scan.finished, most: *most })
                     }
-                    () if age < -CLOCKS => Err(Failed::Ahead { finished: scan.finished }),
+                    () if age < -CLOCKS => Err(FailedCheck::Ahead { finished: scan.finished }),
                     () => Ok(()),
                 }
             }
             Self::NoFinding { lowest, only_fixed } => {
                 let scan = scan(statement)?;
                 let counts = if *only_fixed { &scan.tally.fixable } else { &scan.tally.counts };
-                let worse = Level::RATED.into_iter().filter(|level| level >= lowest);
+                let worse = SeverityLevel::RATED.into_iter().filter(|level| level >= lowest);
                 match worse.map(|level| counts.of(level)).sum() {
                     0 => Ok(()),
-                    count => Err(Failed::Findings {
+                    count => Err(FailedCheck::Findings {
                         finished: scan.finished,
                         count,
                         lowest: *lowest,
@@ -113,18 +113,20 @@ fn is_same_repository(found: &str, wanted: &str) -> bool {
     found.zip(wanted).is_some_and(|(found, wanted)| found.is_same_repository(&wanted, "github.com"))
 }
 
-fn scan(statement: &Statement) -> Result<&ScanStatement, Failed> {
+fn scan(statement: &VerifiedStatement) -> Result<&ScanStatement, FailedCheck> {
     match &statement.scan {
         Some(Ok(scan)) => Ok(scan),
-        Some(Err(why)) => Err(Failed::Unreadable(why.clone())),
-        None => Err(Failed::Unreadable("it is no result of a scan".to_owned())),
+        Some(Err(why)) => Err(FailedCheck::Unreadable(why.clone())),
+        None => Err(FailedCheck::Unreadable("it is no result of a scan".to_owned())),
     }
 }
 
 /// Of several statements that say the same sort of thing, the one that counts: the newest scan.
 /// What cannot be read counts only where nothing else is there.
-pub(super) fn newest<'a>(statements: impl Iterator<Item = &'a Statement>) -> Option<&'a Statement> {
-    let finished = |statement: &&Statement| match &statement.scan {
+pub(super) fn newest<'a>(
+    statements: impl Iterator<Item = &'a VerifiedStatement>,
+) -> Option<&'a VerifiedStatement> {
+    let finished = |statement: &&VerifiedStatement| match &statement.scan {
         Some(Ok(scan)) => Some(scan.finished),
         _ => None,
     };
@@ -136,7 +138,7 @@ fn named(found: Option<&String>) -> String {
     found.map_or_else(|| "none".to_owned(), |found| format!("`{}`", shown(found)))
 }
 
-impl fmt::Display for Failed {
+impl fmt::Display for FailedCheck {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(why) => write!(formatter, "its scan says nothing: {why}"),
@@ -161,7 +163,7 @@ impl fmt::Display for Failed {
             ),
             Self::Findings { finished, count, lowest, only_fixed } => {
                 let noun = if *count == 1 { "vulnerability" } else { "vulnerabilities" };
-                let worse = if *lowest == Level::Critical { "" } else { " or worse" };
+                let worse = if *lowest == SeverityLevel::Critical { "" } else { " or worse" };
                 let fix = if *only_fixed { " that have a fix" } else { "" };
                 write!(
                     formatter,
@@ -177,11 +179,11 @@ mod tests {
     use super::*;
     use crate::evidence::COSIGN_VULNERABILITIES;
     use crate::provenance::Resource;
-    use crate::scan::report::{LevelCounts, Tally};
+    use crate::scan::report::{FindingTally, LevelCounts};
     use crate::verify::built::Built;
     use crate::verify::sample::statement;
 
-    fn scanned(finished: &str, tally: Tally) -> Statement {
+    fn scanned(finished: &str, tally: FindingTally) -> VerifiedStatement {
         let finished: Timestamp = finished.parse().unwrap();
         let scan = ScanStatement {
             scanner: "s".to_owned(),
@@ -193,7 +195,7 @@ mod tests {
             not_assessed: None,
             results: crate::image::Digest::of(b""),
         };
-        Statement { scan: Some(Ok(scan)), ..statement(COSIGN_VULNERABILITIES) }
+        VerifiedStatement { scan: Some(Ok(scan)), ..statement(COSIGN_VULNERABILITIES) }
     }
 
     fn now() -> Timestamp {
@@ -205,7 +207,7 @@ mod tests {
         let check = Check::ScannedWithin("1d".parse().unwrap());
         let told = |finished: &str| {
             check
-                .holds(&scanned(finished, Tally::default()), now())
+                .holds(&scanned(finished, FindingTally::default()), now())
                 .map_err(|failed| failed.to_string())
         };
         assert_eq!(told("2026-11-28T12:00:00Z"), Ok(()));
@@ -221,20 +223,24 @@ mod tests {
     fn what_is_open_counts_by_its_level() {
         let counts = LevelCounts { critical: 1, high: 2, unknown: 9, ..LevelCounts::default() };
         let fixable = LevelCounts { high: 1, ..LevelCounts::default() };
-        let tally = Tally { counts, fixable, accepted: 7, ..Tally::default() };
+        let tally = FindingTally { counts, fixable, accepted: 7, ..FindingTally::default() };
         let statement = scanned("2026-11-29T00:00:00Z", tally);
         let told = |lowest, only_fixed| {
             Check::NoFinding { lowest, only_fixed }
                 .holds(&statement, now())
                 .map_err(|failed| failed.to_string())
         };
-        assert_eq!(told(Level::Critical, true), Ok(()));
+        assert_eq!(told(SeverityLevel::Critical, true), Ok(()));
         let of = "its scan of `2026-11-29T00:00:00Z` found";
         for (lowest, only_fixed, why) in [
-            (Level::Critical, false, "1 vulnerability of severity critical"),
-            (Level::High, false, "3 vulnerabilities of severity high or worse"),
-            (Level::High, true, "1 vulnerability of severity high or worse that have a fix"),
-            (Level::Low, false, "3 vulnerabilities of severity low or worse"),
+            (SeverityLevel::Critical, false, "1 vulnerability of severity critical"),
+            (SeverityLevel::High, false, "3 vulnerabilities of severity high or worse"),
+            (
+                SeverityLevel::High,
+                true,
+                "1 vulnerability of severity high or worse that have a fix",
+            ),
+            (SeverityLevel::Low, false, "3 vulnerabilities of severity low or worse"),
         ] {
             assert_eq!(told(lowest, only_fixed).unwrap_err(), format!("{of} {why}"));
         }
@@ -249,7 +255,7 @@ mod tests {
                 source: Some(source),
                 ..Built::default()
             };
-            Statement { build: Some(build), ..statement("https://slsa.dev/provenance/v1") }
+            VerifiedStatement { build: Some(build), ..statement("https://slsa.dev/provenance/v1") }
         };
         let good = build("https://b.example/1", "git+https://github.com/Octo/app@refs/heads/main");
         let by = |id: &str| Check::BuiltBy(id.to_owned()).holds(&good, now());
@@ -274,16 +280,16 @@ mod tests {
 
     #[test]
     fn the_newest_that_can_be_read_counts() {
-        let unreadable = Statement {
+        let unreadable = VerifiedStatement {
             scan: Some(Err("it names no scanner".to_owned())),
             ..statement(COSIGN_VULNERABILITIES)
         };
-        let old = scanned("2026-11-01T00:00:00Z", Tally::default());
-        let new = scanned("2026-11-28T00:00:00Z", Tally::default());
+        let old = scanned("2026-11-01T00:00:00Z", FindingTally::default());
+        let new = scanned("2026-11-28T00:00:00Z", FindingTally::default());
         let all = [&new, &unreadable, &old];
         assert_eq!(newest(all.into_iter()).map(|it| &it.scan), Some(&new.scan));
         let alone = newest([&unreadable].into_iter()).unwrap();
-        let check = Check::NoFinding { lowest: Level::Critical, only_fixed: false };
+        let check = Check::NoFinding { lowest: SeverityLevel::Critical, only_fixed: false };
         assert_eq!(
             check.holds(alone, now()).unwrap_err().to_string(),
             "its scan says nothing: it names no scanner"

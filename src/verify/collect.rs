@@ -9,11 +9,11 @@ use serde_json::Value;
 use sigstore_types::DerPublicKey;
 
 use super::built::{self, Built};
-use super::standing::Told;
-use super::{CONCURRENCY, Statement, legacy};
+use super::standing::RunStanding;
+use super::{CONCURRENCY, VerifiedStatement, legacy};
 use crate::error::OrRemedy as _;
 use crate::evidence;
-use crate::evidence::{Format, Kind};
+use crate::evidence::{EvidenceFormat, EvidenceKind};
 use crate::image::{Digest, Repository};
 use crate::oci::entries::BUILDKIT_STATEMENTS;
 use crate::registry::legacy::Attached;
@@ -29,23 +29,23 @@ pub(crate) const BUNDLE_LIMIT: usize = 64 << 20;
 
 /// What a subject carries.
 #[derive(Debug, Default)]
-pub(super) struct Collected {
+pub(super) struct CollectedEvidence {
     /// Those that verify.
-    pub(super) statements: Vec<Statement>,
+    pub(super) statements: Vec<VerifiedStatement>,
     /// Others, which do not.
-    pub(super) refused: Vec<Refused>,
+    pub(super) refused: Vec<RefusedBundle>,
     /// How many there are of each kind that cannot be checked.
     pub(super) unsupported: BTreeMap<String, usize>,
     /// What could not be read, so that nobody knows what is there.
-    pub(super) unread: Vec<Unread>,
+    pub(super) unread: Vec<UnreadFormat>,
 }
 
-impl Collected {
+impl CollectedEvidence {
     /// All of it, or why a part of it could not be read.
     pub(super) fn whole(self) -> anyhow::Result<Self> {
         let Self { mut unread, .. } = self;
         match unread.pop() {
-            Some(Unread { error, .. }) => Err(error),
+            Some(UnreadFormat { error, .. }) => Err(error),
             None => Ok(Self { unread, ..self }),
         }
     }
@@ -53,26 +53,26 @@ impl Collected {
 
 /// Everything of one format, which could not be read.
 #[derive(Debug)]
-pub(super) struct Unread {
-    pub(super) format: Format,
+pub(super) struct UnreadFormat {
+    pub(super) format: EvidenceFormat,
     pub(super) error: anyhow::Error,
 }
 
 /// What does not count, and why.
 #[derive(Debug, Clone)]
-pub(super) struct Refused {
+pub(super) struct RefusedBundle {
     pub(super) name: String,
     pub(super) why: String,
-    pub(super) format: Format,
+    pub(super) format: EvidenceFormat,
     /// Identity and issuer that it claims, of which nothing is believed.
     pub(super) claims: Option<(String, String)>,
     /// What the verifier could be given for it to count.
-    pub(super) wants: Option<Wants>,
+    pub(super) wants: Option<VerifierNeeds>,
 }
 
 /// What a verifier lacks to check a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wants {
+pub(super) enum VerifierNeeds {
     /// A key signed it.
     Key,
     /// This key signed it, and no log entry says so.
@@ -81,8 +81,8 @@ pub(super) enum Wants {
     Time,
 }
 
-impl Refused {
-    pub(super) fn new(format: Format, name: String, why: String) -> Self {
+impl RefusedBundle {
+    pub(super) fn new(format: EvidenceFormat, name: String, why: String) -> Self {
         Self { name, why, format, claims: None, wants: None }
     }
 
@@ -103,50 +103,50 @@ pub(super) async fn collected(
     repository: &Repository,
     digest: &Digest,
     key: Option<&DerPublicKey>,
-    formats: &[Format],
-) -> Collected {
+    formats: &[EvidenceFormat],
+) -> CollectedEvidence {
     let bundles = async {
-        if !formats.contains(&Format::Bundle) {
+        if !formats.contains(&EvidenceFormat::Bundle) {
             return Ok(Vec::new());
         }
         let referrers = registry.referrers(repository, digest).await.remedied()?;
         let read = referrers
             .iter()
             .map(|referrer| check_referrer(registry, verifier, repository, digest, referrer, key));
-        stream::iter(read).buffered(CONCURRENCY).try_collect::<Vec<Outcome>>().await
+        stream::iter(read).buffered(CONCURRENCY).try_collect::<Vec<BundleOutcome>>().await
     };
     let layers = async {
-        if formats.contains(&Format::Legacy) {
+        if formats.contains(&EvidenceFormat::Legacy) {
             check_layers(registry, verifier, repository, digest, key).await
         } else {
             Ok(Vec::new())
         }
     };
     let (bundles, layers) = futures_util::join!(bundles, layers);
-    let mut collected = Collected::default();
-    for (format, read) in [(Format::Bundle, bundles), (Format::Legacy, layers)] {
+    let mut collected = CollectedEvidence::default();
+    for (format, read) in [(EvidenceFormat::Bundle, bundles), (EvidenceFormat::Legacy, layers)] {
         match read {
             Ok(outcomes) => outcomes.into_iter().for_each(|outcome| collected.add(outcome)),
-            Err(error) => collected.unread.push(Unread { format, error }),
+            Err(error) => collected.unread.push(UnreadFormat { format, error }),
         }
     }
     collected
 }
 
-impl Collected {
-    fn add(&mut self, outcome: Outcome) {
+impl CollectedEvidence {
+    fn add(&mut self, outcome: BundleOutcome) {
         match outcome {
-            Outcome::Holds(statement) => self.statements.push(*statement),
-            Outcome::DoesNotHold(why) => self.refused.push(why),
-            Outcome::Unsupported(kind) => *self.unsupported.entry(kind).or_default() += 1,
+            BundleOutcome::Holds(statement) => self.statements.push(*statement),
+            BundleOutcome::DoesNotHold(why) => self.refused.push(why),
+            BundleOutcome::Unsupported(kind) => *self.unsupported.entry(kind).or_default() += 1,
         }
     }
 }
 
-enum Outcome {
-    Holds(Box<Statement>),
+enum BundleOutcome {
+    Holds(Box<VerifiedStatement>),
     /// A bundle that fails a check: ours never counts then, a stranger's never does.
-    DoesNotHold(Refused),
+    DoesNotHold(RefusedBundle),
     /// Not a Sigstore bundle of a kind that we know: what it is.
     Unsupported(String),
 }
@@ -160,24 +160,27 @@ async fn check_referrer(
     subject: &Digest,
     referrer: &Descriptor,
     key: Option<&DerPublicKey>,
-) -> anyhow::Result<Outcome> {
-    let name = Refused::named(Some(&referrer.digest), &referrer.digest);
+) -> anyhow::Result<BundleOutcome> {
+    let name = RefusedBundle::named(Some(&referrer.digest), &referrer.digest);
     Ok(match fetch(registry, repository, subject, referrer).await? {
-        Fetched::Unsupported(kind) => Outcome::Unsupported(kind),
-        Fetched::Refused(why) => Outcome::DoesNotHold(Refused::new(Format::Bundle, name, why)),
-        Fetched::Bundle { bytes, digest } => match verifier.statement(&bytes, subject, key) {
-            Ok(checked) => Outcome::Holds(Box::new(statement(
+        FetchedReferrer::Unsupported(kind) => BundleOutcome::Unsupported(kind),
+        FetchedReferrer::Refused(why) => {
+            BundleOutcome::DoesNotHold(RefusedBundle::new(EvidenceFormat::Bundle, name, why))
+        }
+        FetchedReferrer::Bundle { bytes, digest } => match verifier.statement(&bytes, subject, key)
+        {
+            Ok(checked) => BundleOutcome::Holds(Box::new(statement(
                 checked,
-                Format::Bundle,
+                EvidenceFormat::Bundle,
                 Some(&referrer.digest),
                 &digest,
             ))),
             Err(error) => {
                 let (claims, wants) = (claimed_signer(&bytes), wants(verifier, &bytes, None, key));
-                Outcome::DoesNotHold(Refused {
+                BundleOutcome::DoesNotHold(RefusedBundle {
                     claims,
                     wants,
-                    ..Refused::new(Format::Bundle, name, error.to_string())
+                    ..RefusedBundle::new(EvidenceFormat::Bundle, name, error.to_string())
                 })
             }
         },
@@ -190,16 +193,16 @@ fn wants(
     bundle: &[u8],
     payload: Option<&[u8]>,
     key: Option<&DerPublicKey>,
-) -> Option<Wants> {
+) -> Option<VerifierNeeds> {
     match key {
-        _ if is_ahead(bundle, jiff::Timestamp::now()) => Some(Wants::Time),
-        None => names_only_a_key(bundle).then_some(Wants::Key),
-        Some(key) => verifier.is_by_key_alone(bundle, payload, key).then_some(Wants::NoLog),
+        _ if is_ahead(bundle, jiff::Timestamp::now()) => Some(VerifierNeeds::Time),
+        None => names_only_a_key(bundle).then_some(VerifierNeeds::Key),
+        Some(key) => verifier.is_by_key_alone(bundle, payload, key).then_some(VerifierNeeds::NoLog),
     }
 }
 
 /// A referrer as it was found.
-pub(super) enum Fetched {
+pub(super) enum FetchedReferrer {
     Bundle {
         bytes: Vec<u8>,
         digest: Digest,
@@ -214,12 +217,12 @@ pub(super) async fn fetch(
     repository: &Repository,
     subject: &Digest,
     referrer: &Descriptor,
-) -> anyhow::Result<Fetched> {
-    let refused = |why: String| Ok(Fetched::Refused(why));
+) -> anyhow::Result<FetchedReferrer> {
+    let refused = |why: String| Ok(FetchedReferrer::Refused(why));
     // The list's own `artifactType` is only a hint: some registries show the config's there, and no
     // bundle's is this one. Whoever says it of a bundle hides evidence, and so makes no image pass.
     if referrer.artifact_type.as_deref() == Some(BUILDKIT_STATEMENTS) {
-        return Ok(Fetched::Unsupported(BUILDKIT_STATEMENTS.to_owned()));
+        return Ok(FetchedReferrer::Unsupported(BUILDKIT_STATEMENTS.to_owned()));
     }
     let manifest = match registry.manifest(&repository.at(&referrer.digest)).await {
         Ok(Some(manifest)) => manifest,
@@ -228,13 +231,13 @@ pub(super) async fn fetch(
         Err(error) => return Err(error).remedied(),
     };
     let Ok(found) = manifest.image() else {
-        return Ok(Fetched::Unsupported("a manifest that cannot be read".to_owned()));
+        return Ok(FetchedReferrer::Unsupported("a manifest that cannot be read".to_owned()));
     };
     let is_bundle = |kind: &str| kind.starts_with("application/vnd.dev.sigstore.bundle");
     let kind = found.kind();
     let layer = match found.layers.as_slice() {
         [layer] if is_bundle(kind) || is_bundle(&layer.media_type) => layer,
-        _ => return Ok(Fetched::Unsupported(shown(kind))),
+        _ => return Ok(FetchedReferrer::Unsupported(shown(kind))),
     };
     if found.subject.is_none_or(|named| named.digest != *subject) {
         return refused("it names another subject".to_owned());
@@ -243,7 +246,7 @@ pub(super) async fn fetch(
         return refused(format!("its bundle is larger than {BUNDLE_LIMIT} bytes"));
     }
     match registry.blob(repository, layer, BUNDLE_LIMIT).await {
-        Ok(bytes) => Ok(Fetched::Bundle { bytes, digest: layer.digest.clone() }),
+        Ok(bytes) => Ok(FetchedReferrer::Bundle { bytes, digest: layer.digest.clone() }),
         Err(error @ (RegistryError::Absent { .. } | RegistryError::Mismatch { .. })) => {
             refused(error.to_string())
         }
@@ -268,16 +271,21 @@ async fn check_layers(
     repository: &Repository,
     subject: &Digest,
     key: Option<&DerPublicKey>,
-) -> anyhow::Result<Vec<Outcome>> {
+) -> anyhow::Result<Vec<BundleOutcome>> {
     let (signatures, attestations) = futures_util::try_join!(
         registry.legacy_layers(repository, subject, Attached::Signatures),
         registry.legacy_layers(repository, subject, Attached::Attestations),
     )
     .remedied()?;
     let checks = signatures.iter().chain(&attestations).map(|layer| async move {
-        let name = Refused::named(None, &layer.digest);
-        let refused =
-            |why: String| Outcome::DoesNotHold(Refused::new(Format::Legacy, name.clone(), why));
+        let name = RefusedBundle::named(None, &layer.digest);
+        let refused = |why: String| {
+            BundleOutcome::DoesNotHold(RefusedBundle::new(
+                EvidenceFormat::Legacy,
+                name.clone(),
+                why,
+            ))
+        };
         if layer.size > BUNDLE_LIMIT as u64 {
             return Ok(refused(format!("it is larger than {BUNDLE_LIMIT} bytes")));
         }
@@ -286,20 +294,21 @@ async fn check_layers(
                 Ok(check_layer(verifier, layer, &bytes, subject, key).unwrap_or_else(|why| {
                     let claims = legacy::certificate(&layer.annotations)
                         .and_then(|certificate| claimed_by(&certificate));
-                    let wants =
-                        match key {
-                            None if legacy::is_by_key(&layer.annotations) => Some(Wants::Key),
-                            None => legacy::bundle(&bytes, &layer.annotations, false)
-                                .is_ok_and(|bundle| is_ahead(&bundle, jiff::Timestamp::now()))
-                                .then_some(Wants::Time),
-                            Some(_) => legacy::unlogged(&bytes, &layer.annotations).ok().and_then(
-                                |bundle| wants(verifier, &bundle, payload_of(layer, &bytes), key),
-                            ),
-                        };
-                    Outcome::DoesNotHold(Refused {
+                    let wants = match key {
+                        None if legacy::is_by_key(&layer.annotations) => Some(VerifierNeeds::Key),
+                        None => legacy::bundle(&bytes, &layer.annotations, false)
+                            .is_ok_and(|bundle| is_ahead(&bundle, jiff::Timestamp::now()))
+                            .then_some(VerifierNeeds::Time),
+                        Some(_) => {
+                            legacy::unlogged(&bytes, &layer.annotations).ok().and_then(|bundle| {
+                                wants(verifier, &bundle, payload_of(layer, &bytes), key)
+                            })
+                        }
+                    };
+                    BundleOutcome::DoesNotHold(RefusedBundle {
                         claims,
                         wants,
-                        ..Refused::new(Format::Legacy, name, why)
+                        ..RefusedBundle::new(EvidenceFormat::Legacy, name, why)
                     })
                 }))
             }
@@ -323,10 +332,10 @@ fn check_layer(
     bytes: &[u8],
     subject: &Digest,
     key: Option<&DerPublicKey>,
-) -> Result<Outcome, String> {
+) -> Result<BundleOutcome, String> {
     let kind = layer.media_type.as_str();
     if ![legacy::SIMPLE_SIGNING, legacy::DSSE].contains(&kind) {
-        return Ok(Outcome::Unsupported(shown(kind)));
+        return Ok(BundleOutcome::Unsupported(shown(kind)));
     }
     let bundle = match legacy::bundle(bytes, &layer.annotations, key.is_some()) {
         Err(_) if key.is_some() && verifier.ignores_logs() => {
@@ -337,9 +346,9 @@ fn check_layer(
     if kind == legacy::DSSE {
         let checked =
             verifier.statement(&bundle, subject, key).map_err(|error| error.to_string())?;
-        return Ok(Outcome::Holds(Box::new(statement(
+        return Ok(BundleOutcome::Holds(Box::new(statement(
             checked,
-            Format::Legacy,
+            EvidenceFormat::Legacy,
             None,
             &layer.digest,
         ))));
@@ -348,8 +357,8 @@ fn check_layer(
     if !legacy::is_about(bytes, subject) {
         return Err(format!("its payload is not about `{subject}`"));
     }
-    let statement = Statement {
-        format: Format::Legacy,
+    let statement = VerifiedStatement {
+        format: EvidenceFormat::Legacy,
         predicate_type: evidence::SIGNATURE.to_owned(),
         manifest: None,
         bundle: layer.digest.clone(),
@@ -367,26 +376,26 @@ fn check_layer(
         signer: signed.by,
         source: signed.source,
     };
-    Ok(Outcome::Holds(Box::new(statement)))
+    Ok(BundleOutcome::Holds(Box::new(statement)))
 }
 
 /// What the result of a scan says; `None` of other kinds.
 fn scan(predicate_type: &str, predicate: &Value) -> Option<Result<ScanStatement, String>> {
-    Kind::Vulnerabilities
+    EvidenceKind::Vulnerabilities
         .is(predicate_type)
         .then(|| ScanStatement::read(predicate_type, predicate).map_err(|why| why.to_string()))
 }
 
 fn statement(
     checked: CheckedStatement,
-    format: Format,
+    format: EvidenceFormat,
     manifest: Option<&Digest>,
     bundle: &Digest,
-) -> Statement {
+) -> VerifiedStatement {
     let dependency =
         checked.predicate.pointer("/buildDefinition/resolvedDependencies/0/digest/gitCommit");
-    Statement {
-        told: Told::read(&checked.predicate),
+    VerifiedStatement {
+        told: RunStanding::read(&checked.predicate),
         commit: dependency.and_then(|commit| commit.as_str()).map(str::to_owned),
         build: Built::of(&checked.predicate_type, &checked.predicate),
         packages: built::packages(&checked.predicate_type, &checked.predicate),

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use super::CONCURRENCY;
 use super::collect::collected;
 use super::signer::SignerPolicy;
-use crate::evidence::{Format, Kind};
+use crate::evidence::{EvidenceFormat, EvidenceKind};
 use crate::image::{Digest, Repository};
 use crate::registry::Registry;
 use crate::scan::attestation::ScanStatement;
@@ -17,21 +17,21 @@ use crate::sigstore::verifier::BundleVerifier;
 
 /// Statements that are there.
 #[derive(Debug, Default)]
-pub struct Existing {
+pub struct ExistingStatements {
     /// By where they are and what they say to the byte.
-    said: HashSet<(Repository, Digest, Format, Digest)>,
+    said: HashSet<(Repository, Digest, EvidenceFormat, Digest)>,
     /// What cannot be the same to the byte, as it says when it was made: results of scans, and what
     /// was decided about them.
-    scans: Vec<(Spot, Option<ScanStatement>)>,
+    scans: Vec<(StatementSpot, Option<ScanStatement>)>,
 }
 
 /// Where a statement of a predicate type is, and about what.
-type Spot = (Repository, Digest, Format, String);
+type StatementSpot = (Repository, Digest, EvidenceFormat, String);
 
 /// A result that says the same is made again after this time all the same.
 const FRESH: SignedDuration = SignedDuration::from_hours(24);
 
-impl Existing {
+impl ExistingStatements {
     /// Reads what these subjects carry in every repository.
     pub async fn read(
         registry: &Registry,
@@ -39,7 +39,7 @@ impl Existing {
         repositories: &[Repository],
         subjects: &[&Digest],
         signer: &SignerPolicy,
-        formats: &[Format],
+        formats: &[EvidenceFormat],
     ) -> anyhow::Result<Self> {
         let places = repositories
             .iter()
@@ -63,7 +63,9 @@ impl Existing {
         let mut existing = Self::default();
         for (repository, subject, statement) in found.into_iter().flatten() {
             let kind = statement.predicate_type;
-            if [Some(Kind::Vulnerabilities), Some(Kind::Vex)].contains(&Kind::of(&kind)) {
+            if [Some(EvidenceKind::Vulnerabilities), Some(EvidenceKind::Vex)]
+                .contains(&EvidenceKind::of(&kind))
+            {
                 let spot = (repository.clone(), subject.clone(), statement.format, kind);
                 existing.scans.push((spot, statement.scan.and_then(Result::ok)));
             }
@@ -77,11 +79,11 @@ impl Existing {
         &self,
         repositories: &[Repository],
         subject: &Digest,
-        (format, predicate_type): (Format, &str),
+        (format, predicate_type): (EvidenceFormat, &str),
         scan: &ScanStatement,
     ) -> bool {
         repositories.iter().all(|repository| {
-            let is_at = |spot: &Spot| {
+            let is_at = |spot: &StatementSpot| {
                 (&spot.0, &spot.1, spot.2, spot.3.as_str())
                     == (repository, subject, format, predicate_type)
             };
@@ -99,7 +101,7 @@ impl Existing {
         &self,
         repositories: &[Repository],
         subject: &Digest,
-        (format, predicate_type): (Format, &str),
+        (format, predicate_type): (EvidenceFormat, &str),
     ) -> bool {
         repositories.iter().all(|repository| {
             self.scans.iter().any(|(spot, _)| {
@@ -114,7 +116,7 @@ impl Existing {
         &self,
         repository: &Repository,
         subject: &Digest,
-        format: Format,
+        format: EvidenceFormat,
         payload: &[u8],
     ) -> bool {
         let said = || (repository.clone(), subject.clone(), format, Digest::of(payload));
@@ -126,7 +128,7 @@ impl Existing {
         &self,
         repositories: &[Repository],
         subject: &Digest,
-        format: Format,
+        format: EvidenceFormat,
         payload: &[u8],
     ) -> bool {
         repositories.iter().all(|repository| self.has(repository, subject, format, payload))

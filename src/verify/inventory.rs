@@ -2,20 +2,24 @@
 //! makes nothing count.
 
 use super::SubjectEvidence;
-use super::carried::Subject;
-use super::collect::Collected;
+use super::carried::ImageSubject;
+use super::collect::CollectedEvidence;
 use crate::evidence;
-use crate::evidence::{Part, word};
+use crate::evidence::{EvidencePart, word};
 use crate::oci::shown;
 use crate::sigstore::verifier::Signer;
 
 /// A kind of statement, in words, and the parts that have one.
-type Kind<'a> = (String, Vec<&'a Subject>);
+type InventoryKind<'a> = (String, Vec<&'a ImageSubject>);
 
 /// What is there, by whom and where. `unsigned` are the predicate types of what BuildKit left
 /// beside the image.
-pub(super) fn inventory(subjects: &[Subject], found: &[Collected], unsigned: &[String]) -> String {
-    let mut groups: Vec<(&Signer, Vec<Kind<'_>>)> = Vec::new();
+pub(super) fn inventory(
+    subjects: &[ImageSubject],
+    found: &[CollectedEvidence],
+    unsigned: &[String],
+) -> String {
+    let mut groups: Vec<(&Signer, Vec<InventoryKind<'_>>)> = Vec::new();
     for (subject, found) in subjects.iter().zip(found) {
         for statement in &found.statements {
             let at = groups
@@ -36,7 +40,7 @@ pub(super) fn inventory(subjects: &[Subject], found: &[Collected], unsigned: &[S
             }
         }
     }
-    let by = |(signer, kinds): &(&Signer, Vec<Kind<'_>>)| {
+    let by = |(signer, kinds): &(&Signer, Vec<InventoryKind<'_>>)| {
         let kinds: Vec<String> = kinds
             .iter()
             .map(|(what, places)| format!("{what}{}", place(places, subjects)))
@@ -91,19 +95,20 @@ fn with_article(kind: &str) -> String {
 }
 
 /// Where something is, of an image of several parts.
-fn place(at: &[&Subject], all: &[Subject]) -> String {
+fn place(at: &[&ImageSubject], all: &[ImageSubject]) -> String {
     if all.len() < 2 || at.len() == all.len() {
         return String::new();
     }
-    let platforms = |kind: Part| all.iter().filter(|subject| subject.kind == kind).count();
+    let platforms = |kind: EvidencePart| all.iter().filter(|subject| subject.kind == kind).count();
     let mut places = Vec::new();
-    if at.iter().any(|subject| subject.kind == Part::Index) {
+    if at.iter().any(|subject| subject.kind == EvidencePart::Index) {
         places.push("the index".to_owned());
     }
-    for (kind, whole) in
-        [(Part::Platform, "every platform"), (Part::Attestations, "all of BuildKit's attestations")]
-    {
-        let of: Vec<&&Subject> = at.iter().filter(|subject| subject.kind == kind).collect();
+    for (kind, whole) in [
+        (EvidencePart::Platform, "every platform"),
+        (EvidencePart::Attestations, "all of BuildKit's attestations"),
+    ] {
+        let of: Vec<&&ImageSubject> = at.iter().filter(|subject| subject.kind == kind).collect();
         match of.as_slice() {
             [] => {}
             of if of.len() == platforms(kind) => places.push(whole.to_owned()),
@@ -118,7 +123,7 @@ fn place(at: &[&Subject], all: &[Subject]) -> String {
 }
 
 /// The kinds of statement that every part of a kind has, in the words by which they are asked for.
-pub fn common_kinds(subjects: &[SubjectEvidence], part: Part) -> Vec<String> {
+pub fn common_kinds(subjects: &[SubjectEvidence], part: EvidencePart) -> Vec<String> {
     let parts: Vec<&SubjectEvidence> =
         subjects.iter().filter(|subject| subject.kind == part).collect();
     let words = |subject: &SubjectEvidence| -> Vec<String> {

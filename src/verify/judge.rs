@@ -1,15 +1,15 @@
 //! The parts of an image with what they carry + policy → the evidence that counts, or every reason
 //! why it is not enough. Pure.
 
-use super::carried::Subject;
+use super::carried::ImageSubject;
 use super::check;
-use super::collect::{Collected, Refused, Wants};
-use super::policy::{Among, Need, Policy, Rule};
+use super::collect::{CollectedEvidence, RefusedBundle, VerifierNeeds};
+use super::policy::{EvidenceNeed, EvidencePolicy, FormatsAccepted, PolicyRule};
 use super::signer::SignerPolicy;
-use super::{Evidence, Statement, SubjectEvidence};
+use super::{SubjectEvidence, VerifiedEvidence, VerifiedStatement};
 use crate::error::{self, Remedied as _};
 use crate::evidence;
-use crate::evidence::{Format, Kind, Part};
+use crate::evidence::{EvidenceFormat, EvidenceKind, EvidencePart};
 use crate::sigstore::verifier::Signer;
 
 /// Why an image is refused: of each part what it lacks, and of what it carries why that does not
@@ -68,15 +68,15 @@ impl Reasons {
 
 /// Judges all parts, each with what was found of it, at a time.
 pub(super) fn judge(
-    subjects: &[Subject],
-    found: &[Collected],
-    policy: &Policy,
-    among: Among<'_>,
+    subjects: &[ImageSubject],
+    found: &[CollectedEvidence],
+    policy: &EvidencePolicy,
+    among: FormatsAccepted<'_>,
     now: jiff::Timestamp,
-) -> Result<Evidence, Reasons> {
+) -> Result<VerifiedEvidence, Reasons> {
     let mut reasons = Reasons::default();
     let mut told: Vec<String> = Vec::new();
-    let counted: Vec<(SubjectEvidence, Vec<Refused>, Vec<String>)> = subjects
+    let counted: Vec<(SubjectEvidence, Vec<RefusedBundle>, Vec<String>)> = subjects
         .iter()
         .zip(found)
         .map(|(subject, found)| counted(subject, found, policy))
@@ -85,7 +85,7 @@ pub(super) fn judge(
         counted.iter().map(|(evidence, ..)| evidence.clone()).collect();
     for ((subject, found), (evidence, refused, remedies)) in subjects.iter().zip(found).zip(counted)
     {
-        let required = Required { rules: &subject.required, policy };
+        let required = RequiredOfPart { rules: &subject.required, policy };
         let missing = missing(&evidence, &required, among);
         let (name, digest) = (name(subject), subject.descriptor.digest.short());
         let failed = failed(&evidence, &required, among, now);
@@ -96,16 +96,16 @@ pub(super) fn judge(
             continue;
         }
         let mut part = format!("{name} (`{digest}`) has no valid {}", by_signer(&missing, policy));
-        let missing: Vec<(&Need, String)> =
+        let missing: Vec<(&EvidenceNeed, String)> =
             missing.into_iter().map(|(rule, name)| (&rule.need, name)).collect();
         part.push_str(&elsewhere(subject, &missing, &judged));
         // What speaks against one part speaks against others as well; it is said once.
-        let asked = |refused: &Refused| {
-            matches!(among, Among::Any)
-                || matches!(among, Among::Each(formats) if formats.contains(&refused.format))
+        let asked = |refused: &RefusedBundle| {
+            matches!(among, FormatsAccepted::Any)
+                || matches!(among, FormatsAccepted::Each(formats) if formats.contains(&refused.format))
         };
-        let refused: Vec<Refused> = refused.into_iter().filter(asked).collect();
-        reasons.passes |= refused.iter().any(|refused| refused.wants == Some(Wants::Time));
+        let refused: Vec<RefusedBundle> = refused.into_iter().filter(asked).collect();
+        reasons.passes |= refused.iter().any(|refused| refused.wants == Some(VerifierNeeds::Time));
         for (why, names) in grouped(refused) {
             if !told.contains(&why) {
                 part.push_str(&format!("; {} not count: {why}", names));
@@ -126,7 +126,7 @@ pub(super) fn judge(
         reasons.add(part, remedies);
     }
     if reasons.parts.is_empty() {
-        Ok(Evidence::new(policy.signer.signer.clone(), judged))
+        Ok(VerifiedEvidence::new(policy.signer.signer.clone(), judged))
     } else {
         Err(reasons)
     }
@@ -134,9 +134,9 @@ pub(super) fn judge(
 
 /// What counts of each part, be it enough or not.
 pub(super) fn evidence(
-    subjects: &[Subject],
-    found: &[Collected],
-    policy: &Policy,
+    subjects: &[ImageSubject],
+    found: &[CollectedEvidence],
+    policy: &EvidencePolicy,
 ) -> Vec<SubjectEvidence> {
     subjects.iter().zip(found).map(|(subject, found)| counted(subject, found, policy).0).collect()
 }
@@ -144,10 +144,10 @@ pub(super) fn evidence(
 /// The statements of a part by those whom the policy believes, and why others do not count, with
 /// what mends it.
 fn counted(
-    subject: &Subject,
-    found: &Collected,
-    policy: &Policy,
-) -> (SubjectEvidence, Vec<Refused>, Vec<String>) {
+    subject: &ImageSubject,
+    found: &CollectedEvidence,
+    policy: &EvidencePolicy,
+) -> (SubjectEvidence, Vec<RefusedBundle>, Vec<String>) {
     let mut evidence = SubjectEvidence {
         kind: subject.kind,
         digest: subject.descriptor.digest.clone(),
@@ -163,8 +163,8 @@ fn counted(
         });
         let admitted = policy.signer.admits(&statement.signer, statement.source.as_ref());
         if let Err(why) = admitted.or_else(|why| if by_another { Ok(()) } else { Err(why) }) {
-            let name = Refused::named(statement.manifest.as_ref(), &statement.bundle);
-            refused.push(Refused::new(statement.format, name, why.to_string()));
+            let name = RefusedBundle::named(statement.manifest.as_ref(), &statement.bundle);
+            refused.push(RefusedBundle::new(statement.format, name, why.to_string()));
             remedies.extend(why.remedy());
             continue;
         }
@@ -175,7 +175,7 @@ fn counted(
     // A registry lists referrers in any order; the same evidence reads the same.
     for statements in [&mut evidence.signatures, &mut evidence.attestations] {
         statements.sort_by(|one, other| {
-            let key = |it: &Statement| {
+            let key = |it: &VerifiedStatement| {
                 (it.format, it.predicate_type.clone(), it.log_index, it.bundle.clone())
             };
             key(one).cmp(&key(other))
@@ -185,19 +185,19 @@ fn counted(
 }
 
 /// What a part needs, and by whom where a rule does not say.
-struct Required<'a> {
-    rules: &'a [Rule],
-    policy: &'a Policy,
+struct RequiredOfPart<'a> {
+    rules: &'a [PolicyRule],
+    policy: &'a EvidencePolicy,
 }
 
-impl Required<'_> {
+impl RequiredOfPart<'_> {
     /// What counts of a part for a rule, in one format or in any.
     fn meeting<'e>(
         &self,
         evidence: &'e SubjectEvidence,
-        (need, by): (&Need, Option<&SignerPolicy>),
-        format: Option<Format>,
-    ) -> Vec<&'e Statement> {
+        (need, by): (&EvidenceNeed, Option<&SignerPolicy>),
+        format: Option<EvidenceFormat>,
+    ) -> Vec<&'e VerifiedStatement> {
         let by = by.unwrap_or(&self.policy.signer);
         let found = evidence.signatures.iter().chain(&evidence.attestations);
         found
@@ -210,27 +210,29 @@ impl Required<'_> {
     }
 }
 
-fn is_by(statement: &Statement, by: &SignerPolicy) -> bool {
+fn is_by(statement: &VerifiedStatement, by: &SignerPolicy) -> bool {
     by.admits(&statement.signer, statement.source.as_ref()).is_ok()
 }
 
 /// What is needed and is not there, and what that is called.
 fn missing<'a>(
     evidence: &SubjectEvidence,
-    required: &Required<'a>,
-    among: Among<'_>,
-) -> Vec<(&'a Rule, String)> {
-    let lacks = |rule: &Rule, format: Option<Format>| {
+    required: &RequiredOfPart<'a>,
+    among: FormatsAccepted<'_>,
+) -> Vec<(&'a PolicyRule, String)> {
+    let lacks = |rule: &PolicyRule, format: Option<EvidenceFormat>| {
         required.meeting(evidence, (&rule.need, rule.by.as_ref()), format).is_empty()
     };
-    let in_format = |format: Format| {
-        let older = if format == Format::Legacy { " (older format)" } else { "" };
+    let in_format = |format: EvidenceFormat| {
+        let older = if format == EvidenceFormat::Legacy { " (older format)" } else { "" };
         let lacking = required.rules.iter().filter(move |rule| lacks(rule, Some(format)));
         lacking.map(move |rule| (rule, format!("{}{older}", rule.need)))
     };
     match among {
-        Among::Each(formats) => formats.iter().flat_map(|format| in_format(*format)).collect(),
-        Among::Any => {
+        FormatsAccepted::Each(formats) => {
+            formats.iter().flat_map(|format| in_format(*format)).collect()
+        }
+        FormatsAccepted::Any => {
             let lacking = required.rules.iter().filter(|rule| lacks(rule, None));
             lacking.map(|rule| (rule, rule.need.to_string())).collect()
         }
@@ -238,7 +240,7 @@ fn missing<'a>(
 }
 
 /// `A, B by one, and no valid C by another`.
-fn by_signer(missing: &[(&Rule, String)], policy: &Policy) -> String {
+fn by_signer(missing: &[(&PolicyRule, String)], policy: &EvidencePolicy) -> String {
     let mut groups: Vec<(&Signer, Vec<&str>)> = Vec::new();
     for (rule, name) in missing {
         let signer = &rule.by.as_ref().unwrap_or(&policy.signer).signer;
@@ -254,26 +256,30 @@ fn by_signer(missing: &[(&Rule, String)], policy: &Policy) -> String {
 /// What statements that are there do not say, each reason once.
 fn failed(
     evidence: &SubjectEvidence,
-    required: &Required<'_>,
-    among: Among<'_>,
+    required: &RequiredOfPart<'_>,
+    among: FormatsAccepted<'_>,
     now: jiff::Timestamp,
 ) -> Vec<String> {
-    let formats: Vec<Option<Format>> = match among {
-        Among::Each(formats) => formats.iter().copied().map(Some).collect(),
-        Among::Any => vec![None],
+    let formats: Vec<Option<EvidenceFormat>> = match among {
+        FormatsAccepted::Each(formats) => formats.iter().copied().map(Some).collect(),
+        FormatsAccepted::Any => vec![None],
     };
     let mut failed: Vec<String> = Vec::new();
     for rule in required.rules.iter().filter(|rule| !rule.checks.is_empty()) {
-        let is_scan = rule.need.kind() == Some(Kind::Vulnerabilities);
+        let is_scan = rule.need.kind() == Some(EvidenceKind::Vulnerabilities);
         // The newest scan counts, in whichever of its predicate types it was signed.
-        let need = if is_scan { Need::Kind(Kind::Vulnerabilities) } else { rule.need.clone() };
+        let need = if is_scan {
+            EvidenceNeed::Kind(EvidenceKind::Vulnerabilities)
+        } else {
+            rule.need.clone()
+        };
         for format in &formats {
             let found = required.meeting(evidence, (&need, rule.by.as_ref()), *format);
-            let counting: Vec<&Statement> = match is_scan {
+            let counting: Vec<&VerifiedStatement> = match is_scan {
                 true => check::newest(found.into_iter()).into_iter().collect(),
                 false => found,
             };
-            let whys = |statement: &Statement| -> Vec<String> {
+            let whys = |statement: &VerifiedStatement| -> Vec<String> {
                 let whys = rule.checks.iter().filter_map(|check| check.holds(statement, now).err());
                 whys.map(|why| why.to_string()).collect()
             };
@@ -294,15 +300,19 @@ fn failed(
 
 /// Of what one kind of part lacks, what the other has: evidence of the index says nothing of its
 /// platforms, nor theirs of it.
-fn elsewhere(subject: &Subject, missing: &[(&Need, String)], judged: &[SubjectEvidence]) -> String {
+fn elsewhere(
+    subject: &ImageSubject,
+    missing: &[(&EvidenceNeed, String)],
+    judged: &[SubjectEvidence],
+) -> String {
     let (other, who) = match subject.kind {
-        Part::Index => (Part::Platform, "every platform has"),
-        Part::Platform => (Part::Index, "the index has"),
-        Part::Attestations | Part::Artifact => return String::new(),
+        EvidencePart::Index => (EvidencePart::Platform, "every platform has"),
+        EvidencePart::Platform => (EvidencePart::Index, "the index has"),
+        EvidencePart::Attestations | EvidencePart::Artifact => return String::new(),
     };
     let others: Vec<&SubjectEvidence> =
         judged.iter().filter(|evidence| evidence.kind == other).collect();
-    let has = |need: &Need| {
+    let has = |need: &EvidenceNeed| {
         let met = |evidence: &&SubjectEvidence| {
             evidence
                 .signatures
@@ -312,7 +322,7 @@ fn elsewhere(subject: &Subject, missing: &[(&Need, String)], judged: &[SubjectEv
         };
         !others.is_empty() && others.iter().all(met)
     };
-    let mut there: Vec<&Need> = Vec::new();
+    let mut there: Vec<&EvidenceNeed> = Vec::new();
     for (need, _) in missing {
         if has(need) && !there.contains(need) {
             there.push(need);
@@ -328,19 +338,21 @@ fn elsewhere(subject: &Subject, missing: &[(&Need, String)], judged: &[SubjectEv
     }
 }
 
-fn name(subject: &Subject) -> String {
+fn name(subject: &ImageSubject) -> String {
     match (subject.kind, &subject.platform) {
-        (Part::Attestations, Some(platform)) => format!("the attestation manifest of `{platform}`"),
+        (EvidencePart::Attestations, Some(platform)) => {
+            format!("the attestation manifest of `{platform}`")
+        }
         (_, Some(platform)) => format!("`{platform}`"),
-        (Part::Artifact, None) => "the artifact".to_owned(),
+        (EvidencePart::Artifact, None) => "the artifact".to_owned(),
         (_, None) => "the index".to_owned(),
     }
 }
 
 /// Each reason once, with whom it is about: `referrers `a` and 2 more do`.
-fn grouped(refused: Vec<Refused>) -> Vec<(String, String)> {
+fn grouped(refused: Vec<RefusedBundle>) -> Vec<(String, String)> {
     let mut groups: Vec<(String, Vec<String>)> = Vec::new();
-    for Refused { name, why, .. } in refused {
+    for RefusedBundle { name, why, .. } in refused {
         match groups.iter_mut().find(|(known, _)| *known == why) {
             Some((_, names)) => names.push(name),
             None => groups.push((why, vec![name])),
@@ -359,7 +371,7 @@ mod tests {
     use super::*;
     use crate::image::{Digest, Platform};
     use crate::registry::manifest::Descriptor;
-    use crate::sigstore::source::Source;
+    use crate::sigstore::source::CertificateSource;
     use crate::verify::policy::Requirements;
     use crate::verify::sample;
     use crate::verify::signer::SourceRule;
@@ -370,59 +382,67 @@ mod tests {
         Signer::Keyless { identity: SHARED.to_owned(), issuer: "https://i".to_owned() }
     }
 
-    fn statement(kind: &str, repository: &str) -> Statement {
+    fn statement(kind: &str, repository: &str) -> VerifiedStatement {
         let bundle = Digest::of(format!("{kind} {repository}").as_bytes());
-        Statement {
+        VerifiedStatement {
             manifest: Some(bundle.clone()),
             payload: bundle.clone(),
             bundle,
             signer: signer(),
-            source: Some(Source { repository: Some(repository.to_owned()), ..Source::default() }),
+            source: Some(CertificateSource {
+                repository: Some(repository.to_owned()),
+                ..CertificateSource::default()
+            }),
             ..sample::statement(kind)
         }
     }
 
-    fn policy(repository: Option<&str>) -> Policy {
+    fn policy(repository: Option<&str>) -> EvidencePolicy {
         let requirements = Requirements {
             platforms: Vec::new(),
             index: Vec::new(),
             platform: Vec::new(),
             attestations: Vec::new(),
-            formats: vec![Format::Bundle],
+            formats: vec![EvidenceFormat::Bundle],
             allowed: crate::oci::Allowed::default(),
         };
         let source = SourceRule {
             repository: repository.map(|text| text.parse().unwrap()),
             ..SourceRule::default()
         };
-        Policy { signer: SignerPolicy { signer: signer(), source }, requirements }
+        EvidencePolicy { signer: SignerPolicy { signer: signer(), source }, requirements }
     }
 
-    fn judged(found: &[&[Statement]], repository: Option<&str>) -> Result<Evidence, String> {
-        judged_among(found, repository, Among::Each(&[Format::Bundle]))
+    fn judged(
+        found: &[&[VerifiedStatement]],
+        repository: Option<&str>,
+    ) -> Result<VerifiedEvidence, String> {
+        judged_among(found, repository, FormatsAccepted::Each(&[EvidenceFormat::Bundle]))
     }
 
     fn judged_among(
-        found: &[&[Statement]],
+        found: &[&[VerifiedStatement]],
         repository: Option<&str>,
-        among: Among<'_>,
-    ) -> Result<Evidence, String> {
+        among: FormatsAccepted<'_>,
+    ) -> Result<VerifiedEvidence, String> {
         let descriptors: Vec<Descriptor> =
             (0..found.len()).map(|at| Descriptor::of(at.to_string().as_bytes(), "m")).collect();
         let platform: Platform = "linux/amd64".parse().unwrap();
-        let required =
-            [evidence::SIGNATURE, "https://p"].map(|kind| Rule::from(Need::Type(kind.to_owned())));
-        let subject = |(at, descriptor)| Subject {
-            kind: if at == 0 { Part::Index } else { Part::Platform },
+        let required = [evidence::SIGNATURE, "https://p"]
+            .map(|kind| PolicyRule::from(EvidenceNeed::Type(kind.to_owned())));
+        let subject = |(at, descriptor)| ImageSubject {
+            kind: if at == 0 { EvidencePart::Index } else { EvidencePart::Platform },
             descriptor,
             platform: (at > 0).then(|| platform.clone()),
             required: required.to_vec(),
         };
-        let subjects: Vec<Subject> = descriptors.into_iter().enumerate().map(subject).collect();
-        let found = found
-            .iter()
-            .map(|found| Collected { statements: found.to_vec(), ..Collected::default() });
-        let found: Vec<Collected> = found.collect();
+        let subjects: Vec<ImageSubject> =
+            descriptors.into_iter().enumerate().map(subject).collect();
+        let found = found.iter().map(|found| CollectedEvidence {
+            statements: found.to_vec(),
+            ..CollectedEvidence::default()
+        });
+        let found: Vec<CollectedEvidence> = found.collect();
         let now = jiff::Timestamp::now();
         judge(&subjects, &found, &policy(repository), among, now).map_err(|reasons| {
             let error = reasons.for_publisher();
@@ -464,11 +484,14 @@ mod tests {
 
     #[test]
     fn kinds_count_together_where_no_format_is_asked_for() {
-        let signed = Statement { format: Format::Legacy, ..statement(evidence::SIGNATURE, VICTIM) };
+        let signed = VerifiedStatement {
+            format: EvidenceFormat::Legacy,
+            ..statement(evidence::SIGNATURE, VICTIM)
+        };
         let mixed = [signed, statement("https://p", VICTIM)];
         let among = |among| judged_among(&[&mixed], Some("victim/app"), among);
-        assert_eq!(among(Among::Any).unwrap().subjects[0].signatures.len(), 1);
-        let both = [Format::Bundle, Format::Legacy];
+        assert_eq!(among(FormatsAccepted::Any).unwrap().subjects[0].signatures.len(), 1);
+        let both = [EvidenceFormat::Bundle, EvidenceFormat::Legacy];
         for (formats, why) in [
             (&both[..1], "has no valid `https://sigstore.dev/cosign/sign/v1` by"),
             (&both[1..], "has no valid `https://p` (older format) by"),
@@ -477,13 +500,17 @@ mod tests {
                 "has no valid `https://sigstore.dev/cosign/sign/v1`, `https://p` (older format) by",
             ),
         ] {
-            let told = among(Among::Each(formats)).unwrap_err();
+            let told = among(FormatsAccepted::Each(formats)).unwrap_err();
             assert!(told.contains(why), "{told}");
         }
         // Another caller's statement of the missing kind fills no gap, in whichever format.
-        let evil = Statement { format: Format::Legacy, ..statement(evidence::SIGNATURE, MALLORY) };
+        let evil = VerifiedStatement {
+            format: EvidenceFormat::Legacy,
+            ..statement(evidence::SIGNATURE, MALLORY)
+        };
         let told =
-            judged_among(&[&[evil, mixed[1].clone()]], Some("victim/app"), Among::Any).unwrap_err();
+            judged_among(&[&[evil, mixed[1].clone()]], Some("victim/app"), FormatsAccepted::Any)
+                .unwrap_err();
         assert!(told.contains("does not count: its repository is"), "{told}");
     }
 
@@ -500,62 +527,77 @@ mod tests {
                 ..SourceRule::default()
             },
         };
-        let theirs = Statement { signer: rescanner, ..statement(scan, VICTIM) };
-        let judged = |rule: &Rule, statements: &[Statement]| {
-            let subject = Subject {
-                kind: Part::Platform,
+        let theirs = VerifiedStatement { signer: rescanner, ..statement(scan, VICTIM) };
+        let judged = |rule: &PolicyRule, statements: &[VerifiedStatement]| {
+            let subject = ImageSubject {
+                kind: EvidencePart::Platform,
                 descriptor: Descriptor::of(b"0", "m"),
                 platform: None,
-                required: vec![Need::Type(evidence::SIGNATURE.to_owned()).into(), rule.clone()],
+                required: vec![
+                    EvidenceNeed::Type(evidence::SIGNATURE.to_owned()).into(),
+                    rule.clone(),
+                ],
             };
-            let found = Collected { statements: statements.to_vec(), ..Collected::default() };
+            let found = CollectedEvidence {
+                statements: statements.to_vec(),
+                ..CollectedEvidence::default()
+            };
             let now = jiff::Timestamp::now();
-            let among = Among::Each(&[Format::Bundle]);
+            let among = FormatsAccepted::Each(&[EvidenceFormat::Bundle]);
             judge(&[subject], &[found], &policy(Some("victim/app")), among, now)
                 .map_err(|reasons| reasons.text())
         };
         let signed = statement(evidence::SIGNATURE, VICTIM);
-        let rule = Rule { by: Some(by), ..Rule::from(Need::Kind(Kind::Vulnerabilities)) };
+        let rule = PolicyRule {
+            by: Some(by),
+            ..PolicyRule::from(EvidenceNeed::Kind(EvidenceKind::Vulnerabilities))
+        };
         let both = [signed.clone(), theirs.clone()];
         assert_eq!(judged(&rule, &both).unwrap().subjects[0].attestations.len(), 1);
         // The image's own signer does not stand in for it, nor it for the image's signer.
         let own = [signed.clone(), statement(scan, VICTIM)];
         let why = judged(&rule, &own).unwrap_err();
         assert!(why.contains("vuln/v1") && why.contains("by `rescan`"), "{why}");
-        let plain = Rule::from(Need::Kind(Kind::Vulnerabilities));
+        let plain = PolicyRule::from(EvidenceNeed::Kind(EvidenceKind::Vulnerabilities));
         assert!(judged(&plain, &both).is_err() && judged(&plain, &own).is_ok());
         // Nor does that of another repository's run.
-        let elsewhere = [signed, Statement { source: statement(scan, MALLORY).source, ..theirs }];
+        let elsewhere =
+            [signed, VerifiedStatement { source: statement(scan, MALLORY).source, ..theirs }];
         assert!(judged(&rule, &elsewhere).is_err());
     }
 
     #[test]
     fn what_a_log_dates_in_our_future_may_hold_in_a_moment() {
-        let subject = Subject {
-            kind: Part::Platform,
+        let subject = ImageSubject {
+            kind: EvidencePart::Platform,
             descriptor: Descriptor::of(b"0", "m"),
             platform: None,
-            required: vec![Need::Type(evidence::SIGNATURE.to_owned()).into()],
+            required: vec![EvidenceNeed::Type(evidence::SIGNATURE.to_owned()).into()],
         };
-        let unproven = |format: Format, wants: Option<Wants>| {
-            let refused = Refused { wants, ..Refused::new(format, "it".into(), "no".into()) };
-            let found = Collected { refused: vec![refused], ..Collected::default() };
-            let among = Among::Each(&[Format::Bundle]);
+        let unproven = |format: EvidenceFormat, wants: Option<VerifierNeeds>| {
+            let refused =
+                RefusedBundle { wants, ..RefusedBundle::new(format, "it".into(), "no".into()) };
+            let found =
+                CollectedEvidence { refused: vec![refused], ..CollectedEvidence::default() };
+            let among = FormatsAccepted::Each(&[EvidenceFormat::Bundle]);
             let (subject, now) = (std::slice::from_ref(&subject), jiff::Timestamp::now());
             let refused = judge(subject, &[found], &policy(None), among, now);
             refused.unwrap_err().for_publisher().downcast::<Unproven>().unwrap()
         };
-        assert!(unproven(Format::Bundle, Some(Wants::Time)).passes);
-        assert!(!unproven(Format::Bundle, Some(Wants::Key)).passes);
-        assert!(!unproven(Format::Bundle, None).passes);
-        assert!(!unproven(Format::Legacy, Some(Wants::Time)).passes, "nobody asked for that one");
+        assert!(unproven(EvidenceFormat::Bundle, Some(VerifierNeeds::Time)).passes);
+        assert!(!unproven(EvidenceFormat::Bundle, Some(VerifierNeeds::Key)).passes);
+        assert!(!unproven(EvidenceFormat::Bundle, None).passes);
+        assert!(
+            !unproven(EvidenceFormat::Legacy, Some(VerifierNeeds::Time)).passes,
+            "nobody asked for that one"
+        );
     }
 
     #[test]
     fn what_the_other_kind_of_part_has_is_said() {
         let whole = [statement(evidence::SIGNATURE, VICTIM), statement("https://p", VICTIM)];
         let signed = &whole[..1];
-        let told = |found: &[&[Statement]]| judged(found, Some("victim/app")).unwrap_err();
+        let told = |found: &[&[VerifiedStatement]]| judged(found, Some("victim/app")).unwrap_err();
         let lacks = told(&[signed, &whole, &whole]);
         assert!(
             lacks.starts_with("the index (") && lacks.contains(", though every platform has one"),

@@ -21,18 +21,18 @@ use serde::Serialize;
 use sigstore_types::DerPublicKey;
 
 use self::built::Built;
-pub use self::carried::{Carried, Claim, Wanted};
+pub use self::carried::{CarriedEvidence, SignerClaim, WantedAmount};
 pub(crate) use self::collect::BUNDLE_LIMIT;
 pub use self::inventory::common_kinds;
 pub use self::judge::{Reasons, Unproven};
-use self::policy::{Among, Policy};
-use self::standing::Told;
-use crate::evidence::{Format, Part};
+use self::policy::{EvidencePolicy, FormatsAccepted};
+use self::standing::RunStanding;
+use crate::evidence::{EvidenceFormat, EvidencePart};
 use crate::image::{Digest, ImageRef, Platform};
 use crate::registry::Registry;
-use crate::registry::manifest::Manifest;
+use crate::registry::manifest::RegistryManifest;
 use crate::scan::attestation::ScanStatement;
-use crate::sigstore::source::Source;
+use crate::sigstore::source::CertificateSource;
 use crate::sigstore::verifier::{BundleVerifier, Signer};
 
 const CONCURRENCY: usize = 8;
@@ -41,8 +41,8 @@ const CONCURRENCY: usize = 8;
 #[derive(Debug, Clone)]
 pub struct VerifiedImage {
     image: ImageRef,
-    manifest: Manifest,
-    evidence: Evidence,
+    manifest: RegistryManifest,
+    evidence: VerifiedEvidence,
     told: Vec<String>,
     sizes: Vec<(Digest, u64)>,
 }
@@ -53,11 +53,11 @@ impl VerifiedImage {
     }
 
     /// The verified bytes, which is what a tag is put on.
-    pub fn manifest(&self) -> &Manifest {
+    pub fn manifest(&self) -> &RegistryManifest {
         &self.manifest
     }
 
-    pub fn evidence(&self) -> &Evidence {
+    pub fn evidence(&self) -> &VerifiedEvidence {
         &self.evidence
     }
 
@@ -92,18 +92,18 @@ impl VerifiedImage {
 
 /// What was found and checked.
 #[derive(Debug, Clone, Serialize)]
-pub struct Evidence {
+pub struct VerifiedEvidence {
     pub signer: Signer,
     /// The runs that signed, each once: several where a part was signed again, none where a key
     /// signed.
-    pub sources: Vec<Source>,
+    pub sources: Vec<CertificateSource>,
     pub subjects: Vec<SubjectEvidence>,
 }
 
-impl Evidence {
+impl VerifiedEvidence {
     fn new(signer: Signer, subjects: Vec<SubjectEvidence>) -> Self {
         let mut evidence = Self { signer, sources: Vec::new(), subjects };
-        let mut sources: Vec<Source> = Vec::new();
+        let mut sources: Vec<CertificateSource> = Vec::new();
         for source in evidence.statements().filter_map(|statement| statement.source.as_ref()) {
             if !sources.contains(source) {
                 sources.push(source.clone());
@@ -114,7 +114,7 @@ impl Evidence {
     }
 
     /// All that was found, part after part.
-    pub fn statements(&self) -> impl Iterator<Item = &Statement> {
+    pub fn statements(&self) -> impl Iterator<Item = &VerifiedStatement> {
         self.subjects
             .iter()
             .flat_map(|subject| subject.signatures.iter().chain(&subject.attestations))
@@ -123,19 +123,19 @@ impl Evidence {
 
 #[derive(Debug, Clone, Serialize)]
 pub struct SubjectEvidence {
-    pub kind: Part,
+    pub kind: EvidencePart,
     pub digest: Digest,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
-    pub signatures: Vec<Statement>,
-    pub attestations: Vec<Statement>,
+    pub signatures: Vec<VerifiedStatement>,
+    pub attestations: Vec<VerifiedStatement>,
 }
 
 /// One checked statement and where it is.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Statement {
-    pub format: Format,
+pub struct VerifiedStatement {
+    pub format: EvidenceFormat,
     pub predicate_type: String,
     /// The referrer's manifest; the older format has none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -166,10 +166,10 @@ pub struct Statement {
     /// What the certificate says of the run; a key says nothing. Told once for all statements of an
     /// image.
     #[serde(rename = "run", serialize_with = "run_alone", skip_serializing_if = "names_no_run")]
-    pub source: Option<Source>,
+    pub source: Option<CertificateSource>,
     /// What a workflow's provenance says of its run.
     #[serde(skip)]
-    pub told: Option<Told>,
+    pub told: Option<RunStanding>,
     /// Whether the log is the public one that people search.
     #[serde(skip)]
     pub is_public: bool,
@@ -193,13 +193,13 @@ fn says_no_scan(scan: &Option<Result<ScanStatement, String>>) -> bool {
 }
 
 fn run_alone<S: serde::Serializer>(
-    source: &Option<Source>,
+    source: &Option<CertificateSource>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     source.as_ref().and_then(|source| source.run.as_ref()).serialize(serializer)
 }
 
-fn names_no_run(source: &Option<Source>) -> bool {
+fn names_no_run(source: &Option<CertificateSource>) -> bool {
     source.as_ref().is_none_or(|source| source.run.is_none())
 }
 
@@ -210,8 +210,8 @@ pub async fn statements(
     verifier: &BundleVerifier,
     image: &ImageRef,
     key: Option<&DerPublicKey>,
-    formats: &[Format],
-) -> anyhow::Result<Vec<Statement>> {
+    formats: &[EvidenceFormat],
+) -> anyhow::Result<Vec<VerifiedStatement>> {
     let found =
         collect::collected(registry, verifier, &image.repository, &image.digest, key, formats)
             .await
@@ -225,13 +225,20 @@ pub async fn verify(
     registry: &Registry,
     verifier: &BundleVerifier,
     image: &ImageRef,
-    policy: &Policy,
+    policy: &EvidencePolicy,
 ) -> anyhow::Result<VerifiedImage> {
     let key = policy.signer.signer.key();
-    let carried =
-        Carried::read(registry, verifier, image, &policy.requirements, key, Wanted::All).await?;
+    let carried = CarriedEvidence::read(
+        registry,
+        verifier,
+        image,
+        &policy.requirements,
+        key,
+        WantedAmount::All,
+    )
+    .await?;
     let evidence = carried
-        .judged(policy, Among::Each(&policy.requirements.formats), jiff::Timestamp::now())
+        .judged(policy, FormatsAccepted::Each(&policy.requirements.formats), jiff::Timestamp::now())
         .map_err(Reasons::for_publisher)?;
     carried.verified(evidence)
 }

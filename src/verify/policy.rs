@@ -1,9 +1,9 @@
 //! What must be proven about an image: who signed, and which statements each of its parts needs.
 //! Pure.
 
-use crate::evidence::Format;
-use crate::evidence::Kind;
-use crate::evidence::Part;
+use crate::evidence::EvidenceFormat;
+use crate::evidence::EvidenceKind;
+use crate::evidence::EvidencePart;
 use std::str::FromStr;
 
 use serde::Serialize;
@@ -19,23 +19,23 @@ use super::check::Check;
 
 /// In which formats a statement that is needed must be there.
 #[derive(Debug, Clone, Copy)]
-pub enum Among<'a> {
+pub enum FormatsAccepted<'a> {
     /// In each of these.
-    Each(&'a [Format]),
+    Each(&'a [EvidenceFormat]),
     /// In one of those that were read, whichever.
     Any,
 }
 
 /// A kind of statement that a part needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Need {
+pub enum EvidenceNeed {
     /// Of this predicate type and no other.
     Type(String),
     /// Of this kind, whichever of its predicate types.
-    Kind(Kind),
+    Kind(EvidenceKind),
 }
 
-impl Need {
+impl EvidenceNeed {
     pub fn is_met_by(&self, predicate_type: &str) -> bool {
         match self {
             Self::Type(wanted) => wanted == predicate_type,
@@ -44,15 +44,15 @@ impl Need {
     }
 
     /// What it is; `None` of a predicate type that no row of the table has.
-    pub fn kind(&self) -> Option<Kind> {
+    pub fn kind(&self) -> Option<EvidenceKind> {
         match self {
-            Self::Type(wanted) => Kind::of(wanted),
+            Self::Type(wanted) => EvidenceKind::of(wanted),
             Self::Kind(kind) => Some(*kind),
         }
     }
 
     /// What a text asks of a part; of no part is asked what cannot be about it.
-    pub fn about(part: Part, text: &str) -> Result<Self, String> {
+    pub fn about(part: EvidencePart, text: &str) -> Result<Self, String> {
         let need: Self = text.parse()?;
         match need.kind() {
             Some(kind) if !kind.belongs_to(part) => Err(format!(
@@ -70,14 +70,14 @@ impl Need {
     }
 }
 
-impl FromStr for Need {
+impl FromStr for EvidenceNeed {
     type Err = String;
 
     /// A word of the table of kinds, or a predicate type.
     fn from_str(text: &str) -> Result<Self, String> {
         match text.parse() {
             // Signatures have one type, and the message about one that is missing names it alone.
-            Ok(Kind::Signature) => Ok(Self::Type(evidence::SIGNATURE.to_owned())),
+            Ok(EvidenceKind::Signature) => Ok(Self::Type(evidence::SIGNATURE.to_owned())),
             Ok(kind) => Ok(Self::Kind(kind)),
             Err(_) if text.contains("://") => Ok(Self::Type(text.to_owned())),
             Err(why) => Err(format!("{why}, nor a predicate type (a URL)")),
@@ -85,14 +85,14 @@ impl FromStr for Need {
     }
 }
 
-impl std::fmt::Display for Need {
+impl std::fmt::Display for EvidenceNeed {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let types: Vec<String> = self.types().iter().map(|kind| format!("`{kind}`")).collect();
         formatter.write_str(&types.join(" or "))
     }
 }
 
-impl Serialize for Need {
+impl Serialize for EvidenceNeed {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.types().join(" or "))
     }
@@ -100,21 +100,21 @@ impl Serialize for Need {
 
 /// A statement that a part needs, and what it must say.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rule {
-    pub need: Need,
+pub struct PolicyRule {
+    pub need: EvidenceNeed,
     /// All of which must hold; without one it is enough that the statement is there.
     pub checks: Vec<Check>,
     /// Who must have signed it, where that is another than the image's signer: who scans again.
     pub by: Option<SignerPolicy>,
 }
 
-impl From<Need> for Rule {
-    fn from(need: Need) -> Self {
+impl From<EvidenceNeed> for PolicyRule {
+    fn from(need: EvidenceNeed) -> Self {
         Self { need, checks: Vec::new(), by: None }
     }
 }
 
-impl Serialize for Rule {
+impl Serialize for PolicyRule {
     /// What is needed; a plan says apart what it must say.
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.need.serialize(serializer)
@@ -126,11 +126,11 @@ impl Serialize for Rule {
 pub struct Requirements {
     /// Every platform that must be there.
     pub platforms: Vec<Platform>,
-    pub index: Vec<Rule>,
-    pub platform: Vec<Rule>,
-    pub attestations: Vec<Rule>,
+    pub index: Vec<PolicyRule>,
+    pub platform: Vec<PolicyRule>,
+    pub attestations: Vec<PolicyRule>,
     /// Those that are read.
-    pub formats: Vec<Format>,
+    pub formats: Vec<EvidenceFormat>,
     /// What an image may hold that is refused otherwise.
     pub allowed: Allowed,
 }
@@ -140,21 +140,22 @@ impl Requirements {
         platforms: &[Platform],
         sboms: &[&str],
         build_provenance: bool,
-        signed: &[Part],
-        formats: &[Format],
+        signed: &[EvidencePart],
+        formats: &[EvidenceFormat],
     ) -> Self {
-        let need = |kind: &str| Rule::from(Need::Type(kind.to_owned()));
-        let signature = |part: Part| signed.contains(&part).then(|| need(evidence::SIGNATURE));
-        let statements = |part: Part, is_proven: bool| {
+        let need = |kind: &str| PolicyRule::from(EvidenceNeed::Type(kind.to_owned()));
+        let signature =
+            |part: EvidencePart| signed.contains(&part).then(|| need(evidence::SIGNATURE));
+        let statements = |part: EvidencePart, is_proven: bool| {
             let provenance = is_proven.then_some(SLSA_1);
             let kinds = sboms.iter().copied().chain(provenance).map(need);
             signature(part).into_iter().chain(kinds).collect()
         };
         Self {
             platforms: platforms.to_vec(),
-            index: statements(Part::Index, true),
-            platform: statements(Part::Platform, build_provenance),
-            attestations: signature(Part::Attestations).into_iter().collect(),
+            index: statements(EvidencePart::Index, true),
+            platform: statements(EvidencePart::Platform, build_provenance),
+            attestations: signature(EvidencePart::Attestations).into_iter().collect(),
             formats: formats.to_vec(),
             allowed: Allowed::default(),
         }
@@ -162,7 +163,9 @@ impl Requirements {
 
     /// With provenances of these versions of SLSA, wherever one is needed.
     pub fn proving(mut self, versions: &[Slsa]) -> Self {
-        let rule = |version: &Slsa| Rule::from(Need::Type(version.predicate_type().to_owned()));
+        let rule = |version: &Slsa| {
+            PolicyRule::from(EvidenceNeed::Type(version.predicate_type().to_owned()))
+        };
         for rules in [&mut self.index, &mut self.platform] {
             if rules.contains(&rule(&Slsa::V1)) {
                 let others = versions.iter().filter(|version| **version != Slsa::V1);
@@ -176,8 +179,8 @@ impl Requirements {
     /// which these checks hold.
     pub fn scanned(mut self, types: &[&str], checks: &[Check]) -> Self {
         for kind in types {
-            let need = Need::Type((*kind).to_owned());
-            let rule = Rule { checks: checks.to_vec(), ..Rule::from(need) };
+            let need = EvidenceNeed::Type((*kind).to_owned());
+            let rule = PolicyRule { checks: checks.to_vec(), ..PolicyRule::from(need) };
             self.index.push(rule.clone());
             self.platform.push(rule);
         }
@@ -187,7 +190,7 @@ impl Requirements {
     /// The same where no result of a scan is needed.
     pub fn without_scan(mut self) -> Self {
         for rules in [&mut self.index, &mut self.platform] {
-            rules.retain(|rule| rule.need.kind() != Some(Kind::Vulnerabilities));
+            rules.retain(|rule| rule.need.kind() != Some(EvidenceKind::Vulnerabilities));
         }
         self
     }
@@ -198,9 +201,9 @@ impl Requirements {
         if checks.is_empty() && by.is_none() {
             return self;
         }
-        let is_scan = |rule: &Rule| rule.need.kind() == Some(Kind::Vulnerabilities);
+        let is_scan = |rule: &PolicyRule| rule.need.kind() == Some(EvidenceKind::Vulnerabilities);
         if !self.index.iter().chain(&self.platform).any(is_scan) {
-            let rule = Rule::from(Need::Kind(Kind::Vulnerabilities));
+            let rule = PolicyRule::from(EvidenceNeed::Kind(EvidenceKind::Vulnerabilities));
             self.index.push(rule.clone());
             self.platform.push(rule);
         }
@@ -215,7 +218,7 @@ impl Requirements {
     pub fn provenance_versions(&self) -> Vec<Slsa> {
         let is_needed = |version: &Slsa| {
             self.index.iter().any(|rule| {
-                matches!(&rule.need, Need::Type(wanted) if wanted == version.predicate_type())
+                matches!(&rule.need, EvidenceNeed::Type(wanted) if wanted == version.predicate_type())
             })
         };
         [Slsa::V1, Slsa::V02].into_iter().filter(is_needed).collect()
@@ -234,43 +237,43 @@ impl Requirements {
     /// The same but for the SBOM of the index.
     pub fn with_older_indexes(&self) -> Self {
         let mut requirements = self.clone();
-        requirements.index.retain(|rule| rule.need.kind() != Some(Kind::Sbom));
+        requirements.index.retain(|rule| rule.need.kind() != Some(EvidenceKind::Sbom));
         requirements
     }
 
     /// Whether a part needs a signature of its own.
-    pub fn signs(&self, part: Part) -> bool {
+    pub fn signs(&self, part: EvidencePart) -> bool {
         self.of(part).iter().any(|rule| rule.need.is_met_by(evidence::SIGNATURE))
     }
 
     /// Asks these checks of the provenances of builds, which each platform then needs.
     pub fn checking_builds(mut self, checks: &[Check]) -> Self {
         if !checks.is_empty() {
-            let rule = Rule::from(Need::Kind(Kind::Provenance));
-            self.platform.push(Rule { checks: checks.to_vec(), ..rule });
+            let rule = PolicyRule::from(EvidenceNeed::Kind(EvidenceKind::Provenance));
+            self.platform.push(PolicyRule { checks: checks.to_vec(), ..rule });
         }
         self
     }
 
     /// What a part needs.
-    pub fn of(&self, part: Part) -> &[Rule] {
+    pub fn of(&self, part: EvidencePart) -> &[PolicyRule] {
         match part {
-            Part::Index | Part::Artifact => &self.index,
-            Part::Platform => &self.platform,
-            Part::Attestations => &self.attestations,
+            EvidencePart::Index | EvidencePart::Artifact => &self.index,
+            EvidencePart::Platform => &self.platform,
+            EvidencePart::Attestations => &self.attestations,
         }
     }
 }
 
 /// The gate: nothing is tagged that does not pass it.
 #[derive(Debug, Clone)]
-pub struct Policy {
+pub struct EvidencePolicy {
     /// Whose statements count.
     pub signer: SignerPolicy,
     pub requirements: Requirements,
 }
 
-impl Policy {
+impl EvidencePolicy {
     /// The same where the result of a scan is not needed.
     pub fn without_scan(self) -> Self {
         Self { requirements: self.requirements.without_scan(), ..self }

@@ -1,15 +1,15 @@
 //! A statement for tests. No test of a signature is made of it.
 
-use super::Statement;
-use crate::evidence::Format;
+use super::VerifiedStatement;
+use crate::evidence::EvidenceFormat;
 use crate::image::Digest;
 use crate::sigstore::verifier::Signer;
 
 /// A bundle of this predicate type, of which nothing else is known.
-pub(crate) fn statement(predicate_type: &str) -> Statement {
+pub(crate) fn statement(predicate_type: &str) -> VerifiedStatement {
     let bundle = Digest::of(predicate_type.as_bytes());
-    Statement {
-        format: Format::Bundle,
+    VerifiedStatement {
+        format: EvidenceFormat::Bundle,
         predicate_type: predicate_type.to_owned(),
         manifest: Some(bundle.clone()),
         log_index: None,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::Remedied;
-use crate::sigstore::source::{Source, repository_of_workflow};
+use crate::sigstore::source::{CertificateSource, repository_of_workflow};
 use crate::sigstore::verifier::{BundleError, Signer};
 
 /// Where a repository is that names no server.
@@ -29,13 +29,17 @@ impl From<Signer> for SignerPolicy {
 
 impl SignerPolicy {
     /// Whether a statement that verified counts, by who signed it and where.
-    pub fn admits(&self, by: &Signer, source: Option<&Source>) -> Result<(), NotAdmitted> {
+    pub fn admits(
+        &self,
+        by: &Signer,
+        source: Option<&CertificateSource>,
+    ) -> Result<(), NotAdmitted> {
         self.signer.expect(by)?;
         match by {
             // Who holds the key answers for what it signs.
             Signer::Key(_) => Ok(()),
             Signer::Keyless { identity, .. } => {
-                self.source.admits(identity, source.unwrap_or(&Source::default()))
+                self.source.admits(identity, source.unwrap_or(&CertificateSource::default()))
             }
         }
     }
@@ -58,7 +62,7 @@ pub struct SourceRule {
 
 impl SourceRule {
     /// Whether a run of this source, signed in the name of `identity`, is one that is asked for.
-    pub fn admits(&self, identity: &str, source: &Source) -> Result<(), NotAdmitted> {
+    pub fn admits(&self, identity: &str, source: &CertificateSource) -> Result<(), NotAdmitted> {
         if let Some(repository) = &self.repository
             && !source.repository.as_deref().is_some_and(|found| repository.is(found))
         {
@@ -98,7 +102,7 @@ fn expect<T: fmt::Display>(
 
 /// The workflow that signed must be the run's own repository's; a name that is no workflow's needs
 /// no source.
-fn expect_own_workflow(identity: &str, source: &Source) -> Result<(), NotAdmitted> {
+fn expect_own_workflow(identity: &str, source: &CertificateSource) -> Result<(), NotAdmitted> {
     let workflow = repository_of_workflow(identity);
     match (workflow, source.repository.as_deref()) {
         (None, None) => Ok(()),

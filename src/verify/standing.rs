@@ -6,25 +6,25 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Statement, statements};
-use crate::evidence::Format;
+use super::{VerifiedStatement, statements};
+use crate::evidence::EvidenceFormat;
 use crate::image::ImageRef;
-use crate::metadata::line::Version;
+use crate::metadata::line::LineVersion;
 use crate::registry::Registry;
 use crate::sigstore::verifier::{BundleVerifier, Signer};
 
 /// What one run says of an image, signed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct RunStanding {
     /// `https://github.com/OWNER/NAME`.
     pub repository: Option<String>,
     pub commit: Option<String>,
     pub git_ref: Option<String>,
     /// By the names that the run gave.
-    pub versions: BTreeMap<String, Version>,
+    pub versions: BTreeMap<String, LineVersion>,
 }
 
-impl Told {
+impl RunStanding {
     /// What the provenance of a workflow says; `None` of any other.
     pub(super) fn read(predicate: &Value) -> Option<Self> {
         let text = |pointer: &str| predicate.pointer(pointer)?.as_str().map(str::to_owned);
@@ -43,7 +43,7 @@ impl Told {
 
 /// Whose evidence is compared with.
 #[derive(Debug, Clone)]
-pub struct Ours {
+pub struct OwnStatements {
     /// Who signs in this run. A workflow signs under another name for each ref.
     pub signer: Signer,
     /// `https://github.com/OWNER/NAME`.
@@ -52,17 +52,17 @@ pub struct Ours {
     pub repository_id: String,
 }
 
-impl Ours {
+impl OwnStatements {
     /// What each run of this repository says of an image; empty where none signed it.
     pub async fn told(
         &self,
         registry: &Registry,
         verifier: &BundleVerifier,
         image: &ImageRef,
-    ) -> anyhow::Result<Vec<Told>> {
-        let formats = [Format::Bundle, Format::Legacy];
+    ) -> anyhow::Result<Vec<RunStanding>> {
+        let formats = [EvidenceFormat::Bundle, EvidenceFormat::Legacy];
         let found = statements(registry, verifier, image, self.signer.key(), &formats).await?;
-        let mut told: Vec<Told> = Vec::new();
+        let mut told: Vec<RunStanding> = Vec::new();
         for one in found.iter().filter_map(|statement| self.of(statement)) {
             // A run signs several statements, and one of them tells the versions.
             match told
@@ -78,7 +78,7 @@ impl Ours {
 
     /// What a statement tells, where it is of this repository: by its certificate, or, where a key
     /// signed, by its provenance.
-    fn of(&self, statement: &Statement) -> Option<Told> {
+    fn of(&self, statement: &VerifiedStatement) -> Option<RunStanding> {
         let read = statement.told.clone().unwrap_or_default();
         match (&self.signer, &statement.signer, &statement.source) {
             (Signer::Key(ours), Signer::Key(theirs), _) if ours == theirs => statement
@@ -96,7 +96,7 @@ impl Ours {
                 } else {
                     source.repository.as_deref() == Some(self.repository.as_str())
                 };
-                let told = Told {
+                let told = RunStanding {
                     repository: source.repository.clone(),
                     commit: source.commit.clone(),
                     git_ref: source.git_ref.clone(),
@@ -116,10 +116,10 @@ mod tests {
     #[test]
     fn a_provenance_that_is_no_workflows_tells_nothing() {
         assert_eq!(
-            Told::read(&serde_json::json!({ "buildDefinition": { "buildType": "x" } })),
+            RunStanding::read(&serde_json::json!({ "buildDefinition": { "buildType": "x" } })),
             None
         );
-        let told = Told::read(&serde_json::json!({ "buildDefinition": {
+        let told = RunStanding::read(&serde_json::json!({ "buildDefinition": {
             "externalParameters": { "workflow": { "ref": "refs/tags/v1", "repository": "r" } },
             "internalParameters": { "versions": { "v1": { "version": "1.2.3" } } },
         } }));

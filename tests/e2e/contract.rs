@@ -10,7 +10,7 @@ use std::process::Command;
 
 use serde::Deserialize;
 use serde_json::Value;
-use supply_action::sandbox::{Claims, Config, Sandbox};
+use supply_action::sandbox::{Claims, Sandbox, SandboxConfig};
 
 use crate::world::{copy, git, output, required, root, run, start, turn, world};
 
@@ -49,7 +49,7 @@ impl Runner {
         git(&workspace, &["init", "--quiet", "-b", "main"]);
         git(&workspace, &["add", "."]);
         git(&workspace, &["commit", "--quiet", "-m", "hello"]);
-        let mut config = Config::new(folder.path().join("sandbox"));
+        let mut config = SandboxConfig::new(folder.path().join("sandbox"));
         config.claims = Claims::of("example/hello", "refs/heads/main", "push");
         config.claims.sha = git(&workspace, &["rev-parse", "HEAD"]);
         let runner = Self { sandbox: start(config), folder };

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 use supply_action::image::Digest;
-use supply_action::sandbox::{Sandbox, Service};
+use supply_action::sandbox::{Sandbox, SandboxService};
 
 use crate::workflow::{Ended, Workflow};
 use crate::world::{copy, git, planned, root, world};
@@ -318,7 +318,7 @@ fn what_no_name_leads_to_is_pruned_on_schedule_and_only_told_by_hand() {
         assert_eq!((held, ended.tags("")), (left, vec!["latest".to_owned()]), "{}", ended.log);
         let requests = ended.sandbox.requests();
         let deleted = requests.iter().filter(|request| request.method == "DELETE");
-        assert!(deleted.clone().all(|request| request.service == Service::GitHub));
+        assert!(deleted.clone().all(|request| request.service == SandboxService::GitHub));
         assert_eq!(deleted.count(), 25 - left, "{event}");
     }
 }

@@ -1,6 +1,6 @@
 //! Runs that must fail, and what they must not leave: any name.
 
-use supply_action::sandbox::{Effect, Fault, Service};
+use supply_action::sandbox::{Fault, FaultEffect, SandboxService};
 
 use crate::examples::monorepo;
 use crate::workflow::{Ended, Workflow};
@@ -35,12 +35,12 @@ fn fails(why: &str, change: impl Fn(Workflow) -> Workflow) {
 #[test]
 fn a_signer_that_refuses_leaves_no_name() {
     let refused = Fault {
-        service: Service::Fulcio,
+        service: SandboxService::Fulcio,
         method: Some("POST"),
         path_contains: String::new(),
         skip: 0,
         times: usize::MAX,
-        effect: Effect::Status(403),
+        effect: FaultEffect::Status(403),
     };
     fails("certificate", |run| run.fault(refused.clone()));
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
-use supply_action::sandbox::{Claims, Config, Fault, Sandbox};
+use supply_action::sandbox::{Claims, Fault, Sandbox, SandboxConfig};
 
 use crate::legs::written_out;
 use crate::world::{
@@ -131,7 +131,7 @@ impl Workflow {
         let checkout = folder.path().join("checkout");
         let name = self.file.file_name().unwrap().to_str().unwrap();
         let sha = self.repository(&checkout);
-        let mut config = Config::new(folder.path().join("sandbox"));
+        let mut config = SandboxConfig::new(folder.path().join("sandbox"));
         let text = std::fs::read_to_string(&self.file).unwrap();
         config.claims = claims(name, &self, &sha, &text);
         let identity = config.claims.identity();

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
-use supply_action::sandbox::{self, Config, Sandbox};
+use supply_action::sandbox::{self, Sandbox, SandboxConfig};
 use tokio::runtime::Runtime;
 
 use crate::legs::written_out;
@@ -29,7 +29,7 @@ pub(crate) fn root() -> &'static Path {
 /// Keeps the sandboxes' servers running between tests.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
-pub(crate) fn start(config: Config) -> Sandbox {
+pub(crate) fn start(config: SandboxConfig) -> Sandbox {
     RUNTIME.block_on(sandbox::start(config)).unwrap()
 }
 
@@ -108,7 +108,7 @@ pub(crate) fn world() -> &'static World {
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
         let images = required("SUPPLY_ACTION_IMAGES");
-        let mut config = Config::new(folder.join("mirror"));
+        let mut config = SandboxConfig::new(folder.join("mirror"));
         config.registry_port = Some(required("MIRROR_PORT").to_str().unwrap().parse().unwrap());
         config.preload = ["busybox", "debian", "runner"].map(|image| images.join(image)).to_vec();
         let mirror = start(config);

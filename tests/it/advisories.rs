@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use supply_action::advisories::archive::Archives;
 use supply_action::advisories::epss::{self, Scores};
-use supply_action::advisories::service::{Listing, Service, Times};
-use supply_action::advisories::{AdvisoryError, Question, RecordId, feed};
+use supply_action::advisories::service::{Listing, OsvSource, WaitTimes};
+use supply_action::advisories::{AdvisoryError, AdvisoryQuestion, RecordId, feed};
 use supply_action::error::Remedied as _;
 use supply_action::github::network::{Network, Plain};
-use supply_action::sandbox::{Effect, Fault, OsvHabit, Service as Kind};
+use supply_action::sandbox::{Fault, FaultEffect, OsvHabit, SandboxService as Kind};
 use tempfile::TempDir;
 
 use crate::support::{Run, World, always};
@@ -30,15 +30,15 @@ fn record(id: &str, ecosystem: &str, name: &str, modified: &str) -> serde_json::
     })
 }
 
-fn question(ecosystem: &str, name: &str, version: &str) -> Question {
-    Question { ecosystem: ecosystem.into(), name: name.into(), version: version.into() }
+fn question(ecosystem: &str, name: &str, version: &str) -> AdvisoryQuestion {
+    AdvisoryQuestion { ecosystem: ecosystem.into(), name: name.into(), version: version.into() }
 }
 
 /// A sandbox with records, and what a client kept of it.
 struct Asking {
     world: World,
     _records: TempDir,
-    times: Times,
+    times: WaitTimes,
 }
 
 /// What came of it.
@@ -54,11 +54,11 @@ impl Asking {
         std::fs::write(folder.path().join("records.jsonl"), lines.join("\n")).unwrap();
         let path = folder.path().to_owned();
         let world = World::with(|config| config.advisories = Some(path)).await;
-        Self { world, _records: folder, times: Times::default() }
+        Self { world, _records: folder, times: WaitTimes::default() }
     }
 
     /// `p0` to `pN`, each with a record of its own.
-    async fn about(packages: usize) -> (Self, Vec<Question>) {
+    async fn about(packages: usize) -> (Self, Vec<AdvisoryQuestion>) {
         let records: Vec<_> = (0..packages)
             .map(|at| record(&format!("T-{at}"), "npm", &format!("p{at}"), MODIFIED))
             .collect();
@@ -66,18 +66,19 @@ impl Asking {
         (Self::of(&records).await, questions.collect())
     }
 
-    fn service(&self, cache: Option<&Path>) -> Service {
+    fn service(&self, cache: Option<&Path>) -> OsvSource {
         let http = Network::default().client().unwrap();
-        Service::new(http, self.world.sandbox.osv(), &Plain::default(), cache, self.times).unwrap()
+        OsvSource::new(http, self.world.sandbox.osv(), &Plain::default(), cache, self.times)
+            .unwrap()
     }
 
-    async fn assess(&self, questions: &[Question]) -> Result<Assessed, AdvisoryError> {
+    async fn assess(&self, questions: &[AdvisoryQuestion]) -> Result<Assessed, AdvisoryError> {
         self.assess_with(questions, None).await
     }
 
     async fn assess_with(
         &self,
-        questions: &[Question],
+        questions: &[AdvisoryQuestion],
         cache: Option<&Path>,
     ) -> Result<Assessed, AdvisoryError> {
         let mut records = BTreeMap::new();
@@ -100,11 +101,11 @@ impl Asking {
         self.world.sandbox.osv_behaves(Some(habit));
     }
 
-    fn fault(&self, path: &str, effect: Effect) {
+    fn fault(&self, path: &str, effect: FaultEffect) {
         self.world.sandbox.faults().add(always(Kind::Osv, None, path, effect));
     }
 
-    fn fault_once(&self, path: &str, effect: Effect) {
+    fn fault_once(&self, path: &str, effect: FaultEffect) {
         let path_contains = path.to_owned();
         let fault =
             Fault { service: Kind::Osv, method: None, path_contains, skip: 0, times: 1, effect };
@@ -112,7 +113,7 @@ impl Asking {
     }
 
     /// Checks that nothing is said about so many packages, and why.
-    async fn refused(&self, questions: &[Question], packages: usize, why: &str) {
+    async fn refused(&self, questions: &[AdvisoryQuestion], packages: usize, why: &str) {
         let error = self.assess(questions).await.err().unwrap();
         let AdvisoryError::Unanswered { unanswered, asked, ref cause, .. } = error else {
             panic!("{error}");
@@ -202,22 +203,24 @@ async fn a_batch_that_times_out_is_split_and_answered() {
 async fn a_service_that_is_down_or_slow_is_no_answer() {
     let (mut asking, questions) = Asking::about(3).await;
     for (effect, why) in [
-        (Effect::Status(503), "HTTP 503: a programmed fault"),
-        (Effect::Status(504), "HTTP 504"),
-        (Effect::Drop, "connection closed"),
-        (Effect::Body(b"<html>welcome</html>".to_vec()), "not what the interface says"),
-        (Effect::Body(b"{\"results\":{}}".to_vec()), "not what the interface says"),
-        (Effect::Status(403), "HTTP 403"),
+        (FaultEffect::Status(503), "HTTP 503: a programmed fault"),
+        (FaultEffect::Status(504), "HTTP 504"),
+        (FaultEffect::Drop, "connection closed"),
+        (FaultEffect::Body(b"<html>welcome</html>".to_vec()), "not what the interface says"),
+        (FaultEffect::Body(b"{\"results\":{}}".to_vec()), "not what the interface says"),
+        (FaultEffect::Status(403), "HTTP 403"),
     ] {
         asking.world.sandbox.faults().clear();
         asking.fault("/v1/querybatch", effect);
         asking.refused(&questions, 3, why).await;
     }
     asking.world.sandbox.faults().clear();
-    asking.fault("/v1/querybatch", Effect::Delay(Duration::from_secs(30)));
-    asking.times = Times { request: Duration::from_millis(100), whole: Duration::from_secs(60) };
+    asking.fault("/v1/querybatch", FaultEffect::Delay(Duration::from_secs(30)));
+    asking.times =
+        WaitTimes { request: Duration::from_millis(100), whole: Duration::from_secs(60) };
     asking.refused(&questions, 3, "timed out").await;
-    asking.times = Times { request: Duration::from_secs(60), whole: Duration::from_millis(300) };
+    asking.times =
+        WaitTimes { request: Duration::from_secs(60), whole: Duration::from_millis(300) };
     let began = Instant::now();
     asking.refused(&questions, 3, "its time was over").await;
     assert!(began.elapsed() < Duration::from_secs(20));
@@ -226,8 +229,8 @@ async fn a_service_that_is_down_or_slow_is_no_answer() {
 #[tokio::test]
 async fn a_passing_failure_is_asked_again_when_the_service_says() {
     let (asking, questions) = Asking::about(2).await;
-    asking.fault_once("/v1/querybatch", Effect::StatusRetryAfter(429, 1));
-    asking.fault_once("/v1/vulns/T-1", Effect::Drop);
+    asking.fault_once("/v1/querybatch", FaultEffect::StatusRetryAfter(429, 1));
+    asking.fault_once("/v1/vulns/T-1", FaultEffect::Drop);
     let began = Instant::now();
     let assessed = asking.assess(&questions).await.unwrap();
     assert!(began.elapsed() >= Duration::from_secs(1));
@@ -253,11 +256,11 @@ async fn an_answer_that_is_short_out_of_order_or_endless_is_no_answer() {
 async fn a_record_that_is_missing_or_no_record_leaves_its_packages_unassessed() {
     let (asking, questions) = Asking::about(4).await;
     for (effect, why) in [
-        (Effect::Status(404), "HTTP 404"),
-        (Effect::Status(500), "HTTP 500"),
-        (Effect::Body(b"[]".to_vec()), "is no record"),
-        (Effect::Body(b"not json".to_vec()), "is no record"),
-        (Effect::Body(br#"{"id":"T-2","modified":"soon"}"#.to_vec()), "is no record"),
+        (FaultEffect::Status(404), "HTTP 404"),
+        (FaultEffect::Status(500), "HTTP 500"),
+        (FaultEffect::Body(b"[]".to_vec()), "is no record"),
+        (FaultEffect::Body(b"not json".to_vec()), "is no record"),
+        (FaultEffect::Body(br#"{"id":"T-2","modified":"soon"}"#.to_vec()), "is no record"),
     ] {
         asking.world.sandbox.faults().clear();
         asking.fault("/v1/vulns/T-2", effect);
@@ -271,7 +274,7 @@ async fn an_id_that_is_a_path_is_asked_for_nowhere() {
     for id in ["../../secret", "a/b", "T-1?x=y", ""] {
         let listed = json!({"results": [{"vulns": [{"id": id, "modified": MODIFIED}]}]});
         asking.world.sandbox.faults().clear();
-        asking.fault("/v1/querybatch", Effect::Body(listed.to_string().into_bytes()));
+        asking.fault("/v1/querybatch", FaultEffect::Body(listed.to_string().into_bytes()));
         asking.refused(&questions, 1, "an id that none has").await;
     }
     assert_eq!(asking.asked().1, 0);
@@ -336,7 +339,7 @@ async fn records_by_their_ids_may_be_absent_but_not_unanswered() {
         assert_eq!(absent, BTreeSet::from(["CVE-2026-1", "GHSA-x"]));
     }
     assert_eq!(asking.asked().1, 5, "what is there is not fetched again");
-    asking.fault("/v1/vulns/GHSA-x", Effect::Status(500));
+    asking.fault("/v1/vulns/GHSA-x", FaultEffect::Status(500));
     let refused = asking.service(None).records(&wanted, |_, _| {}).await.unwrap_err();
     assert!(
         matches!(&refused, AdvisoryError::UnansweredRecords { unanswered: 1, example, .. } if example.as_str() == "GHSA-x"),
@@ -448,11 +451,11 @@ async fn an_archive_that_is_not_whole_or_hostile_leaves_what_was_there() {
     let kept = std::fs::read(folder.path().join("Hex/all.zip")).unwrap();
     let cut = kept[..kept.len() / 2].to_vec();
     for (effect, said) in [
-        (Effect::Body(b"<html>login</html>".to_vec()), "it is no zip archive"),
-        (Effect::Body(cut), "it is no zip archive"),
-        (Effect::Status(403), "HTTP 403"),
-        (Effect::Status(503), "HTTP 503"),
-        (Effect::Drop, "connection closed"),
+        (FaultEffect::Body(b"<html>login</html>".to_vec()), "it is no zip archive"),
+        (FaultEffect::Body(cut), "it is no zip archive"),
+        (FaultEffect::Status(403), "HTTP 403"),
+        (FaultEffect::Status(503), "HTTP 503"),
+        (FaultEffect::Drop, "connection closed"),
     ] {
         world.sandbox.faults().clear();
         asking.fault("/Hex/all.zip", effect);
@@ -521,8 +524,8 @@ async fn lists_beside_the_advisories_come_from_addresses_too() {
     let address = format!("{}/list", asking.world.sandbox.osv());
     let http = Network::default().client().unwrap();
     let list = "#model_version:v1,score_date:2026-11-28T00:00:00Z\ncve,epss,percentile\nCVE-2021-44228,0.9,0.99\n";
-    asking.fault_once("/list", Effect::Status(503));
-    asking.fault_once("/list", Effect::Body(list.into()));
+    asking.fault_once("/list", FaultEffect::Status(503));
+    asking.fault_once("/list", FaultEffect::Body(list.into()));
     let bytes = feed::bytes(&address, epss::LARGEST, &http, &Plain::default()).await.unwrap();
     let scores = Scores::of(&bytes, &BTreeSet::from(["CVE-2021-44228".to_owned()])).unwrap();
     assert_eq!(scores.by_cve["CVE-2021-44228"].probability, 0.9);

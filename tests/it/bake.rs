@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use supply_action::image::ImageRef;
-use supply_action::sandbox::{Effect, Fault, Service};
+use supply_action::sandbox::{Fault, FaultEffect, SandboxService};
 
 use crate::support::{Run, World, always};
 
@@ -112,7 +112,7 @@ async fn verify(world: &World, image: &str, platforms: &[&str]) {
         .unwrap_or_else(|error| panic!("{image}: {error:#}"));
 }
 
-fn asked(world: &World, service: Service) -> usize {
+fn asked(world: &World, service: SandboxService) -> usize {
     world.sandbox.requests().iter().filter(|request| request.service == service).count()
 }
 
@@ -134,7 +134,7 @@ async fn all_targets_are_published_with_one_certificate_and_told_by_their_names(
     verify(&world, &format!("api@{api}"), &["linux/amd64", "linux/arm64"]).await;
     verify(&world, &format!("web@{web}"), &["linux/amd64"]).await;
     verify(&world, &format!("mirror/web@{web}"), &["linux/amd64"]).await;
-    assert_eq!(asked(&world, Service::Fulcio), 1);
+    assert_eq!(asked(&world, SandboxService::Fulcio), 1);
     let host = world.sandbox.registry();
     assert_eq!(told["api"]["image-ref"], format!("{host}/api@{api}"));
     assert_eq!(
@@ -233,7 +233,7 @@ async fn a_target_that_fails_leaves_no_name_on_any() {
         &["nothing was tagged", "the build failed", "target web: failed to solve"],
     )
     .await;
-    assert_eq!(asked(&world, Service::Fulcio), 0);
+    assert_eq!(asked(&world, SandboxService::Fulcio), 0);
     refused(
         &world,
         &[("FAKE_BUILDX", "missing-platform")],
@@ -248,10 +248,10 @@ async fn a_target_that_fails_leaves_no_name_on_any() {
 async fn a_target_that_does_not_verify_leaves_no_name_on_the_others() {
     let world = world().await;
     for path in ["/v2/web/", "/v2/mirror/web/", "/v2/api/"] {
-        world
-            .sandbox
-            .faults()
-            .add(Fault { skip: 12, ..always(Service::Registry, None, path, Effect::Status(403)) });
+        world.sandbox.faults().add(Fault {
+            skip: 12,
+            ..always(SandboxService::Registry, None, path, FaultEffect::Status(403))
+        });
         refused(&world, &[], &["nothing was tagged"]).await;
     }
 }
@@ -261,16 +261,16 @@ async fn whatever_request_fails_no_name_of_any_target_is_without_proof() {
     let total = {
         let world = world().await;
         succeeds(&world, &[]).await;
-        asked(&world, Service::Registry)
+        asked(&world, SandboxService::Registry)
     };
     let mut partly = 0;
     // A sample of the many before the names, and every third of those around them.
     for skip in (0..total).filter(|skip| skip % 37 == 0 || (skip + 24 > total && skip % 3 == 0)) {
         let world = world().await;
-        world
-            .sandbox
-            .faults()
-            .add(Fault { skip, ..always(Service::Registry, None, "", Effect::Status(403)) });
+        world.sandbox.faults().add(Fault {
+            skip,
+            ..always(SandboxService::Registry, None, "", FaultEffect::Status(403))
+        });
         let run = bake(&world, &[]).await;
         world.sandbox.faults().clear();
         let names = names(&world).await;
@@ -302,15 +302,15 @@ async fn whatever_request_fails_no_name_of_any_target_is_without_proof() {
 async fn a_rerun_signs_nothing_twice() {
     let world = world().await;
     let first = succeeds(&world, &[]).await;
-    let before = asked(&world, Service::Rekor);
+    let before = asked(&world, SandboxService::Rekor);
     let second = succeeds(&world, &[]).await;
     assert_eq!(second.outputs["evidence"], first.outputs["evidence"]);
-    assert_eq!((before > 0, asked(&world, Service::Rekor)), (true, before));
+    assert_eq!((before > 0, asked(&world, SandboxService::Rekor)), (true, before));
     assert!(second.log.contains("nothing is built"), "{}", second.log);
     // Where it is to be built anew, what is there is found.
     let third = succeeds(&world, &[("INPUT_ON-TAG-CONFLICT", "overwrite")]).await;
     assert!(third.log.contains("those that were there are reused"), "{}", third.log);
-    assert_eq!(asked(&world, Service::Rekor), before);
+    assert_eq!(asked(&world, SandboxService::Rekor), before);
 }
 
 /// Targets of equal sources have equal images; what one proved, the other finds.

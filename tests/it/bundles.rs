@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
 use supply_action::evidence;
-use supply_action::sigstore::artifact::{Artifact, CheckedBundle, Identity, Trusted};
+use supply_action::sigstore::artifact::{CheckedBundle, Identity, SignedArtifact, Trusted};
 use supply_action::sigstore::load_trusted_root;
 use supply_action::sigstore::verifier::BundleVerifier;
 
@@ -537,7 +537,7 @@ fn same(changed: &CheckedBundle, whole: &CheckedBundle) -> bool {
 struct Whole {
     text: Vec<u8>,
     verifier: BundleVerifier,
-    artifact: Artifact,
+    artifact: SignedArtifact,
     trusted: Trusted,
     checked: CheckedBundle,
 }
@@ -545,7 +545,7 @@ struct Whole {
 impl Whole {
     fn new(text: Vec<u8>, root: &Path, digest: &str, trusted: Trusted) -> Self {
         let verifier = BundleVerifier::new(&load_trusted_root(Some(root)).unwrap()).unwrap();
-        let artifact: Artifact = digest.parse().unwrap();
+        let artifact: SignedArtifact = digest.parse().unwrap();
         let checked = verifier.check_artifact(&text, &artifact, &trusted).unwrap();
         Self { text, verifier, artifact, trusted, checked }
     }

@@ -1,6 +1,6 @@
 //! Names that others move, and publications that stop between two names.
 
-use supply_action::sandbox::{Effect, Fault, Service};
+use supply_action::sandbox::{Fault, FaultEffect, SandboxService};
 
 use crate::support::World;
 
@@ -46,12 +46,12 @@ pub(crate) async fn platform_of(world: &World, index: &str) -> String {
 async fn raced(world: &mut World, to: &str) -> crate::support::Run {
     // The build's first own request is held up long enough for the race.
     world.sandbox.faults().add(Fault {
-        service: Service::Fulcio,
+        service: SandboxService::Fulcio,
         method: Some("POST"),
         path_contains: String::new(),
         skip: 0,
         times: 1,
-        effect: Effect::Delay(std::time::Duration::from_millis(1500)),
+        effect: FaultEffect::Delay(std::time::Duration::from_millis(1500)),
     });
     let fulcio_before = certificates(world);
     let child = world.command().stderr(std::process::Stdio::piped()).spawn().unwrap();
@@ -64,7 +64,12 @@ async fn raced(world: &mut World, to: &str) -> crate::support::Run {
 }
 
 fn certificates(world: &World) -> usize {
-    world.sandbox.requests().iter().filter(|request| request.service == Service::Fulcio).count()
+    world
+        .sandbox
+        .requests()
+        .iter()
+        .filter(|request| request.service == SandboxService::Fulcio)
+        .count()
 }
 
 /// A delayed request may be listed only when it is answered; the index pushed by the build is the
@@ -127,12 +132,12 @@ async fn a_run_of_the_same_commit_is_no_conflict() {
 async fn a_failure_between_two_names_says_which_and_a_rerun_completes_them() {
     let world = World::new().await;
     world.sandbox.faults().add(Fault {
-        service: Service::Registry,
+        service: SandboxService::Registry,
         method: Some("PUT"),
         path_contains: "/manifests/v1".into(),
         skip: 1,
         times: usize::MAX,
-        effect: Effect::Status(403),
+        effect: FaultEffect::Status(403),
     });
     let run = world.publish().await;
     assert_eq!(run.code, Some(3), "{}", run.log);

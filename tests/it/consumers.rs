@@ -9,10 +9,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use supply_action::evidence;
 use supply_action::image::Digest;
-use supply_action::registry::Artifact;
+use supply_action::registry::ReferrerArtifact;
 use supply_action::registry::legacy::{Attached, LegacyLayer};
 use supply_action::registry::manifest::{Descriptor, EMPTY_JSON, OCI_MANIFEST};
-use supply_action::sandbox::{Claims, Effect, Service};
+use supply_action::sandbox::{Claims, FaultEffect, SandboxService};
 use supply_action::verify::legacy;
 
 use crate::support::{Run, World, always};
@@ -380,10 +380,10 @@ async fn what_could_not_be_found_out_has_an_exit_code_of_its_own() {
         (503, "the registry seems unwell"),
     ] {
         world.sandbox.faults().add(always(
-            Service::Registry,
+            SandboxService::Registry,
             Some("GET"),
             "manifests/",
-            Effect::Status(status),
+            FaultEffect::Status(status),
         ));
         for image in [&image, &tag] {
             let (code, json, text) = check(&[image]).await;
@@ -411,10 +411,10 @@ async fn what_could_not_be_found_out_has_an_exit_code_of_its_own() {
     let (code, json, _) = check(&[&tag.replace("v1.2.3", "v9")]).await;
     assert_eq!((code, &json["outcome"]), (Some(1), &json!("not-verified")));
     world.sandbox.faults().add(always(
-        Service::Registry,
+        SandboxService::Registry,
         Some("GET"),
         "manifests/sha256:",
-        Effect::Corrupt,
+        FaultEffect::Corrupt,
     ));
     let (code, json, text) = check(&[&image]).await;
     assert_eq!((code, &json["outcome"]), (Some(1), &json!("not-verified")), "{text}");
@@ -434,10 +434,10 @@ async fn one_format_that_cannot_be_read_hides_nothing_and_proves_nothing() {
             .await
     };
     world.sandbox.faults().add(always(
-        Service::Registry,
+        SandboxService::Registry,
         Some("GET"),
         "/referrers/",
-        Effect::Status(403),
+        FaultEffect::Status(403),
     ));
     let output = check(&[]).await;
     let text = told(&output);
@@ -513,8 +513,11 @@ fn statement(kind: &str, subject: &Digest) -> String {
 async fn attach(world: &World, subject: &Descriptor, bundle: &str) {
     let (registry, repository) = (world.registry(), world.repository());
     let artifact_type = "application/vnd.dev.sigstore.bundle.v0.3+json";
-    let artifact =
-        Artifact { artifact_type, layer: bundle.to_owned().into(), annotations: BTreeMap::new() };
+    let artifact = ReferrerArtifact {
+        artifact_type,
+        layer: bundle.to_owned().into(),
+        annotations: BTreeMap::new(),
+    };
     let place = registry.open_upload(&repository).await.unwrap();
     registry.stage_artifact(&repository, place, &artifact).await.unwrap();
     registry.attach_artifact(&repository, subject, &artifact).await.unwrap();

@@ -476,7 +476,7 @@ async fn what_programs_read_otherwise_or_nobody_looks_at_is_neither_merged_nor_v
             .sandbox
             .requests()
             .iter()
-            .any(|request| request.service == supply_action::sandbox::Service::Fulcio),
+            .any(|request| request.service == supply_action::sandbox::SandboxService::Fulcio),
         "nothing was signed"
     );
     let run = merged(world, &[honest], "linux/amd64", &[]).await;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value;
-use supply_action::sandbox::{Effect, Service};
+use supply_action::sandbox::{FaultEffect, SandboxService};
 
 use crate::support::{World, always};
 
@@ -164,7 +164,7 @@ async fn nothing_is_written_of_what_is_not_published() {
         run.log
     );
     assert!(!dir.exists());
-    world.sandbox.faults().add(always(Service::Fulcio, None, "", Effect::Status(403)));
+    world.sandbox.faults().add(always(SandboxService::Fulcio, None, "", FaultEffect::Status(403)));
     let run = world.publish().await;
     assert!(run.code == Some(1) && files(&dir).is_empty(), "{}", run.log);
 }

@@ -3,8 +3,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use supply_action::evidence::Part;
-use supply_action::sandbox::{Effect, Fault, Service};
+use supply_action::evidence::EvidencePart;
+use supply_action::sandbox::{Fault, FaultEffect, SandboxService};
 use supply_action::sigstore::verifier::Signer;
 
 use crate::keys;
@@ -19,7 +19,7 @@ async fn whatever_request_fails_no_name_is_without_proof() {
             .sandbox
             .requests()
             .iter()
-            .filter(|request| request.service == Service::Registry)
+            .filter(|request| request.service == SandboxService::Registry)
             .count()
     };
     assert!(total > 40, "{total}");
@@ -28,12 +28,12 @@ async fn whatever_request_fails_no_name_is_without_proof() {
     for skip in (0..total).filter(|skip| skip % 3 == 0 || skip + 40 > total) {
         let world = World::new().await;
         world.sandbox.faults().add(Fault {
-            service: Service::Registry,
+            service: SandboxService::Registry,
             method: None,
             path_contains: String::new(),
             skip,
             times: usize::MAX,
-            effect: Effect::Status(403),
+            effect: FaultEffect::Status(403),
         });
         let run = world.publish().await;
         world.sandbox.faults().clear();
@@ -90,7 +90,7 @@ async fn an_image_that_lacks_any_part_of_its_evidence_does_not_verify() {
                     .is_some_and(|kind| kind.contains("sigstore"))
             })
             .collect();
-        assert_eq!(bundles.len() >= 2, subject.kind != Part::Attestations, "{index}");
+        assert_eq!(bundles.len() >= 2, subject.kind != EvidencePart::Attestations, "{index}");
         for at in bundles {
             let mut without = index.clone();
             let left_out = without["manifests"].as_array_mut().unwrap().remove(at);
@@ -122,7 +122,7 @@ async fn evidence_in_the_older_format_counts_only_whole() {
         );
         let answer = reqwest::get(&url).await.unwrap();
         if answer.status() == 404 {
-            assert!(subject.kind == Part::Attestations && suffix == "att");
+            assert!(subject.kind == EvidencePart::Attestations && suffix == "att");
             continue;
         }
         let whole: serde_json::Value =

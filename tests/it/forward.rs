@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use supply_action::sandbox::{Effect, Fault, Habit, Service};
+use supply_action::sandbox::{Fault, FaultEffect, Habit, SandboxService};
 
 use crate::consumers::without_sbom_of_index;
 use crate::support::{Run, World, always, parse_outputs};
@@ -142,15 +142,25 @@ async fn who_cannot_say_the_order_of_commits_moves_nothing() {
     let main = "refs/heads/main";
     let (first, _) = published(&mut world, main, "a").await;
     for effect in [
-        Effect::Status(500),
-        Effect::Status(403),
-        Effect::Status(404),
-        Effect::Body(b"{}".to_vec()),
-        Effect::Drop,
+        FaultEffect::Status(500),
+        FaultEffect::Status(403),
+        FaultEffect::Status(404),
+        FaultEffect::Body(b"{}".to_vec()),
+        FaultEffect::Drop,
     ] {
         world.sandbox.faults().clear();
-        world.sandbox.faults().add(always(Service::GitHub, None, "/compare/", effect.clone()));
-        world.sandbox.faults().add(always(Service::GitHub, None, "/commits/", effect.clone()));
+        world.sandbox.faults().add(always(
+            SandboxService::GitHub,
+            None,
+            "/compare/",
+            effect.clone(),
+        ));
+        world.sandbox.faults().add(always(
+            SandboxService::GitHub,
+            None,
+            "/commits/",
+            effect.clone(),
+        ));
         let (_, silent) = published(&mut world, main, "b").await;
         assert_eq!(kept(&silent), ["main", "latest"], "{effect:?}");
         assert!(silent.log.contains("neither GitHub nor the checkout says"), "{}", silent.log);
@@ -302,10 +312,10 @@ async fn a_branch_takes_no_name_of_a_release_by_itself() {
     assert!(world.tags().await.contains_key("v2"), "it has no releases");
     // Nobody knows whether there are releases.
     world.sandbox.faults().add(always(
-        Service::GitHub,
+        SandboxService::GitHub,
         None,
         "/git/matching-refs/",
-        Effect::Status(503),
+        FaultEffect::Status(503),
     ));
     published(&mut world, "refs/heads/v3", "b").await;
     assert!(!world.tags().await.contains_key("v3"));
@@ -320,12 +330,12 @@ async fn a_rerun_completes_the_names_of_what_it_keeps_in_every_repository() {
     let images = format!("{0}/app, {0}/mirror/app", world.sandbox.registry());
     world.set("INPUT_IMAGES", &images).at("refs/tags/v1.2.3", &sha("a"));
     world.sandbox.faults().add(Fault {
-        service: Service::Registry,
+        service: SandboxService::Registry,
         method: Some("PUT"),
         path_contains: "/manifests/v1.2".into(),
         skip: 2,
         times: usize::MAX,
-        effect: Effect::Status(403),
+        effect: FaultEffect::Status(403),
     });
     let partly = world.publish().await;
     assert_eq!(partly.code, Some(3), "{}", partly.log);
@@ -367,12 +377,12 @@ async fn outrun(habit: Option<Habit>) -> (World, Run) {
     world.at("refs/heads/main", &sha("b")).set("FAKE_BUILDX_SALT", "this");
     // The answer to the last PUT comes late enough for the other run.
     world.sandbox.faults().add(Fault {
-        service: Service::Registry,
+        service: SandboxService::Registry,
         method: Some("PUT"),
         path_contains: "/manifests/latest".into(),
         skip: 0,
         times: 1,
-        effect: Effect::Delay(std::time::Duration::from_millis(2500)),
+        effect: FaultEffect::Delay(std::time::Duration::from_millis(2500)),
     });
     let _ = std::fs::remove_file(world.folder.path().join("output"));
     let mut child = world.command().stderr(std::process::Stdio::piped()).spawn().unwrap();
@@ -460,5 +470,10 @@ async fn race(mut world: World) {
 }
 
 fn certificates(world: &World) -> usize {
-    world.sandbox.requests().iter().filter(|request| request.service == Service::Fulcio).count()
+    world
+        .sandbox
+        .requests()
+        .iter()
+        .filter(|request| request.service == SandboxService::Fulcio)
+        .count()
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use supply_action::evidence::{COSIGN_VULNERABILITIES, IN_TOTO_VULNERABILITIES, OPENVEX};
-use supply_action::sandbox::{Effect, OsvHabit, Service};
+use supply_action::sandbox::{FaultEffect, OsvHabit, SandboxService};
 
 use crate::bake;
 use crate::support::{Run, World, always};
@@ -157,7 +157,7 @@ async fn an_unanswered_question_is_never_clean() {
         assert!(world.tags().await.is_empty(), "{habit:?}");
     }
     world.sandbox.osv_behaves(None);
-    world.sandbox.faults().add(always(Service::Osv, None, "", Effect::Status(403)));
+    world.sandbox.faults().add(always(SandboxService::Osv, None, "", FaultEffect::Status(403)));
     let run = world.publish().await;
     assert_eq!(run.code, Some(4), "{}", run.log);
     assert!(world.tags().await.is_empty());
@@ -204,7 +204,7 @@ async fn what_is_wrong_with_the_terms_is_told_before_anything_is_built() {
         assert_ne!(run.code, Some(0), "{input}: {}", run.log);
         assert!(run.log.contains(why), "{input}: {}", run.log);
         let built = world.sandbox.requests().into_iter().any(|request| {
-            request.service == Service::Registry
+            request.service == SandboxService::Registry
                 && request.path.contains("/manifests/sha256")
                 && request.method == "PUT"
         });
@@ -213,7 +213,7 @@ async fn what_is_wrong_with_the_terms_is_told_before_anything_is_built() {
     world.set("INPUT_ADVISORIES", &old).set("INPUT_MAX-ADVISORY-AGE", "9999d");
     let run = world.run(&[], &[("SUPPLY_ACTION_OSV_URL", "")]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
-    assert!(!world.sandbox.requests().iter().any(|request| request.service == Service::Osv));
+    assert!(!world.sandbox.requests().iter().any(|request| request.service == SandboxService::Osv));
 }
 
 #[tokio::test]
@@ -233,7 +233,7 @@ async fn without_a_scan_that_is_said_and_nobody_is_asked() {
         "{}",
         run.summary
     );
-    assert!(!world.sandbox.requests().iter().any(|request| request.service == Service::Osv));
+    assert!(!world.sandbox.requests().iter().any(|request| request.service == SandboxService::Osv));
     // There is nothing to scan without an SBOM.
     world.set("INPUT_SBOM", "false").set("INPUT_SCAN", "true");
     let run = world.publish().await;
@@ -296,7 +296,7 @@ async fn merged_and_baked_images_are_scanned_before_the_first_tag() {
     let own = [("INPUT_PLATFORMS", "linux/amd64"), ("INPUT_PUSH-BY-DIGEST", "true")];
     let pushed = world.run(&[], &own).await;
     assert_eq!(pushed.code, Some(0), "nothing is named, so nothing is scanned: {}", pushed.log);
-    assert!(!world.sandbox.requests().iter().any(|request| request.service == Service::Osv));
+    assert!(!world.sandbox.requests().iter().any(|request| request.service == SandboxService::Osv));
     let digests = [("INPUT_DIGESTS", pushed.outputs["digests"].as_str())];
     let merged = world.run(&["merge"], &digests).await;
     assert_eq!(merged.code, Some(1), "{}", merged.log);

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::Duration;
 
-use supply_action::sandbox::{Effect, Service};
+use supply_action::sandbox::{FaultEffect, SandboxService};
 
 use crate::pusher::{INDEX, index};
 use crate::support::{World, always};
@@ -31,12 +31,17 @@ async fn who_prunes_or_reads_gets_no_hint_of_who_publishes() {
         listener.local_addr().unwrap().to_string()
     };
     for (effect, words) in [
-        (Effect::Status(401), "hint: log in with `docker login`"),
-        (Effect::Status(403), "hint: the login lacks the right to read here"),
-        (Effect::StatusRetryAfter(429, 0), "hint: the registry limits requests; try later"),
-        (Effect::StatusRetryAfter(503, 0), "hint: the registry seems unwell"),
+        (FaultEffect::Status(401), "hint: log in with `docker login`"),
+        (FaultEffect::Status(403), "hint: the login lacks the right to read here"),
+        (FaultEffect::StatusRetryAfter(429, 0), "hint: the registry limits requests; try later"),
+        (FaultEffect::StatusRetryAfter(503, 0), "hint: the registry seems unwell"),
     ] {
-        world.sandbox.faults().add(always(Service::Registry, Some("GET"), "/v2/app/", effect));
+        world.sandbox.faults().add(always(
+            SandboxService::Registry,
+            Some("GET"),
+            "/v2/app/",
+            effect,
+        ));
         let image = format!("{}/app", world.sandbox.registry());
         for arguments in
             [vec!["prune", &image], vec!["sbom", &image], vec!["sbom", "diff", &image, &image]]
@@ -72,8 +77,13 @@ async fn a_prune_that_is_ended_says_what_it_may_have_left() {
     let mut world = World::new().await;
     world.unset("GITHUB_ACTIONS");
     named(&world, "v1").await;
-    let slow = Effect::Delay(Duration::from_secs(60));
-    world.sandbox.faults().add(always(Service::Registry, Some("GET"), "/manifests/v1", slow));
+    let slow = FaultEffect::Delay(Duration::from_secs(60));
+    world.sandbox.faults().add(always(
+        SandboxService::Registry,
+        Some("GET"),
+        "/manifests/v1",
+        slow,
+    ));
     let image = format!("{}/app", world.sandbox.registry());
     for (arguments, says) in [(&["--delete"][..], true), (&[], false)] {
         let mut command = world.command();

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use axum::http::HeaderMap;
 use axum::response::IntoResponse as _;
 use serde_json::{Value, json};
-use supply_action::sandbox::{Config, Effect, Service};
+use supply_action::sandbox::{FaultEffect, SandboxConfig, SandboxService};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{Run, World, always};
@@ -225,9 +225,10 @@ async fn repository(
     claim: &'static str,
     log: &str,
 ) -> World {
-    let mut world =
-        World::with(|config: &mut Config| config.claims.repository_visibility = claim.to_owned())
-            .await;
+    let mut world = World::with(|config: &mut SandboxConfig| {
+        config.claims.repository_visibility = claim.to_owned()
+    })
+    .await;
     let described = |private: Option<bool>| match private {
         Some(private) => {
             json!({ "default_branch": "main", "private": private, "full_name": "example/hello" })
@@ -239,9 +240,9 @@ async fn repository(
         json!({ "repository": described(event) }).to_string(),
     )
     .unwrap();
-    let effect = Effect::Body(described(api).to_string().into_bytes());
+    let effect = FaultEffect::Body(described(api).to_string().into_bytes());
     world.sandbox.faults().add(always(
-        Service::GitHub,
+        SandboxService::GitHub,
         Some("GET"),
         "/repos/example/hello",
         effect,
@@ -309,7 +310,11 @@ async fn what_is_private_by_any_word_or_by_none_goes_into_no_public_log() {
             run.log
         );
         assert!(
-            !world.sandbox.requests().iter().any(|request| request.service == Service::Fulcio),
+            !world
+                .sandbox
+                .requests()
+                .iter()
+                .any(|request| request.service == SandboxService::Fulcio),
             "{event:?} {api:?} {claim}"
         );
         assert!(world.tags().await.is_empty());
@@ -337,7 +342,7 @@ async fn merged(
     runner: &'static str,
     change: impl Fn(&mut Vec<Value>),
 ) -> (World, Run) {
-    let world = World::with(|config: &mut Config| {
+    let world = World::with(|config: &mut SandboxConfig| {
         config.claims.job_workflow_ref = workflow.to_owned();
         config.claims.runner_environment = runner.to_owned();
     })
@@ -356,10 +361,10 @@ async fn merged(
     if !jobs.is_empty() {
         let answer = json!({ "total_count": jobs.len(), "jobs": jobs }).to_string().into_bytes();
         world.sandbox.faults().add(always(
-            Service::GitHub,
+            SandboxService::GitHub,
             Some("GET"),
             "/attempts/1/jobs",
-            Effect::Body(answer),
+            FaultEffect::Body(answer),
         ));
     }
     let pushed = world

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use sigstore_types::DerPublicKey;
-use supply_action::sandbox::Service;
+use supply_action::sandbox::SandboxService;
 use supply_action::sigstore::verifier::Signer;
 
 use crate::support::{Run, World};
@@ -59,10 +59,10 @@ async fn a_key_signs_without_the_right_to_ask_for_tokens() {
     let run = world.publish().await;
     assert_eq!(run.code, Some(0), "{}", run.log);
     tells_nothing_secret(&run);
-    let asked = |service: Service| {
+    let asked = |service: SandboxService| {
         world.sandbox.requests().iter().filter(|request| request.service == service).count()
     };
-    assert_eq!((asked(Service::Fulcio), asked(Service::Oidc)), (0, 0));
+    assert_eq!((asked(SandboxService::Fulcio), asked(SandboxService::Oidc)), (0, 0));
     let evidence: Value = serde_json::from_str(&run.outputs["evidence"]).unwrap();
     assert_eq!(evidence["signer"], serde_json::json!({ "key": name(PUBLIC) }));
     for subject in evidence["subjects"].as_array().unwrap() {

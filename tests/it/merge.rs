@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use supply_action::image::Digest;
-use supply_action::sandbox::{Effect, Fault, Habit, Service};
+use supply_action::sandbox::{Fault, FaultEffect, Habit, SandboxService};
 
 use crate::support::{Run, World, always};
 
@@ -94,13 +94,9 @@ async fn a_job_pushes_by_digest_without_a_name_without_evidence_and_without_an_i
         .collect();
     assert_eq!(files, [digest.trim_start_matches("sha256:")]);
     assert_eq!(world.all_tags().await.len(), 0);
-    assert!(
-        world
-            .sandbox
-            .requests()
-            .iter()
-            .all(|request| [Service::Registry, Service::GitHub].contains(&request.service))
-    );
+    assert!(world.sandbox.requests().iter().all(|request| {
+        [SandboxService::Registry, SandboxService::GitHub].contains(&request.service)
+    }));
     assert!(!world.sandbox.requests().iter().any(|request| request.path.contains("/referrers/")));
     let index = manifest(&world, digest).await;
     assert_eq!(index["manifests"].as_array().unwrap().len(), 4, "images and attestations: {index}");
@@ -165,7 +161,12 @@ async fn a_rerun_of_merge_signs_nothing_twice() {
     let tags = [("INPUT_TAGS", "v1\nlatest")];
     let first = merge(&world, &needs, &tags).await;
     let logged = |world: &World| {
-        world.sandbox.requests().iter().filter(|request| request.service == Service::Rekor).count()
+        world
+            .sandbox
+            .requests()
+            .iter()
+            .filter(|request| request.service == SandboxService::Rekor)
+            .count()
     };
     let before = logged(&world);
     let second = merge(&world, &needs, &tags).await;
@@ -384,7 +385,8 @@ async fn images_that_are_not_what_they_are_said_to_be_are_refused() {
     // Everything that is wrong is told at once.
     let all = json!({ "linux/arm64": amd, "linux/s390x": arm, "linux/386": nowhere }).to_string();
     refused(&world, &all, &[], &["3 things stand in the way"]).await;
-    let signed = world.sandbox.requests().iter().any(|request| request.service == Service::Fulcio);
+    let signed =
+        world.sandbox.requests().iter().any(|request| request.service == SandboxService::Fulcio);
     assert!(!signed, "nothing was signed");
 }
 
@@ -454,13 +456,13 @@ async fn a_registry_that_refuses_or_lies_is_not_taken_for_an_empty_one() {
     let world = World::new().await;
     let needs = needs(&world, &[]).await;
     for (effect, words) in [
-        (Effect::Status(403), &["403", "hint: the login lacks the right"][..]),
-        (Effect::StatusRetryAfter(429, 0), &["429", "limits requests"]),
-        (Effect::Status(401), &["401", "hint: give credentials"]),
-        (Effect::Corrupt, &["does not hash to its digest"]),
+        (FaultEffect::Status(403), &["403", "hint: the login lacks the right"][..]),
+        (FaultEffect::StatusRetryAfter(429, 0), &["429", "limits requests"]),
+        (FaultEffect::Status(401), &["401", "hint: give credentials"]),
+        (FaultEffect::Corrupt, &["does not hash to its digest"]),
     ] {
         world.sandbox.faults().add(always(
-            Service::Registry,
+            SandboxService::Registry,
             Some("GET"),
             "/manifests/sha256:",
             effect,
@@ -468,10 +470,10 @@ async fn a_registry_that_refuses_or_lies_is_not_taken_for_an_empty_one() {
         refused(&world, &needs, &[], words).await;
     }
     world.sandbox.faults().add(always(
-        Service::Registry,
+        SandboxService::Registry,
         Some("GET"),
         "/blobs/sha256:",
-        Effect::Corrupt,
+        FaultEffect::Corrupt,
     ));
     refused(&world, &needs, &[], &["does not hash to its digest"]).await;
 }
@@ -541,7 +543,7 @@ async fn whatever_request_fails_no_merged_name_is_without_proof() {
         assert_eq!(merge(&world, &needs, &[]).await.code, Some(0));
         world.sandbox.requests()[before..]
             .iter()
-            .filter(|request| request.service == Service::Registry)
+            .filter(|request| request.service == SandboxService::Registry)
             .count()
     };
     assert!(total > 40, "{total}");
@@ -549,7 +551,8 @@ async fn whatever_request_fails_no_merged_name_is_without_proof() {
     for skip in (0..total).filter(|skip| skip % 13 == 0 || skip + 12 > total) {
         let world = World::new().await;
         let needs = needs(&world, &[]).await;
-        let fault = Fault { skip, ..always(Service::Registry, None, "", Effect::Status(403)) };
+        let fault =
+            Fault { skip, ..always(SandboxService::Registry, None, "", FaultEffect::Status(403)) };
         world.sandbox.faults().add(fault);
         let run = merge(&world, &needs, &[]).await;
         world.sandbox.faults().clear();

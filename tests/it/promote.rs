@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use supply_action::image::{Digest, ImageRef, Repository};
 use supply_action::inputs::Action;
 use supply_action::registry::Registry;
-use supply_action::registry::closure::{self, Kind};
-use supply_action::registry::manifest::{Descriptor, Manifest, OCI_MANIFEST};
-use supply_action::sandbox::{Config, Effect, Fault, Habit, Request, Service};
+use supply_action::registry::closure::{self, ClosureKind};
+use supply_action::registry::manifest::{Descriptor, OCI_MANIFEST, RegistryManifest};
+use supply_action::sandbox::{Fault, FaultEffect, Habit, Request, SandboxConfig, SandboxService};
 use supply_action::summary::declared;
 
 use crate::support::{Run, World, always};
@@ -27,7 +27,7 @@ impl Stage {
         Self::with(|_| {}).await
     }
 
-    async fn with(change: impl FnOnce(&mut Config)) -> Self {
+    async fn with(change: impl FnOnce(&mut SandboxConfig)) -> Self {
         let mut world = World::with(change).await;
         world.sandbox.history(|history| {
             let older = "b".repeat(40);
@@ -95,7 +95,7 @@ fn there(world: &World) -> Repository {
 
 fn requests(world: &World) -> Vec<Request> {
     let all = world.sandbox.requests().into_iter();
-    all.filter(|request| request.service == Service::Registry).collect()
+    all.filter(|request| request.service == SandboxService::Registry).collect()
 }
 
 fn count(requests: &[Request], method: &str, part: &str) -> usize {
@@ -166,7 +166,8 @@ async fn what_stands_in_the_way_is_said_at_once() {
     let registry = Registry::for_publishing(reqwest::Client::new(), to.credentials());
     let manifest = unsigned(&registry, &there(&to)).await;
     put_name(&to, "v1.2.3", &manifest).await;
-    let denied = always(Service::Registry, Some("POST"), "/blobs/uploads/", Effect::Status(403));
+    let denied =
+        always(SandboxService::Registry, Some("POST"), "/blobs/uploads/", FaultEffect::Status(403));
     other.sandbox.faults().add(denied);
     let identity = [(
         "INPUT_CERTIFICATE-IDENTITY",
@@ -190,7 +191,7 @@ async fn what_stands_in_the_way_is_said_at_once() {
     has_no_name(&other).await;
 }
 
-async fn unsigned(registry: &Registry, repository: &Repository) -> Manifest {
+async fn unsigned(registry: &Registry, repository: &Repository) -> RegistryManifest {
     let config =
         br#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}"#;
     let blob = Descriptor::of(config, "application/vnd.oci.image.config.v1+json");
@@ -198,12 +199,12 @@ async fn unsigned(registry: &Registry, repository: &Repository) -> Manifest {
     let json = serde_json::json!({
         "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": blob, "layers": [],
     });
-    let manifest = Manifest::new(json.to_string().into_bytes(), OCI_MANIFEST);
+    let manifest = RegistryManifest::new(json.to_string().into_bytes(), OCI_MANIFEST);
     registry.put_manifest(repository, &manifest).await.unwrap();
     manifest
 }
 
-async fn put_name(world: &World, tag: &str, manifest: &Manifest) {
+async fn put_name(world: &World, tag: &str, manifest: &RegistryManifest) {
     let url = format!("http://{}/v2/mirror/app/manifests/{tag}", world.sandbox.registry());
     let put = reqwest::Client::new()
         .put(url)
@@ -264,7 +265,7 @@ async fn what_could_not_be_found_out_has_an_exit_code_of_its_own() {
     let (stage, to) = (Stage::new().await, World::new().await);
     let path = format!("/referrers/{}", stage.digest);
     for status in [401, 403, 500] {
-        let fault = always(Service::Registry, None, &path, Effect::Status(status));
+        let fault = always(SandboxService::Registry, None, &path, FaultEffect::Status(status));
         stage.world.sandbox.faults().add(fault);
         // Only what is a bundle counts, so that the other format does not answer.
         let formats = [("INPUT_SIGNATURE-FORMATS", "bundle")];
@@ -331,7 +332,7 @@ async fn a_tag_beside_a_digest_must_agree() {
 async fn a_source_that_is_still_on_its_way_is_waited_for() {
     let (stage, to) = (Stage::new().await, World::new().await);
     let path = format!("/manifests/sha-{SHA}");
-    let missing = always(Service::Registry, Some("GET"), &path, Effect::Status(404));
+    let missing = always(SandboxService::Registry, Some("GET"), &path, FaultEffect::Status(404));
     stage.world.sandbox.faults().add(Fault { times: 2, ..missing.clone() });
     let run = stage.promoted_with(&[&to], &[("INPUT_WAIT-FOR-SOURCE", "60s")]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
@@ -400,7 +401,12 @@ async fn names_that_float_go_forward_alone() {
 async fn a_name_that_cannot_be_put_leaves_the_others_and_is_told() {
     let stage = Stage::new().await;
     let (one, two) = (World::new().await, World::new().await);
-    let refused = always(Service::Registry, Some("PUT"), "/manifests/v1.2.3", Effect::Status(400));
+    let refused = always(
+        SandboxService::Registry,
+        Some("PUT"),
+        "/manifests/v1.2.3",
+        FaultEffect::Status(400),
+    );
     two.sandbox.faults().add(refused);
     let run = stage.promoted(&[&one, &two]).await;
     assert_eq!(run.code, Some(3), "{}", run.log);
@@ -418,10 +424,10 @@ async fn layer(stage: &Stage) -> Descriptor {
     let manifests: Vec<&Digest> = closure
         .parts
         .iter()
-        .filter(|part| part.kind == Kind::Entry)
+        .filter(|part| part.kind == ClosureKind::Entry)
         .map(|part| &part.descriptor.digest)
         .collect();
-    let layers = closure.parts.iter().filter(|part| part.kind == Kind::Layer);
+    let layers = closure.parts.iter().filter(|part| part.kind == ClosureKind::Layer);
     let mut layers = layers.filter(|part| {
         part.parent.as_ref().is_some_and(|parent| manifests.contains(&parent))
             && part.descriptor.media_type.contains("layer")
@@ -435,14 +441,14 @@ async fn bytes_that_are_not_the_images_get_no_name() {
     let (stage, to) = (Stage::new().await, World::new().await);
     let path = format!("/blobs/{}", layer(&stage).await.digest);
     for effect in [
-        Effect::Corrupt,
-        Effect::Body(b"short".to_vec()),
-        Effect::Endless,
-        Effect::Status(403),
-        Effect::Status(404),
+        FaultEffect::Corrupt,
+        FaultEffect::Body(b"short".to_vec()),
+        FaultEffect::Endless,
+        FaultEffect::Status(403),
+        FaultEffect::Status(404),
     ] {
         let told = format!("{effect:?}");
-        let fault = always(Service::Registry, Some("GET"), &path, effect);
+        let fault = always(SandboxService::Registry, Some("GET"), &path, effect);
         stage.world.sandbox.faults().add(fault);
         let run = stage.promoted(&[&to]).await;
         if run.code != Some(0) {
@@ -471,8 +477,8 @@ async fn whichever_request_fails_nothing_is_named_too_early() {
     let to = World::new().await;
     for skip in [0, 1, 7, 25, 60, 90] {
         let world = World::new().await;
-        let fault = always(Service::Registry, None, "/v2/", Effect::Status(404));
-        let fault = Fault { skip, effect: Effect::Drop, ..fault };
+        let fault = always(SandboxService::Registry, None, "/v2/", FaultEffect::Status(404));
+        let fault = Fault { skip, effect: FaultEffect::Drop, ..fault };
         world.sandbox.faults().add(fault);
         let run = stage.promoted(&[&world]).await;
         assert!(matches!(run.code, Some(1 | 4)), "{skip}: {}", run.log);
@@ -484,7 +490,8 @@ async fn whichever_request_fails_nothing_is_named_too_early() {
         stage.arrived(&world).await;
     }
     for skip in [3, 40] {
-        let fault = always(Service::Registry, None, "/v2/", Effect::StatusRetryAfter(429, 1));
+        let fault =
+            always(SandboxService::Registry, None, "/v2/", FaultEffect::StatusRetryAfter(429, 1));
         to.sandbox.faults().add(Fault { skip, times: 1, ..fault });
     }
     let run = stage.promoted(&[&to]).await;
@@ -522,7 +529,7 @@ async fn a_promotion_that_is_killed_leaves_no_name_and_is_completed() {
 async fn registries_with_habits_get_the_whole_of_it() {
     for (from, to) in [(None, Habit::Ghcr), (None, Habit::Ecr), (Some(Habit::Ghcr), Habit::Quay)] {
         let login = |habit: Option<Habit>| {
-            move |config: &mut Config| {
+            move |config: &mut SandboxConfig| {
                 config.habit = habit;
                 config.registry_login = Some(("octo".into(), "hunter2".into()));
             }
@@ -551,7 +558,8 @@ async fn registries_with_habits_get_the_whole_of_it() {
 #[tokio::test]
 async fn a_registry_that_lists_no_names_gets_all_of_it_and_is_asked_for_it() {
     let (stage, to) = (Stage::new().await, World::new().await);
-    let none = always(Service::Registry, Some("GET"), "/tags/list", Effect::Status(404));
+    let none =
+        always(SandboxService::Registry, Some("GET"), "/tags/list", FaultEffect::Status(404));
     to.sandbox.faults().add(none);
     for _ in 0..2 {
         let run = stage.promoted(&[&to]).await;
@@ -560,7 +568,12 @@ async fn a_registry_that_lists_no_names_gets_all_of_it_and_is_asked_for_it() {
     }
     // What it does not have afterwards is noticed, though it took it.
     let lost = World::new().await;
-    let gone = always(Service::Registry, Some("HEAD"), "/manifests/sha256:", Effect::Status(404));
+    let gone = always(
+        SandboxService::Registry,
+        Some("HEAD"),
+        "/manifests/sha256:",
+        FaultEffect::Status(404),
+    );
     lost.sandbox.faults().add(gone);
     let run = stage.promoted(&[&lost]).await;
     assert_eq!(run.code, Some(1), "{}", run.log);

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use supply_action::sandbox::Service;
+use supply_action::sandbox::SandboxService;
 
 use crate::support::{Run, World};
 
@@ -28,8 +28,12 @@ async fn refused(world: &World, run: &Run, words: &[&str]) {
     for word in words {
         assert!(run.log.contains(word), "`{word}` is missing in:\n{}", run.log);
     }
-    let signed =
-        world.sandbox.requests().iter().filter(|request| request.service == Service::Rekor).count();
+    let signed = world
+        .sandbox
+        .requests()
+        .iter()
+        .filter(|request| request.service == SandboxService::Rekor)
+        .count();
     assert_eq!((signed, world.tags().await.len()), (0, 0), "{}", run.log);
 }
 

@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use supply_action::sandbox::Service;
+use supply_action::sandbox::SandboxService;
 
 use crate::support::{Run, World};
 use crate::verify::{said, verify};
@@ -96,7 +96,12 @@ async fn both_versions_are_signed_and_say_the_same() {
     }
     // A rerun of the same image signs nothing again.
     let logged = |world: &World| {
-        world.sandbox.requests().iter().filter(|request| request.service == Service::Rekor).count()
+        world
+            .sandbox
+            .requests()
+            .iter()
+            .filter(|request| request.service == SandboxService::Rekor)
+            .count()
     };
     let before = logged(&world);
     let again = world.publish().await;

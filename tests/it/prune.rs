@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use supply_action::image::Repository;
-use supply_action::sandbox::{Effect, Fault, Habit, Request, Service};
+use supply_action::sandbox::{Fault, FaultEffect, Habit, Request, SandboxService};
 
 use crate::support::{World, always};
 
@@ -220,16 +220,16 @@ async fn nothing_goes_while_anything_is_unknown() {
         assert_eq!(published.prune(&AT_ONCE).await.code, Some(0));
         let requests = asked(start);
         let all = [&AT_ONCE[..], &["--delete"]].concat();
-        for service in [Service::Registry, Service::GitHub] {
+        for service in [SandboxService::Registry, SandboxService::GitHub] {
             let questions = requests.iter().filter(|request| request.service == service).count();
             let each = (0..questions)
                 .step_by((questions / 12).max(1))
-                .map(|skip| (skip, Effect::Status(403)));
+                .map(|skip| (skip, FaultEffect::Status(403)));
             let effects = [
-                Effect::Status(401),
-                Effect::StatusRetryAfter(429, 3600),
-                Effect::Status(502),
-                Effect::Drop,
+                FaultEffect::Status(401),
+                FaultEffect::StatusRetryAfter(429, 3600),
+                FaultEffect::Status(502),
+                FaultEffect::Drop,
             ];
             let some = effects.into_iter().map(|effect| (questions / 2, effect));
             for (skip, effect) in each.chain(some).filter(|(skip, _)| *skip < questions) {
@@ -264,20 +264,20 @@ async fn nothing_goes_while_anything_is_unknown() {
 
 async fn faults_of_bodies(
     published: &Published,
-    service: Service,
+    service: SandboxService,
     all: &[&str],
     before: &BTreeSet<String>,
 ) {
     let paths: &[&str] = match service {
-        Service::GitHub if published.github => &["/users/", "/versions"],
-        Service::GitHub => &[],
+        SandboxService::GitHub if published.github => &["/users/", "/versions"],
+        SandboxService::GitHub => &[],
         _ => &["/tags/list", "/manifests/"],
     };
     for path in paths {
         for body in ["", "null", "{}", r#"[{"id":1}]"#, r#"{"tags":["a/b"]}"#] {
             let faults = published.world.sandbox.faults();
             faults.clear();
-            faults.add(always(service, Some("GET"), path, Effect::Body(body.into())));
+            faults.add(always(service, Some("GET"), path, FaultEffect::Body(body.into())));
             let pruned = published.prune(all).await;
             assert!(
                 pruned.code == Some(1) && published.manifests() == *before,
@@ -292,7 +292,8 @@ async fn faults_of_bodies(
 async fn an_end_half_way_leaves_what_is_kept_whole_and_says_how_far_it_came() {
     let published = Published::at(Some(Habit::Quay), true).await;
     let all = [&AT_ONCE[..], &["--delete"]].concat();
-    let fault = always(Service::Registry, Some("DELETE"), "/manifests/", Effect::Status(403));
+    let fault =
+        always(SandboxService::Registry, Some("DELETE"), "/manifests/", FaultEffect::Status(403));
     published.world.sandbox.faults().add(Fault { skip: 3, ..fault });
     let pruned = published.prune(&all).await;
     assert!(pruned.code == Some(1) && pruned.log.contains("3 of"), "{}", pruned.log);
@@ -329,10 +330,10 @@ async fn a_registry_that_deletes_nothing_is_told() {
 async fn what_gets_a_name_meanwhile_stays() {
     let published = Published::at(None, true).await;
     let late = always(
-        Service::Registry,
+        SandboxService::Registry,
         Some("GET"),
         "/referrers/",
-        Effect::Delay(Duration::from_secs(3)),
+        FaultEffect::Delay(Duration::from_secs(3)),
     );
     published.world.sandbox.faults().add(Fault { times: 1, ..late });
     let seen = published.world.sandbox.requests().len();
@@ -411,13 +412,13 @@ async fn a_release_leaves_no_list_that_another_took_the_place_of() {
 #[tokio::test]
 async fn a_list_of_ours_goes_when_the_next_takes_its_place() {
     use supply_action::registry::manifest::{Descriptor, OCI_MANIFEST};
-    use supply_action::registry::{Artifact, Registry};
+    use supply_action::registry::{ReferrerArtifact, Registry};
     for (habit, lists) in [(None, 2), (Some(Habit::Ghcr), 3)] {
         let world =
             World::with(|config| (config.habit, config.referrers_api) = (habit, false)).await;
         let (subject, repository) = (Descriptor::of(b"image", OCI_MANIFEST), world.repository());
         let attach = async |registry: &Registry, text: &'static str| {
-            let artifact = Artifact {
+            let artifact = ReferrerArtifact {
                 artifact_type: "application/vnd.test",
                 layer: text.into(),
                 annotations: Default::default(),

@@ -2,7 +2,7 @@
 //! later steps read.
 
 use serde_json::Value;
-use supply_action::sandbox::{Effect, Fault, Service};
+use supply_action::sandbox::{Fault, FaultEffect, SandboxService};
 
 use crate::support::{World, always};
 
@@ -83,16 +83,16 @@ async fn no_name_is_put_before_every_proof_is_read_back() {
         last_proof < last_read && last_read < first_tag,
         "{last_proof} {last_read} {first_tag}"
     );
-    let count = |service: Service| {
+    let count = |service: SandboxService| {
         requests
             .iter()
             .filter(|request| request.service == service && request.method == "POST")
             .count()
     };
-    assert_eq!(count(Service::Fulcio), 1, "one certificate a run");
+    assert_eq!(count(SandboxService::Fulcio), 1, "one certificate a run");
     // 5 signatures, 3 SBOMs, 2 build provenances, 1 workflow provenance, 3 results of the scan as two
     // predicates each; each signature once more in the older format, which has no timestamp
-    assert_eq!((count(Service::Rekor), count(Service::Timestamp)), (22, 17));
+    assert_eq!((count(SandboxService::Rekor), count(SandboxService::Timestamp)), (22, 17));
 }
 
 #[tokio::test]
@@ -191,7 +191,7 @@ async fn every_repository_gets_image_evidence_and_names() {
     assert!(last_read < first_tag, "all are verified before the first tag is put on any");
     let certificates = requests
         .iter()
-        .filter(|request| request.service == Service::Fulcio && request.method == "POST")
+        .filter(|request| request.service == SandboxService::Fulcio && request.method == "POST")
         .count();
     assert_eq!(certificates, 1);
 }
@@ -208,7 +208,7 @@ async fn a_login_is_used_and_never_shown() {
         .sandbox
         .requests()
         .iter()
-        .filter(|request| request.path == "/token" && request.service == Service::Registry)
+        .filter(|request| request.path == "/token" && request.service == SandboxService::Registry)
         .count();
     assert_eq!(
         tokens,
@@ -304,7 +304,12 @@ async fn a_rerun_on_the_same_image_signs_nothing_twice() {
     world.set("INPUT_TAGS", "v1\nlatest");
     let first = world.publish().await;
     let logged = |world: &World| {
-        world.sandbox.requests().iter().filter(|request| request.service == Service::Rekor).count()
+        world
+            .sandbox
+            .requests()
+            .iter()
+            .filter(|request| request.service == SandboxService::Rekor)
+            .count()
     };
     let before = logged(&world);
     let second = world.publish().await;
@@ -324,14 +329,19 @@ async fn an_entry_whose_answer_was_lost_is_fetched_from_the_log() {
     let world = World::new().await;
     world.sandbox.faults().add(Fault {
         times: 3,
-        ..always(Service::Rekor, Some("POST"), "/api/v1/log/entries", Effect::LoseAnswer)
+        ..always(
+            SandboxService::Rekor,
+            Some("POST"),
+            "/api/v1/log/entries",
+            FaultEffect::LoseAnswer,
+        )
     });
     let run = world.publish().await;
     assert_eq!(run.code, Some(0), "{}", run.log);
     let requests = world.sandbox.requests();
     let conflicts = requests
         .iter()
-        .filter(|request| request.service == Service::Rekor && request.status == 409)
+        .filter(|request| request.service == SandboxService::Rekor && request.status == 409)
         .count();
     assert_eq!(conflicts, 3, "{requests:#?}");
 }
@@ -384,10 +394,10 @@ async fn attestations_are_stored_at_github_where_that_is_granted() {
 async fn github_may_refuse_attestations_unless_they_are_asked_for() {
     let mut world = World::new().await;
     world.sandbox.faults().add(always(
-        Service::GitHub,
+        SandboxService::GitHub,
         Some("POST"),
         "/attestations",
-        Effect::Status(403),
+        FaultEffect::Status(403),
     ));
     world.set("INPUT_GITHUB-TOKEN", "ghs_token");
     let run = world.publish().await;
@@ -441,7 +451,12 @@ async fn what_signatures_say_beside_their_subject_stands_in_both_formats() {
     world.verify(&run.outputs["digest"]).await.unwrap();
     // A rerun signs nothing again, and something else to say is said.
     let signed = |world: &World| {
-        world.sandbox.requests().iter().filter(|request| request.service == Service::Rekor).count()
+        world
+            .sandbox
+            .requests()
+            .iter()
+            .filter(|request| request.service == SandboxService::Rekor)
+            .count()
     };
     let before = signed(&world);
     let same = world.publish().await;

@@ -1,6 +1,6 @@
 //! Runs that must fail: for the stated reason, with a remedy, and with nothing tagged.
 
-use supply_action::sandbox::{Effect, Fault, Service};
+use supply_action::sandbox::{Fault, FaultEffect, SandboxService};
 
 use crate::support::{World, always};
 
@@ -55,7 +55,9 @@ async fn a_token_of_a_foreign_issuer() {
         &["nothing was tagged", why, "hint: a private Sigstore instance names the issuers"],
     )
     .await;
-    assert!(!world.sandbox.requests().iter().any(|request| request.service == Service::Fulcio));
+    assert!(
+        !world.sandbox.requests().iter().any(|request| request.service == SandboxService::Fulcio)
+    );
 }
 
 #[tokio::test]
@@ -104,10 +106,10 @@ async fn a_registry_that_refuses() {
     ] {
         let world = World::new().await;
         world.sandbox.faults().add(always(
-            Service::Registry,
+            SandboxService::Registry,
             Some("POST"),
             "/blobs/uploads",
-            Effect::Status(status),
+            FaultEffect::Status(status),
         ));
         refused(&world, &["nothing was tagged", words[0], words[1]]).await;
     }
@@ -118,10 +120,10 @@ async fn a_registry_that_refuses_to_list_evidence_is_not_one_without() {
     for status in [401, 403, 429, 500] {
         let world = World::new().await;
         world.sandbox.faults().add(always(
-            Service::Registry,
+            SandboxService::Registry,
             Some("GET"),
             "/referrers/",
-            Effect::Status(status),
+            FaultEffect::Status(status),
         ));
         let log =
             refused(&world, &["nothing was tagged", &status.to_string(), "/referrers/"]).await;
@@ -132,13 +134,13 @@ async fn a_registry_that_refuses_to_list_evidence_is_not_one_without() {
 #[tokio::test]
 async fn services_that_cannot_be_reached() {
     for (service, name) in [
-        (Service::Fulcio, "Fulcio"),
-        (Service::Rekor, "Rekor"),
-        (Service::Timestamp, "the timestamp authority"),
-        (Service::Oidc, "the OIDC token service"),
+        (SandboxService::Fulcio, "Fulcio"),
+        (SandboxService::Rekor, "Rekor"),
+        (SandboxService::Timestamp, "the timestamp authority"),
+        (SandboxService::Oidc, "the OIDC token service"),
     ] {
         let world = World::new().await;
-        world.sandbox.faults().add(always(service, None, "", Effect::Drop));
+        world.sandbox.faults().add(always(service, None, "", FaultEffect::Drop));
         refused(&world, &["nothing was tagged", name, "did not answer in 4 attempts"]).await;
     }
 }
@@ -146,13 +148,17 @@ async fn services_that_cannot_be_reached() {
 #[tokio::test]
 async fn a_passing_fault_of_each_service_is_survived() {
     let world = World::new().await;
-    for service in
-        [Service::Registry, Service::Fulcio, Service::Rekor, Service::Timestamp, Service::Oidc]
-    {
-        world
-            .sandbox
-            .faults()
-            .add(Fault { times: 1, ..always(service, None, "", Effect::StatusRetryAfter(503, 0)) });
+    for service in [
+        SandboxService::Registry,
+        SandboxService::Fulcio,
+        SandboxService::Rekor,
+        SandboxService::Timestamp,
+        SandboxService::Oidc,
+    ] {
+        world.sandbox.faults().add(Fault {
+            times: 1,
+            ..always(service, None, "", FaultEffect::StatusRetryAfter(503, 0))
+        });
     }
     let run = world.publish().await;
     assert_eq!(run.code, Some(0), "{}", run.log);
@@ -202,10 +208,10 @@ async fn a_builder_that_is_not_there() {
 async fn a_manifest_whose_bytes_do_not_hash_to_its_digest() {
     let world = World::new().await;
     world.sandbox.faults().add(always(
-        Service::Registry,
+        SandboxService::Registry,
         Some("GET"),
         "/manifests/sha256:",
-        Effect::Corrupt,
+        FaultEffect::Corrupt,
     ));
     refused(&world, &["nothing was tagged", "does not hash to its digest", "changes bytes"]).await;
 }
@@ -216,7 +222,7 @@ async fn evidence_whose_bytes_changed_on_the_way() {
     // The first reads of blobs are the platforms' configs and BuildKit's statements.
     world.sandbox.faults().add(Fault {
         skip: 6,
-        ..always(Service::Registry, Some("GET"), "/blobs/", Effect::Corrupt)
+        ..always(SandboxService::Registry, Some("GET"), "/blobs/", FaultEffect::Corrupt)
     });
     refused(&world, &["nothing was tagged", "has no valid", "does not hash to its digest"]).await;
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use supply_action::registry::legacy::{Attached, LegacyLayer};
 use supply_action::registry::manifest::{Descriptor, OCI_INDEX, OCI_MANIFEST};
-use supply_action::registry::{Artifact, Registry};
-use supply_action::sandbox::{Effect, Fault, Habit, Request, Service};
+use supply_action::registry::{ReferrerArtifact, Registry};
+use supply_action::sandbox::{Fault, FaultEffect, Habit, Request, SandboxService};
 
 use crate::support::{Run, World, always};
 
@@ -37,7 +37,7 @@ fn registry_requests(world: &World) -> Vec<Request> {
         .sandbox
         .requests()
         .into_iter()
-        .filter(|request| request.service == Service::Registry)
+        .filter(|request| request.service == SandboxService::Registry)
         .collect()
 }
 
@@ -116,7 +116,7 @@ async fn quay_lists_referrers_in_pages_and_sends_elsewhere_for_blobs() {
             .sandbox
             .requests()
             .iter()
-            .any(|request| request.service == Service::Storage && request.status == 200)
+            .any(|request| request.service == SandboxService::Storage && request.status == 200)
     );
 }
 
@@ -134,7 +134,7 @@ async fn docker_hub_limits_pulls_and_its_storage_gets_no_login() {
         .sandbox
         .requests()
         .into_iter()
-        .filter(|request| request.service == Service::Storage)
+        .filter(|request| request.service == SandboxService::Storage)
         .collect();
     assert!(
         !stored.is_empty() && stored.iter().all(|request| request.status == 200),
@@ -197,8 +197,8 @@ async fn put(world: &World, tag: &str, bytes: &[u8], kind: &str) {
     assert_eq!(request.send().await.unwrap().status(), 201);
 }
 
-fn bundle() -> Artifact {
-    Artifact {
+fn bundle() -> ReferrerArtifact {
+    ReferrerArtifact {
         artifact_type: "application/vnd.test",
         layer: "bundle".into(),
         annotations: BTreeMap::new(),
@@ -241,10 +241,10 @@ async fn a_fallback_tag_that_is_no_list_is_no_evidence_and_is_not_overwritten() 
         assert_eq!(stands.descriptor.digest, subject.digest);
         // A registry that does not say whether there is such a tag is not taken to have none.
         world.sandbox.faults().add(always(
-            Service::Registry,
+            SandboxService::Registry,
             Some("GET"),
             "/tags/list",
-            Effect::Status(403),
+            FaultEffect::Status(403),
         ));
         assert!(attach(&world, &subject).await.unwrap_err().contains("403"));
         // Another image's name.
@@ -268,10 +268,10 @@ async fn a_list_that_reads_back_as_the_image_is_told() {
     let subject = Descriptor::of(image, OCI_INDEX);
     let path = format!("/manifests/sha256-{}", subject.digest.hex());
     world.sandbox.faults().add(always(
-        Service::Registry,
+        SandboxService::Registry,
         Some("GET"),
         &path,
-        Effect::Body(image.to_vec()),
+        FaultEffect::Body(image.to_vec()),
     ));
     let refused = attach(&world, &subject).await.unwrap_err();
     assert!(refused.contains("answers with the image of that digest in its place"), "{refused}");
@@ -321,7 +321,7 @@ async fn an_upload_whose_answer_is_lost_is_not_lost() {
     let world = World::new().await;
     world.sandbox.faults().add(Fault {
         times: 3,
-        ..always(Service::Registry, Some("PUT"), "/blobs/uploads/", Effect::LoseAnswer)
+        ..always(SandboxService::Registry, Some("PUT"), "/blobs/uploads/", FaultEffect::LoseAnswer)
     });
     published(&world).await;
 }
@@ -331,10 +331,10 @@ async fn a_place_without_a_location_is_where_the_upload_id_says() {
     let world = World::new().await;
     // The first upload is the preflight's.
     let fault = always(
-        Service::Registry,
+        SandboxService::Registry,
         Some("POST"),
         "/blobs/uploads/",
-        Effect::WithoutHeader("location"),
+        FaultEffect::WithoutHeader("location"),
     );
     world.sandbox.faults().add(Fault { times: 1, ..fault });
     published(&world).await;
@@ -344,10 +344,10 @@ async fn a_place_without_a_location_is_where_the_upload_id_says() {
 async fn a_registry_that_wants_an_hour_is_not_asked_again() {
     let world = World::new().await;
     world.sandbox.faults().add(always(
-        Service::Registry,
+        SandboxService::Registry,
         Some("POST"),
         "/blobs/uploads/",
-        Effect::StatusRetryAfter(429, 3600),
+        FaultEffect::StatusRetryAfter(429, 3600),
     ));
     let run = world.publish().await;
     assert_eq!(run.code, Some(1), "{}", run.log);
@@ -367,7 +367,12 @@ async fn a_broken_upload_of_a_large_blob_goes_on_where_it_broke() {
         let blob = Descriptor::of(&bytes, "application/vnd.test");
         world.sandbox.faults().add(Fault {
             times: 2,
-            ..always(Service::Registry, Some("PATCH"), "/blobs/uploads/", Effect::CutBody(arrived))
+            ..always(
+                SandboxService::Registry,
+                Some("PATCH"),
+                "/blobs/uploads/",
+                FaultEffect::CutBody(arrived),
+            )
         });
         let registry = Registry::for_publishing(reqwest::Client::new(), world.credentials());
         registry.ensure_blob(&world.repository(), &bytes, &blob).await.unwrap();
@@ -390,7 +395,7 @@ async fn a_broken_upload_of_evidence_is_begun_again() {
     let blob = Descriptor::of(&bytes, "application/vnd.test");
     world.sandbox.faults().add(Fault {
         times: 1,
-        ..always(Service::Registry, Some("PUT"), "/blobs/uploads/", Effect::CutBody(1))
+        ..always(SandboxService::Registry, Some("PUT"), "/blobs/uploads/", FaultEffect::CutBody(1))
     });
     let registry = Registry::for_publishing(reqwest::Client::new(), world.credentials());
     registry.ensure_blob(&repository, &bytes, &blob).await.unwrap();
@@ -421,7 +426,7 @@ async fn eight_writers_of_one_fallback_tag_lose_nothing() {
         let writers = writers(&world);
         let attached = writers.iter().enumerate().map(|(number, registry)| {
             let layer = format!("bundle {number}").into();
-            let artifact = Artifact {
+            let artifact = ReferrerArtifact {
                 artifact_type: "application/vnd.test",
                 layer,
                 annotations: BTreeMap::new(),

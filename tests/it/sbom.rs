@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use supply_action::image::Digest;
-use supply_action::sandbox::{Effect, Service};
+use supply_action::sandbox::{FaultEffect, SandboxService};
 
 use crate::support::{World, always};
 
@@ -211,14 +211,14 @@ async fn a_layer_that_is_not_whole_or_not_right_gives_no_document() {
     let (world, _folder, layers) = world().await;
     let image = format!("{}/demo:v1", world.sandbox.registry());
     for (effect, words) in [
-        (Effect::Corrupt, "does not hash to its digest"),
-        (Effect::Body(b"short".to_vec()), "does not have the"),
-        (Effect::Status(404), "is not in the registry"),
-        (Effect::Status(403), "was refused: 403"),
-        (Effect::Status(403), "hint: the login lacks the right to read here"),
+        (FaultEffect::Corrupt, "does not hash to its digest"),
+        (FaultEffect::Body(b"short".to_vec()), "does not have the"),
+        (FaultEffect::Status(404), "is not in the registry"),
+        (FaultEffect::Status(403), "was refused: 403"),
+        (FaultEffect::Status(403), "hint: the login lacks the right to read here"),
     ] {
         world.sandbox.faults().add(always(
-            Service::Registry,
+            SandboxService::Registry,
             Some("GET"),
             &format!("blobs/{}", layers[0]),
             effect,

@@ -2,7 +2,7 @@
 //! or the user's own files. None is signed that does not hold together.
 
 use serde_json::{Value, json};
-use supply_action::sandbox::{Effect, Service};
+use supply_action::sandbox::{FaultEffect, SandboxService};
 
 use crate::support::{Run, World, always};
 
@@ -296,7 +296,12 @@ async fn with_a_cache_known_layers_are_not_fetched_and_the_sboms_are_the_same() 
     let plain = world.publish().await;
     assert_eq!(plain.code, Some(0), "{}", plain.log);
     let logged = |world: &World| {
-        world.sandbox.requests().iter().filter(|request| request.service == Service::Rekor).count()
+        world
+            .sandbox
+            .requests()
+            .iter()
+            .filter(|request| request.service == SandboxService::Rekor)
+            .count()
     };
     let before = logged(&world);
     let cache = world.folder.path().join("a/cache").display().to_string();
@@ -371,11 +376,11 @@ async fn a_layer_that_is_not_what_its_digest_says_stops_the_run_before_a_name_is
             .unwrap();
     let layer = manifest["layers"][0]["digest"].as_str().unwrap();
     for (effect, words) in [
-        (Effect::Corrupt, "does not hash to its digest"),
-        (Effect::Status(403), "the login lacks the right to read here"),
+        (FaultEffect::Corrupt, "does not hash to its digest"),
+        (FaultEffect::Status(403), "the login lacks the right to read here"),
     ] {
         world.sandbox.faults().add(always(
-            Service::Registry,
+            SandboxService::Registry,
             Some("GET"),
             &format!("blobs/{layer}"),
             effect,
@@ -502,7 +507,12 @@ async fn on_request_what_is_signed_is_cyclonedx_and_the_gate_wants_it_on_every_p
     assert!(run.summary.contains("verify-attestation --type cyclonedx"), "{}", run.summary);
     assert_eq!(run.summary.matches("| ✅ | ✅ | ✅ |").count(), 3, "{}", run.summary);
     let logged = |world: &World| {
-        world.sandbox.requests().iter().filter(|request| request.service == Service::Rekor).count()
+        world
+            .sandbox
+            .requests()
+            .iter()
+            .filter(|request| request.service == SandboxService::Rekor)
+            .count()
     };
     let before = logged(&world);
     let again = world.publish().await;

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use supply_action::sandbox::{Effect, OsvHabit, Service};
+use supply_action::sandbox::{FaultEffect, OsvHabit, SandboxService};
 use tempfile::TempDir;
 
 use crate::support::{Run, World, always};
@@ -164,10 +164,10 @@ async fn what_goes_unanswered_is_not_none() {
     }
     scanning.world.sandbox.osv_behaves(None);
     scanning.world.sandbox.faults().add(always(
-        Service::Osv,
+        SandboxService::Osv,
         None,
         "/v1/vulns/",
-        Effect::Body("{".into()),
+        FaultEffect::Body("{".into()),
     ));
     unknown("a record that is no JSON").await;
 }

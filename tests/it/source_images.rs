@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use supply_action::image::{ImageRef, Repository};
-use supply_action::sandbox::{Effect, Fault, Habit, Service};
+use supply_action::sandbox::{Fault, FaultEffect, Habit, SandboxService};
 
 use crate::pusher::{CONFIG, INDEX, LAYER, MANIFEST, Pusher, index, tar, with};
 use crate::support::{Run, World, always};
@@ -28,7 +28,8 @@ async fn refused(world: &World, sources: &str, change: &[(&str, &str)], words: &
         assert!(run.log.contains(word), "`{word}` is missing in:\n{}", run.log);
     }
     world.sandbox.faults().clear();
-    let signed = world.sandbox.requests().iter().any(|request| request.service == Service::Fulcio);
+    let signed =
+        world.sandbox.requests().iter().any(|request| request.service == SandboxService::Fulcio);
     assert!(!signed && world.tags().await.is_empty(), "{}", run.log);
     assert_eq!(world.left_behind(), Vec::<std::path::PathBuf>::new());
 }
@@ -244,10 +245,10 @@ async fn a_tag_that_moves_meanwhile_changes_nothing() {
     assert_ne!(amd, evil);
     // What follows the tags waits until one of them has moved.
     let late = always(
-        Service::Registry,
+        SandboxService::Registry,
         Some("GET"),
         &format!("/legs/manifests/{amd}"),
-        Effect::Delay(Duration::from_secs(2)),
+        FaultEffect::Delay(Duration::from_secs(2)),
     );
     world.sandbox.faults().add(Fault { times: 1, ..late });
     let before = world.sandbox.requests().len();
@@ -336,8 +337,8 @@ async fn bytes_that_are_not_the_digests_are_never_committed() {
     let layer = supply_action::image::Digest::of(&tar("linux/amd64v1"));
     let path = format!("/blobs/{layer}");
     let pushed = [("INPUT_SBOM", "false"), ("INPUT_PROVENANCE", "false")];
-    for effect in [Effect::Corrupt, Effect::Body(b"short".to_vec())] {
-        let fault = always(Service::Registry, Some("GET"), &path, effect);
+    for effect in [FaultEffect::Corrupt, FaultEffect::Body(b"short".to_vec())] {
+        let fault = always(SandboxService::Registry, Some("GET"), &path, effect);
         other.sandbox.faults().add(fault);
         refused(
             &world,
@@ -354,7 +355,7 @@ async fn bytes_that_are_not_the_digests_are_never_committed() {
             .unwrap();
         assert_eq!(has.status(), 404, "no such blob was made");
     }
-    let gone = always(Service::Registry, Some("GET"), &path, Effect::Status(404));
+    let gone = always(SandboxService::Registry, Some("GET"), &path, FaultEffect::Status(404));
     other.sandbox.faults().add(gone);
     refused(&world, &source, &pushed, &["is not moved to", "is not in the registry"]).await;
 }
@@ -363,10 +364,10 @@ async fn bytes_that_are_not_the_digests_are_never_committed() {
 async fn a_copy_that_breaks_begins_again() {
     for (service, method, path, effect) in [
         // What is small goes in one request; `transfer` breaks those that do not.
-        (Service::Registry, "PUT", "/blobs/uploads/", Effect::CutBody(100)),
-        (Service::Registry, "PUT", "/blobs/uploads/", Effect::LoseAnswer),
-        (Service::Registry, "PUT", "/blobs/uploads/", Effect::Status(404)),
-        (Service::Registry, "PUT", "/blobs/uploads/", Effect::StatusRetryAfter(503, 0)),
+        (SandboxService::Registry, "PUT", "/blobs/uploads/", FaultEffect::CutBody(100)),
+        (SandboxService::Registry, "PUT", "/blobs/uploads/", FaultEffect::LoseAnswer),
+        (SandboxService::Registry, "PUT", "/blobs/uploads/", FaultEffect::Status(404)),
+        (SandboxService::Registry, "PUT", "/blobs/uploads/", FaultEffect::StatusRetryAfter(503, 0)),
     ] {
         let (world, other) = (World::new().await, World::new().await);
         foreign(&other, "linux/amd64", "v1").await;

@@ -8,13 +8,15 @@ use std::sync::OnceLock;
 
 use supply_action::environment::Environment;
 use supply_action::evidence::{
-    COSIGN_VULNERABILITIES, Format, IN_TOTO_VULNERABILITIES, Part, SPDX,
+    COSIGN_VULNERABILITIES, EvidenceFormat, EvidencePart, IN_TOTO_VULNERABILITIES, SPDX,
 };
 use supply_action::image::{ImageRef, Repository};
-use supply_action::registry::{Credentials, Registry, Secret};
-use supply_action::sandbox::{self, Claims, Config, Effect, Fault, Request, Sandbox, Service};
+use supply_action::registry::{Credentials, LoginSecret, Registry};
+use supply_action::sandbox::{
+    self, Claims, Fault, FaultEffect, Request, Sandbox, SandboxConfig, SandboxService,
+};
 use supply_action::sigstore::verifier::{BundleVerifier, Signer};
-use supply_action::verify::policy::{Policy, Requirements};
+use supply_action::verify::policy::{EvidencePolicy, Requirements};
 use supply_action::verify::{self, VerifiedImage};
 use tempfile::TempDir;
 
@@ -24,10 +26,10 @@ static ISSUER_KEY: OnceLock<Vec<u8>> = OnceLock::new();
 
 /// A misbehaviour that does not end.
 pub(crate) fn always(
-    service: Service,
+    service: SandboxService,
     method: Option<&'static str>,
     path: &str,
-    effect: Effect,
+    effect: FaultEffect,
 ) -> Fault {
     Fault { service, method, path_contains: path.to_owned(), skip: 0, times: usize::MAX, effect }
 }
@@ -53,7 +55,7 @@ impl World {
         self.sandbox
             .requests()
             .into_iter()
-            .filter(|request| request.service != Service::GitHub || request.method != "GET")
+            .filter(|request| request.service != SandboxService::GitHub || request.method != "GET")
             .collect()
     }
 
@@ -61,9 +63,9 @@ impl World {
         Self::with(|_| {}).await
     }
 
-    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(&mut SandboxConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut config = Config::new(folder.path().join("sandbox"));
+        let mut config = SandboxConfig::new(folder.path().join("sandbox"));
         change(&mut config);
         let login = config.registry_login.clone();
         let key = config.dir.join("keys/oidc.p8");
@@ -182,7 +184,7 @@ impl World {
             credentials.add(
                 self.sandbox.registry(),
                 user,
-                Secret::Password(password.clone().into()),
+                LoginSecret::Password(password.clone().into()),
             );
         }
         credentials
@@ -249,14 +251,14 @@ impl World {
     ) -> anyhow::Result<VerifiedImage> {
         let platforms: Vec<_> =
             platforms.iter().map(|platform| platform.parse().unwrap()).collect();
-        let policy = Policy {
+        let policy = EvidencePolicy {
             signer: signer.into(),
             requirements: Requirements::new(
                 &platforms,
                 &[SPDX],
                 true,
-                &[Part::Index, Part::Platform, Part::Attestations],
-                &[Format::Bundle, Format::Legacy],
+                &[EvidencePart::Index, EvidencePart::Platform, EvidencePart::Attestations],
+                &[EvidenceFormat::Bundle, EvidenceFormat::Legacy],
             )
             .scanned(&[COSIGN_VULNERABILITIES, IN_TOTO_VULNERABILITIES], &[]),
         };

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use supply_action::page::Page;
-use supply_action::sandbox::{Effect, Service};
+use supply_action::page::RefusalPage;
+use supply_action::sandbox::{FaultEffect, SandboxService};
 
 use crate::support::{Run, World, always};
 use crate::text::{HOSTILE, inert};
@@ -25,7 +25,7 @@ fn annotation(run: &Run) -> Vec<String> {
 }
 
 /// The line that leads to a heading of `docs/troubleshooting.md`.
-fn see(page: Page) -> String {
+fn see(page: RefusalPage) -> String {
     format!("see: {}", page.address())
 }
 
@@ -45,7 +45,7 @@ async fn a_failed_build_is_told_with_platform_line_command_and_output() {
             "  RUN make",
             "    cc -o app",
             "    no wheel for aarch64",
-            &see(Page::TheBuildFails),
+            &see(RefusalPage::TheBuildFails),
         ]
     );
     for part in [
@@ -54,7 +54,7 @@ async fn a_failed_build_is_told_with_platform_line_command_and_output() {
         "Dockerfile\\:8",
         "```text\nRUN make\n  cc -o app\n  no wheel for aarch64\n```",
         "In the registry no tag was put or moved.",
-        &format!("[More about this]({})", Page::TheBuildFails.address()),
+        &format!("[More about this]({})", RefusalPage::TheBuildFails.address()),
     ] {
         assert!(run.summary.contains(part), "{part} is missing in\n{}", run.summary);
     }
@@ -127,7 +127,7 @@ async fn a_failed_bake_is_told_as_well() {
         "nothing was tagged: the build failed for `linux/arm64`: target app: z",
         "  RUN x",
         "    y",
-        &see(Page::TheBuildFails),
+        &see(RefusalPage::TheBuildFails),
     ];
     assert_eq!(annotation(&run), expected);
     assert!(run.summary.starts_with("## ❌ Nothing was tagged\n"), "{}", run.summary);
@@ -169,7 +169,7 @@ async fn a_dockerfile_that_is_not_there_is_found_before_the_build() {
                     "hint: did you mean `file: {}`?",
                     context.join("Dockerfile.prod").display()
                 ),
-                see(Page::NoDockerfile),
+                see(RefusalPage::NoDockerfile),
             ]
         );
         assert!(!arguments.exists(), "nothing was built");
@@ -189,7 +189,7 @@ async fn one_cause_is_one_problem_and_hints_stand_under_their_own() {
         told.len() == 3
             && told[0].matches("401").count() == 1
             && told[1].starts_with("hint: give credentials")
-            && told[2] == see(Page::NoLogin),
+            && told[2] == see(RefusalPage::NoLogin),
         "{told:#?}"
     );
     world.unset("ACTIONS_ID_TOKEN_REQUEST_URL").set("INPUT_CONTEXT", "/nowhere/at/all");
@@ -229,7 +229,7 @@ async fn an_sbom_that_the_build_cannot_read_is_told_with_the_way_out() {
     world.set("FAKE_BUILDX_LINES", lines.to_str().unwrap()).set("FAKE_BUILDX", "fails");
     let told = annotation(&world.publish().await);
     assert!(told.iter().any(|line| line.contains("it has `58402632` bytes")), "{told:#?}");
-    assert_eq!(told.last(), Some(&see(Page::SbomTooLarge)));
+    assert_eq!(told.last(), Some(&see(RefusalPage::SbomTooLarge)));
     let hint = &told[told.len() - 2];
     assert!(
         hint.starts_with("hint: set `sbom: registry`") && hint.contains("`sbom-files: none`"),
@@ -358,7 +358,7 @@ async fn a_log_opens_with_six_lines_and_no_group_is_empty() {
 #[tokio::test]
 async fn a_run_that_fails_late_says_what_stands_in_the_registry() {
     let world = World::new().await;
-    world.sandbox.faults().add(always(Service::Fulcio, None, "", Effect::Status(403)));
+    world.sandbox.faults().add(always(SandboxService::Fulcio, None, "", FaultEffect::Status(403)));
     let run = world.publish().await;
     assert_eq!(run.code, Some(1), "{}", run.log);
     let said = "In the registry no tag was put or moved. What was made lies there under its digest alone (sha256";

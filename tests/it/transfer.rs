@@ -3,17 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use supply_action::evidence::{Format, SPDX};
+use supply_action::evidence::{EvidenceFormat, SPDX};
 use supply_action::image::{Digest, ImageRef, Repository};
-use supply_action::registry::closure::{self, Closure, Kind, Part};
+use supply_action::registry::closure::{self, Closure, ClosureKind, ClosurePart};
 use supply_action::registry::copy::Meter;
 use supply_action::registry::legacy::{Attached, LegacyLayer};
-use supply_action::registry::manifest::{Descriptor, Manifest, OCI_MANIFEST};
-use supply_action::registry::transfer::{Copied, Lacking, Place};
-use supply_action::registry::{Artifact, Registry, RegistryError};
-use supply_action::sandbox::{Config, Effect, Fault, Habit, Request, Service};
+use supply_action::registry::manifest::{Descriptor, OCI_MANIFEST, RegistryManifest};
+use supply_action::registry::transfer::{Copied, LackingParts, TransferEnd};
+use supply_action::registry::{ReferrerArtifact, Registry, RegistryError};
+use supply_action::sandbox::{Fault, FaultEffect, Habit, Request, SandboxConfig, SandboxService};
 use supply_action::verify;
-use supply_action::verify::policy::{Policy, Requirements};
+use supply_action::verify::policy::{EvidencePolicy, Requirements};
 
 use crate::support::{World, always};
 
@@ -24,7 +24,7 @@ struct Source {
 }
 
 impl Source {
-    async fn with(change: impl FnOnce(&mut Config)) -> Self {
+    async fn with(change: impl FnOnce(&mut SandboxConfig)) -> Self {
         let world = World::with(change).await;
         let run = world.publish().await;
         assert_eq!(run.code, Some(0), "{}", run.log);
@@ -51,7 +51,7 @@ async fn attach(
     subject: &Descriptor,
     text: &'static str,
 ) -> Descriptor {
-    let artifact = Artifact {
+    let artifact = ReferrerArtifact {
         artifact_type: "application/vnd.test",
         layer: text.into(),
         annotations: BTreeMap::from([("a".to_owned(), text.to_owned())]),
@@ -77,9 +77,9 @@ async fn copied_to(
 ) -> Result<Copied, RegistryError> {
     let reader = source.world.registry();
     let closure = closure::of_image(&reader, &source.image).await?;
-    let to = Place { registry, repository };
-    let lacking = Lacking::of(&closure, to).await?;
-    let from = Place { registry: &reader, repository: &source.image.repository };
+    let to = TransferEnd { registry, repository };
+    let lacking = LackingParts::of(&closure, to).await?;
+    let from = TransferEnd { registry: &reader, repository: &source.image.repository };
     lacking.bring(&closure, from, to, &Meter::default()).await
 }
 
@@ -88,20 +88,22 @@ async fn copied_to(
 /// by itself; they are entries of the index all the same.
 fn parts(closure: &Closure) -> BTreeSet<String> {
     let lists: Vec<_> =
-        closure.parts.iter().filter(|part| part.kind == Kind::ReferrerList).collect();
+        closure.parts.iter().filter(|part| part.kind == ClosureKind::ReferrerList).collect();
     let is_list = |digest: &Digest| lists.iter().any(|list| list.descriptor.digest == *digest);
     let mut reached = BTreeSet::from([closure.parts[0].descriptor.digest.clone()]);
     let mut parts = BTreeSet::new();
     loop {
         let before = parts.len();
-        for part in closure.parts.iter().filter(|part| part.kind != Kind::ReferrerList) {
+        for part in closure.parts.iter().filter(|part| part.kind != ClosureKind::ReferrerList) {
             let parent = part.parent.as_ref().filter(|parent| !is_list(parent));
-            let is_entry = |other: &&Part| {
-                other.kind == Kind::Entry
+            let is_entry = |other: &&ClosurePart| {
+                other.kind == ClosureKind::Entry
                     && other.descriptor.digest == part.descriptor.digest
                     && !other.parent.as_ref().is_some_and(&is_list)
             };
-            if part.kind == Kind::Referrer && closure.parts.iter().any(|other| is_entry(&other)) {
+            if part.kind == ClosureKind::Referrer
+                && closure.parts.iter().any(|other| is_entry(&other))
+            {
                 continue;
             }
             if let Some(parent) = parent.filter(|parent| reached.contains(*parent)) {
@@ -124,8 +126,8 @@ async fn is_whole(source: &Source, to: &World) {
     let (here, there) = (parts(&sent), parts(&arrived));
     let differ: Vec<&String> = here.symmetric_difference(&there).collect();
     assert!(differ.is_empty(), "{differ:#?}");
-    assert!(sent.parts.iter().filter(|part| part.kind == Kind::Referrer).count() > 10);
-    assert_eq!(sent.parts.iter().filter(|part| part.kind == Kind::Attached).count(), 8);
+    assert!(sent.parts.iter().filter(|part| part.kind == ClosureKind::Referrer).count() > 10);
+    assert_eq!(sent.parts.iter().filter(|part| part.kind == ClosureKind::Attached).count(), 8);
     for (digest, manifest) in &arrived.manifests {
         let same = sent.manifests.get(digest).is_none_or(|sent| sent.bytes == manifest.bytes);
         assert!(same, "{digest}");
@@ -133,15 +135,15 @@ async fn is_whole(source: &Source, to: &World) {
     assert_eq!(to.tags_of("mirror/app").await, BTreeMap::new());
     let signer = source.world.signer();
     let platforms = ["linux/amd64".parse().unwrap(), "linux/arm64".parse().unwrap()];
-    let formats = [Format::Bundle, Format::Legacy];
+    let formats = [EvidenceFormat::Bundle, EvidenceFormat::Legacy];
     let requirements = Requirements::new(&platforms, &[SPDX], true, &[], &formats);
-    let policy = Policy { signer: signer.into(), requirements };
+    let policy = EvidencePolicy { signer: signer.into(), requirements };
     verify::verify(&to.registry(), &source.world.verifier(), &image, &policy).await.unwrap();
 }
 
 fn requests(world: &World) -> Vec<Request> {
     let all = world.sandbox.requests().into_iter();
-    all.filter(|request| request.service == Service::Registry).collect()
+    all.filter(|request| request.service == SandboxService::Registry).collect()
 }
 
 fn count(requests: &[Request], method: &str, part: &str) -> usize {
@@ -158,7 +160,7 @@ async fn all_arrives_once_and_a_second_time_nothing_is_sent() {
     let blobs: BTreeMap<&Digest, u64> = closure
         .parts
         .iter()
-        .filter(|part| matches!(part.kind, Kind::Config | Kind::Layer))
+        .filter(|part| matches!(part.kind, ClosureKind::Config | ClosureKind::Layer))
         .map(|part| (&part.descriptor.digest, part.descriptor.size))
         .collect();
     let whole = Copied {
@@ -227,7 +229,7 @@ async fn a_list_that_is_made_says_what_the_manifests_say() {
 #[tokio::test]
 async fn every_habit_of_a_registry_is_met_on_either_side() {
     for (_, habit) in Habit::ALL {
-        let login = |config: &mut Config| {
+        let login = |config: &mut SandboxConfig| {
             config.habit = Some(habit);
             config.registry_login = Some(("octo".into(), "hunter2".into()));
         };
@@ -321,7 +323,7 @@ async fn large() -> (Source, Vec<u8>) {
     let json = serde_json::json!({
         "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": [layer],
     });
-    let manifest = Manifest::new(json.to_string().into_bytes(), OCI_MANIFEST);
+    let manifest = RegistryManifest::new(json.to_string().into_bytes(), OCI_MANIFEST);
     registry.put_manifest(&repository, &manifest).await.unwrap();
     (Source { image: repository.at(&manifest.descriptor.digest), world }, bytes)
 }
@@ -334,15 +336,18 @@ async fn has(world: &World, bytes: &[u8]) -> bool {
 #[tokio::test]
 async fn a_transfer_goes_on_where_either_side_broke() {
     let (source, bytes) = large().await;
-    let registry = Service::Registry;
+    let registry = SandboxService::Registry;
     for (at_source, fault) in [
-        (false, always(registry, Some("PATCH"), "/uploads/", Effect::CutBody(1_500_000))),
-        (false, always(registry, Some("PATCH"), "/uploads/", Effect::CutBody(0))),
-        (false, always(registry, Some("PATCH"), "/uploads/", Effect::LoseAnswer)),
-        (false, always(registry, Some("PATCH"), "/uploads/", Effect::Status(503))),
-        (false, always(registry, Some("PATCH"), "/uploads/", Effect::StatusRetryAfter(429, 0))),
-        (false, always(registry, Some("PUT"), "/uploads/", Effect::LoseAnswer)),
-        (true, always(registry, Some("GET"), "/blobs/", Effect::CutAnswer(1_500_000))),
+        (false, always(registry, Some("PATCH"), "/uploads/", FaultEffect::CutBody(1_500_000))),
+        (false, always(registry, Some("PATCH"), "/uploads/", FaultEffect::CutBody(0))),
+        (false, always(registry, Some("PATCH"), "/uploads/", FaultEffect::LoseAnswer)),
+        (false, always(registry, Some("PATCH"), "/uploads/", FaultEffect::Status(503))),
+        (
+            false,
+            always(registry, Some("PATCH"), "/uploads/", FaultEffect::StatusRetryAfter(429, 0)),
+        ),
+        (false, always(registry, Some("PUT"), "/uploads/", FaultEffect::LoseAnswer)),
+        (true, always(registry, Some("GET"), "/blobs/", FaultEffect::CutAnswer(1_500_000))),
     ] {
         let to = World::with(|config| {
             config.registry_login = Some(("octo".into(), "hunter2".into()));
@@ -362,10 +367,10 @@ async fn a_transfer_goes_on_where_either_side_broke() {
 #[tokio::test]
 async fn an_upload_whose_session_is_gone_begins_again() {
     let ((source, bytes), to) = (large().await, World::new().await);
-    let (faults, registry) = (to.sandbox.faults(), Service::Registry);
-    let cut = always(registry, Some("PATCH"), "/uploads/", Effect::CutBody(1_500_000));
+    let (faults, registry) = (to.sandbox.faults(), SandboxService::Registry);
+    let cut = always(registry, Some("PATCH"), "/uploads/", FaultEffect::CutBody(1_500_000));
     faults.add(Fault { times: 1, ..cut });
-    faults.add(always(registry, Some("GET"), "/uploads/", Effect::Status(404)));
+    faults.add(always(registry, Some("GET"), "/uploads/", FaultEffect::Status(404)));
     copied(&source, &to).await.unwrap();
     assert!(has(&to, &bytes).await);
     assert_eq!(count(&requests(&to), "POST", "/blobs/uploads/"), 3);
@@ -377,7 +382,7 @@ async fn an_end_is_put_to_what_has_none() {
     let ((source, bytes), to) = (large().await, World::new().await);
     let layer = format!("/blobs/{}", Digest::of(&bytes));
     let faults = source.world.sandbox.faults();
-    faults.add(always(Service::Registry, Some("GET"), &layer, Effect::Endless));
+    faults.add(always(SandboxService::Registry, Some("GET"), &layer, FaultEffect::Endless));
     copied(&source, &to).await.unwrap();
     assert!(has(&to, &bytes).await);
 }
@@ -387,15 +392,20 @@ async fn an_end_is_put_to_what_has_none() {
 async fn what_is_not_the_blob_is_not_copied() {
     let (source, bytes) = large().await;
     for effect in [
-        Effect::Corrupt,
-        Effect::Body(bytes[..1_000_000].to_vec()),
-        Effect::Status(403),
-        Effect::Status(404),
+        FaultEffect::Corrupt,
+        FaultEffect::Body(bytes[..1_000_000].to_vec()),
+        FaultEffect::Status(403),
+        FaultEffect::Status(404),
     ] {
         let to = World::new().await;
         let told = format!("{effect:?}").chars().take(40).collect::<String>();
         let layer = format!("/blobs/{}", Digest::of(&bytes));
-        source.world.sandbox.faults().add(always(Service::Registry, Some("GET"), &layer, effect));
+        source.world.sandbox.faults().add(always(
+            SandboxService::Registry,
+            Some("GET"),
+            &layer,
+            effect,
+        ));
         let error = copied(&source, &to).await.expect_err(&told).to_string();
         assert!(error.contains(&Digest::of(&bytes).to_string()), "{told}: {error}");
         source.world.sandbox.faults().clear();
@@ -411,7 +421,8 @@ async fn what_is_not_the_blob_is_not_copied() {
 async fn a_registry_that_limits_requests_is_heeded_by_all() {
     let (source, to) = (Source::with(|_| {}).await, World::new().await);
     for _ in 0..2 {
-        let fault = always(Service::Registry, None, "/v2/", Effect::StatusRetryAfter(429, 1));
+        let fault =
+            always(SandboxService::Registry, None, "/v2/", FaultEffect::StatusRetryAfter(429, 1));
         to.sandbox.faults().add(Fault { skip: 10, times: 1, ..fault });
     }
     copied(&source, &to).await.unwrap();
@@ -429,7 +440,7 @@ async fn what_is_listed_and_about_something_else_stays_behind() {
         "schemaVersion": 2, "mediaType": OCI_MANIFEST, "annotations": { "of": "another" },
         "config": Descriptor::of(b"{}", "application/vnd.oci.empty.v1+json"), "layers": [],
     });
-    let stranger = Manifest::new(stranger.to_string().into_bytes(), OCI_MANIFEST);
+    let stranger = RegistryManifest::new(stranger.to_string().into_bytes(), OCI_MANIFEST);
     registry.put_manifest(repository, &stranger).await.unwrap();
     let tag = format!("sha256-{}", source.image.digest.hex()).parse().unwrap();
     let list = registry.tagged(repository, &tag).await.unwrap().unwrap();

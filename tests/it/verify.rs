@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Output;
 
 use serde_json::Value;
-use supply_action::registry::Artifact;
-use supply_action::sandbox::{Effect, Service};
+use supply_action::registry::ReferrerArtifact;
+use supply_action::sandbox::{FaultEffect, SandboxService};
 use supply_action::sigstore::load_trusted_root;
 use supply_action::sigstore::verifier::{BundleVerifier, Signer};
 use supply_action::verify::legacy;
@@ -136,10 +136,10 @@ async fn a_registry_that_does_not_answer_is_not_an_image_without_evidence() {
     let run = world.publish().await;
     let identity = world.identity().0;
     world.sandbox.faults().add(always(
-        Service::Registry,
+        SandboxService::Registry,
         Some("GET"),
         "/referrers/",
-        Effect::Status(403),
+        FaultEffect::Status(403),
     ));
     let output = verify(
         &world,
@@ -298,7 +298,7 @@ async fn what_is_of_an_unknown_kind_is_told_and_is_neither_evidence_nor_its_abse
     for (number, artifact_type) in kinds.into_iter().enumerate() {
         let layer = format!(r#"{{"mediaType":"{artifact_type}","number":{number}}}"#);
         let artifact =
-            Artifact { artifact_type, layer: layer.into(), annotations: BTreeMap::new() };
+            ReferrerArtifact { artifact_type, layer: layer.into(), annotations: BTreeMap::new() };
         let place = registry.open_upload(&repository).await.unwrap();
         registry.stage_artifact(&repository, place, &artifact).await.unwrap();
         registry.attach_artifact(&repository, &subject, &artifact).await.unwrap();
@@ -330,10 +330,10 @@ async fn what_is_of_an_unknown_kind_is_told_and_is_neither_evidence_nor_its_abse
 async fn a_registry_that_lets_nobody_read_is_told_of_as_one_to_be_read() {
     let world = World::new().await;
     world.sandbox.faults().add(always(
-        Service::Registry,
+        SandboxService::Registry,
         Some("GET"),
         "manifests/",
-        Effect::Status(403),
+        FaultEffect::Status(403),
     ));
     let (image, identity) = (format!("{}/app:v1", world.sandbox.registry()), world.identity().0);
     let output = verify(&world, &["--certificate-identity", &identity, &image]).await;

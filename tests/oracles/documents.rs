@@ -9,7 +9,7 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 use supply_action::image::Digest;
 use supply_action::oci::{
-    Config, DescribedPlatform, Descriptor, Document, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST,
+    DescribedPlatform, Descriptor, ImageConfig, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, OciDocument,
 };
 
 use crate::support::{get, judge, put, required, run, tool, world};
@@ -38,15 +38,15 @@ impl Kind {
         let subject =
             |subject: &Option<Descriptor>| subject.as_ref().map_or(Value::Null, descriptor);
         let kind = if self == Self::Index { OCI_INDEX } else { OCI_MANIFEST };
-        match (self, Document::read(text, kind)) {
-            (Self::Config, _) => Config::read(text)
+        match (self, OciDocument::read(text, kind)) {
+            (Self::Config, _) => ImageConfig::read(text)
                 .ok()
                 .map(|config| json!({ "platform": platform(&config.platform), "diff_ids": config.diff_ids, "labels": config.labels })),
-            (_, Ok(Document::Index(index))) => Some(json!({
+            (_, Ok(OciDocument::Index(index))) => Some(json!({
                 "manifests": index.manifests.iter().map(descriptor).collect::<Vec<_>>(), "subject": subject(&index.subject),
                 "annotations": index.annotations,
             })),
-            (_, Ok(Document::Image(image))) => Some(json!({
+            (_, Ok(OciDocument::Image(image))) => Some(json!({
                 "config": descriptor(&image.config), "layers": image.layers.iter().map(descriptor).collect::<Vec<_>>(),
                 "subject": subject(&image.subject.map(|subject| *subject)), "annotations": image.annotations,
             })),

@@ -7,10 +7,10 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 use supply_action::sbom::catalog::Catalog;
-use supply_action::sbom::foreign::{Entry, Format, packages};
-use supply_action::sbom::index::{Detail, Index, Part};
+use supply_action::sbom::foreign::{ForeignFormat, ForeignPackage, packages};
+use supply_action::sbom::index::{DocumentedIndex, IndexDetail, IndexPart};
 use supply_action::sbom::source::rootfs::Rootfs;
-use supply_action::sbom::spdx::About;
+use supply_action::sbom::spdx::DocumentSubject;
 use supply_action::sbom::{cyclonedx, spdx};
 
 use crate::evidence::{signer, statement_of};
@@ -33,7 +33,7 @@ pub(crate) fn document(image: &str, bundle: &str) -> Value {
 fn pyspdxtools_accepts_the_sbom_of_every_platform_and_of_their_index() {
     let run = published();
     let evidence = run.json("evidence");
-    let mut listed: Vec<Vec<Entry>> = Vec::new();
+    let mut listed: Vec<Vec<ForeignPackage>> = Vec::new();
     for subject in evidence["subjects"].as_array().unwrap() {
         for statement in subject["attestations"].as_array().unwrap().iter().filter(|found| {
             found["format"] == "bundle" && found["predicateType"] == "https://spdx.dev/Document"
@@ -60,23 +60,24 @@ fn pyspdxtools_accepts_the_sbom_of_every_platform_and_of_their_index() {
 fn the_sbom_of_an_index_passes_its_judges_however_much_it_says() {
     let (catalog, spdx, cyclonedx) = real();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/python/judge.py");
-    for (format, file) in [(Format::Spdx, spdx), (Format::CycloneDx, cyclonedx)] {
+    for (format, file) in [(ForeignFormat::Spdx, spdx), (ForeignFormat::CycloneDx, cyclonedx)] {
         let text = std::fs::read_to_string(file).unwrap();
         let other = text.replace("registry.example/real", "registry.example/other");
-        let part = |platform: &str, document| Part {
+        let part = |platform: &str, document| IndexPart {
             platform: platform.to_owned(),
             digest: format!("sha256:{}", "1".repeat(64)),
             documents: vec![document],
         };
         let digest = format!("sha256:{}", "2".repeat(64));
         let parts = [part("linux/amd64", text.as_str()), part("linux/arm/v7", &other)];
-        let index = Index::read(format, "registry.example/real", &digest, &parts).unwrap();
-        for detail in Detail::ALL {
+        let index =
+            DocumentedIndex::read(format, "registry.example/real", &digest, &parts).unwrap();
+        for detail in IndexDetail::ALL {
             let written = index.document(detail);
             let file = world().folder.join(format!("index-{format:?}-{detail:?}.json"));
             std::fs::write(&file, &written).unwrap();
             let judged = file.to_str().unwrap();
-            if format == Format::Spdx {
+            if format == ForeignFormat::Spdx {
                 fits_the_schema_of_spdx(&file);
                 accepts(&tool("PYSPDXTOOLS"), &["-i", judged]);
             } else {
@@ -84,8 +85,8 @@ fn the_sbom_of_an_index_passes_its_judges_however_much_it_says() {
             }
             let listed = packages(written.as_bytes()).unwrap();
             let expected = match detail {
-                Detail::References => Vec::new(),
-                Detail::Whole | Detail::Names => packages(text.as_bytes()).unwrap(),
+                IndexDetail::References => Vec::new(),
+                IndexDetail::Whole | IndexDetail::Names => packages(text.as_bytes()).unwrap(),
             };
             assert!(listed == expected && catalog.packages.len() > 100, "{detail:?}");
         }
@@ -139,11 +140,11 @@ fn real() -> &'static (Catalog, PathBuf, PathBuf) {
             }
         }
         let catalog = Catalog::of(&Rootfs::new(root.path())).unwrap();
-        let about = About {
+        let about = DocumentSubject {
             name: "registry.example/real".into(),
             digest: Some(format!("sha256:{}", "0".repeat(64))),
             supplier: Some("Example".into()),
-            ..About::default()
+            ..DocumentSubject::default()
         };
         let [spdx, cyclonedx] = [
             ("spdx", spdx::document(&catalog, &about)),

@@ -9,7 +9,7 @@ use std::sync::{LazyLock, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use supply_action::sandbox::{self, Claims, Config, Sandbox};
+use supply_action::sandbox::{self, Claims, Sandbox, SandboxConfig};
 use tokio::runtime::Runtime;
 
 /// What a set-up variable holds; without it there is no judge, and no verdict.
@@ -39,7 +39,7 @@ pub(crate) fn world() -> &'static World {
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
         let images = required("SUPPLY_ACTION_IMAGES");
-        let mut config = Config::new(folder.join("sandbox"));
+        let mut config = SandboxConfig::new(folder.join("sandbox"));
         config.registry_port = Some(required("MIRROR_PORT").to_str().unwrap().parse().unwrap());
         config.preload = ["busybox", "debian", "golang"].map(|image| images.join(image)).to_vec();
         config.claims = Claims::of("example/hello", "refs/tags/v1.2.3", "push");
@@ -50,14 +50,14 @@ pub(crate) fn world() -> &'static World {
 
 /// A sandbox whose registry demands tokens.
 pub(crate) fn another_sandbox(folder: &Path, login: (&str, &str)) -> Sandbox {
-    let mut config = Config::new(folder.to_owned());
+    let mut config = SandboxConfig::new(folder.to_owned());
     config.registry_login = Some((login.0.to_owned(), login.1.to_owned()));
     RUNTIME.block_on(sandbox::start(config)).unwrap()
 }
 
 /// A sandbox whose OSV service has these records too.
 pub(crate) fn sandbox_with_advisories(folder: &Path, advisories: &Path) -> Sandbox {
-    let mut config = Config::new(folder.to_owned());
+    let mut config = SandboxConfig::new(folder.to_owned());
     config.advisories = Some(advisories.to_owned());
     RUNTIME.block_on(sandbox::start(config)).unwrap()
 }

@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    ARCHIVE, ArchiveError, Archives, RecordPlace, RecordReader, Result, name_key, release,
+    ARCHIVE, ArchiveError, ArchiveResult, Archives, RecordPlace, RecordReader, name_key, release,
 };
 use crate::advisories::RecordId;
-use crate::advisories::outline::{Outline, base};
-use crate::files::{FileError, Folder};
+use crate::advisories::outline::{RecordOutline, base};
+use crate::files::{FileError, OpenFolder};
 use crate::sbom::matchers::zip;
 
 const NESTED: &str = "osv-scalibr";
@@ -38,7 +38,7 @@ pub(super) struct Limits {
 }
 
 /// One archive or folder, which is complete for an ecosystem.
-struct Part {
+struct EcosystemPart {
     path: PathBuf,
     /// As the folder is called. Without it, whatever all records name.
     ecosystem: Option<String>,
@@ -52,14 +52,14 @@ pub(super) struct Building {
     archives: Archives,
     /// The part of each record.
     part_of: Vec<usize>,
-    parts: Vec<Part>,
+    parts: Vec<EcosystemPart>,
     inflated: u64,
     pub(super) limits: Limits,
     latest: Timestamp,
     reader: RecordReader,
 }
 
-impl Part {
+impl EcosystemPart {
     fn new(path: &Path, ecosystem: Option<&str>) -> Self {
         Self {
             path: path.to_owned(),
@@ -74,7 +74,7 @@ impl Part {
         ArchiveError::Refused { path: self.path.clone(), reason: reason.into() }
     }
 
-    fn note(&mut self, outline: &Outline, latest: Timestamp) {
+    fn note(&mut self, outline: &RecordOutline, latest: Timestamp) {
         let named = || outline.affected.iter().map(|package| package.ecosystem.as_str());
         for ecosystem in named() {
             if !self.releases.contains(ecosystem) {
@@ -91,7 +91,7 @@ impl Part {
     }
 
     /// The ecosystems without release that it is complete for.
-    fn ecosystems(&self) -> Result<BTreeSet<String>> {
+    fn ecosystems(&self) -> ArchiveResult<BTreeSet<String>> {
         match &self.ecosystem {
             None => Ok(self.common.clone().unwrap_or_default()),
             // A folder's name is believed when its records say the same.
@@ -116,17 +116,17 @@ impl Building {
         }
     }
 
-    pub(super) fn of(mut self, path: &Path) -> Result<Archives> {
+    pub(super) fn of(mut self, path: &Path) -> ArchiveResult<Archives> {
         let here = std::env::current_dir().unwrap_or_default();
         let absolute = here.join(path);
         let found = std::fs::metadata(path)
             .map_err(|source| FileError::Io { path: path.to_owned(), source })?;
         if found.is_dir() {
-            self.folder(Folder::open(path, &here)?, path, None)?;
+            self.folder(OpenFolder::open(path, &here)?, path, None)?;
         } else if let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) {
             // `Go/all.zip` is all of Go; of another name only its records tell.
             let ecosystem = parent.file_name().filter(|_| name == ARCHIVE);
-            let file = Folder::open(parent, &here)?.file(Path::new(name))?;
+            let file = OpenFolder::open(parent, &here)?.file(Path::new(name))?;
             let file = file.ok_or_else(|| FileError::Kind(path.to_owned()))?;
             self.archive(file, path, ecosystem.and_then(|of| of.to_str()))?;
         }
@@ -134,13 +134,23 @@ impl Building {
     }
 
     /// As `of`, for an archive that lies under another name.
-    pub(super) fn of_archive(mut self, file: File, path: &Path, of: &str) -> Result<Archives> {
+    pub(super) fn of_archive(
+        mut self,
+        file: File,
+        path: &Path,
+        of: &str,
+    ) -> ArchiveResult<Archives> {
         self.archive(file, path, Some(of))?;
         self.done(path)
     }
 
     /// Records and archives that lie in a folder, and in those below it.
-    fn folder(&mut self, folder: Folder, path: &Path, ecosystem: Option<&str>) -> Result<()> {
+    fn folder(
+        &mut self,
+        folder: OpenFolder,
+        path: &Path,
+        ecosystem: Option<&str>,
+    ) -> ArchiveResult<()> {
         let mut loose = Vec::new();
         for name in folder.names()? {
             let below = path.join(&name);
@@ -160,7 +170,7 @@ impl Building {
         if loose.is_empty() {
             return Ok(());
         }
-        let mut part = Part::new(path, ecosystem);
+        let mut part = EcosystemPart::new(path, ecosystem);
         let names: Vec<String> = loose.iter().map(|name| name.display().to_string()).collect();
         self.archives.files.folders.push((folder, path.to_owned(), loose));
         let folder = self.archives.files.folders.len() - 1;
@@ -171,8 +181,13 @@ impl Building {
         Ok(())
     }
 
-    fn archive(&mut self, mut file: File, path: &Path, ecosystem: Option<&str>) -> Result<()> {
-        let mut part = Part::new(path, ecosystem);
+    fn archive(
+        &mut self,
+        mut file: File,
+        path: &Path,
+        ecosystem: Option<&str>,
+    ) -> ArchiveResult<()> {
+        let mut part = EcosystemPart::new(path, ecosystem);
         let members = zip::members(&mut file, self.limits.records, &|name| !name.ends_with('/'))
             .map_err(|source| ArchiveError::Io { path: path.to_owned(), source })?
             .map_err(|problem| part.refused(problem.as_str()))?;
@@ -184,7 +199,7 @@ impl Building {
         }
         self.archives.files.archives.push((file, path.to_owned()));
         let archive = self.archives.files.archives.len() - 1;
-        for zip::Member { name, place } in &members {
+        for zip::ZipMember { name, place } in &members {
             if !is_plain(name) {
                 return Err(
                     part.refused(format!("the name of its member `{name}` leads elsewhere"))
@@ -199,7 +214,12 @@ impl Building {
     }
 
     /// Reads a record for the index.
-    fn take_in(&mut self, part: &mut Part, place: RecordPlace, called: &str) -> Result<()> {
+    fn take_in(
+        &mut self,
+        part: &mut EcosystemPart,
+        place: RecordPlace,
+        called: &str,
+    ) -> ArchiveResult<()> {
         let (outline, bytes) =
             self.reader.read(&self.archives.files, place).map_err(|error| match error {
                 ArchiveError::Refused { reason, .. } => {
@@ -232,7 +252,7 @@ impl Building {
     }
 
     /// The index, each record in it once.
-    fn done(mut self, path: &Path) -> Result<Archives> {
+    fn done(mut self, path: &Path) -> ArchiveResult<Archives> {
         if self.part_of.is_empty() {
             return Err(ArchiveError::Empty(path.to_owned()));
         }
@@ -259,7 +279,7 @@ impl Building {
     /// Records that another copy stands for: what is about packages of several ecosystems lies in
     /// the archive of each, and the newest counts. Two of one archive, or of one time, are the same
     /// or refused.
-    fn copies(&mut self) -> Result<BTreeSet<u32>> {
+    fn copies(&mut self) -> ArchiveResult<BTreeSet<u32>> {
         let mut copies = BTreeSet::new();
         for same_key in self.archives.by_id.chunk_by(|one, other| one.0 == other.0) {
             if same_key.len() == 1 {

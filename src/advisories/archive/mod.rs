@@ -18,12 +18,12 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::outline::{Outline, base, folded};
+use super::outline::{RecordOutline, base, folded};
 use super::service::Listing;
-use super::{Question, RecordId};
+use super::{AdvisoryQuestion, RecordId};
 use crate::error::Remedied;
-use crate::files::{FileError, Folder};
-use crate::sbom::matchers::zip::{Place, Unpacker};
+use crate::files::{FileError, OpenFolder};
+use crate::sbom::matchers::zip::{MemberPlace, Unpacker};
 
 /// The name that the archive of an ecosystem has.
 pub const ARCHIVE: &str = "all.zip";
@@ -55,20 +55,20 @@ impl Remedied for ArchiveError {
     }
 }
 
-type Result<T> = std::result::Result<T, ArchiveError>;
+type ArchiveResult<T> = std::result::Result<T, ArchiveError>;
 
 /// Where a record lies.
 #[derive(Debug, Clone, Copy)]
 enum RecordPlace {
-    Member { archive: usize, place: Place },
+    Member { archive: usize, place: MemberPlace },
     File { folder: usize, name: usize },
 }
 
 /// What the records lie in.
 #[derive(Default)]
-struct Files {
+struct RecordFiles {
     archives: Vec<(File, PathBuf)>,
-    folders: Vec<(Folder, PathBuf, Vec<PathBuf>)>,
+    folders: Vec<(OpenFolder, PathBuf, Vec<PathBuf>)>,
 }
 
 /// How many records are not as they were.
@@ -82,7 +82,7 @@ pub struct Differences {
 /// An index over records that lie elsewhere. Keys are hashes, so what they lead to is looked at.
 #[derive(Default)]
 pub struct Archives {
-    files: Files,
+    files: RecordFiles,
     records: Vec<RecordPlace>,
     changed: Vec<Timestamp>,
     by_id: Vec<(u64, u32)>,
@@ -98,7 +98,7 @@ impl Archives {
     ///
     /// # Errors
     /// When it cannot be read, or any part of it is not what it should be.
-    pub fn open(path: &Path, now: Timestamp) -> Result<Self> {
+    pub fn open(path: &Path, now: Timestamp) -> ArchiveResult<Self> {
         building::Building::new(now, RandomState::new()).of(path)
     }
 
@@ -110,7 +110,7 @@ impl Archives {
         ecosystem: &str,
         now: Timestamp,
         earlier: Option<&Self>,
-    ) -> Result<(Self, Option<Differences>)> {
+    ) -> ArchiveResult<(Self, Option<Differences>)> {
         let hash = earlier.map(|earlier| earlier.hash.clone()).unwrap_or_default();
         let archives = building::Building::new(now, hash).of_archive(file, path, ecosystem)?;
         let differences = earlier.map(|earlier| archives.since(earlier));
@@ -140,10 +140,10 @@ impl Archives {
     /// When a record cannot be read any more.
     pub fn assess(
         &self,
-        questions: &[Question],
+        questions: &[AdvisoryQuestion],
         mut keep: impl FnMut(&RecordId, Vec<u8>),
-    ) -> Result<Vec<Listing>> {
-        let listing = |question: &Question| match self.covers(&question.ecosystem) {
+    ) -> ArchiveResult<Vec<Listing>> {
+        let listing = |question: &AdvisoryQuestion| match self.covers(&question.ecosystem) {
             true => Listing::Records(BTreeMap::new()),
             false => Listing::NotAssessed(format!(
                 "no advisories of `{}` are at hand",
@@ -153,7 +153,7 @@ impl Archives {
         let mut listings: Vec<Listing> = questions.iter().map(listing).collect();
         // Each record is read once, in the order in which they lie there.
         let mut candidates: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-        for (place, Question { ecosystem, name, .. }) in questions.iter().enumerate() {
+        for (place, AdvisoryQuestion { ecosystem, name, .. }) in questions.iter().enumerate() {
             if self.covers(ecosystem) {
                 for record in numbers(&self.by_name, name_key(&self.hash, ecosystem, name)) {
                     candidates.entry(record).or_default().push(place);
@@ -166,7 +166,7 @@ impl Archives {
             let Some(id) = RecordId::of(&outline.id) else { continue };
             let mut is_named = false;
             for place in places {
-                let Question { ecosystem, name, .. } = &questions[place];
+                let AdvisoryQuestion { ecosystem, name, .. } = &questions[place];
                 if let Listing::Records(listed) = &mut listings[place]
                     && outline.names(ecosystem, name)
                 {
@@ -189,7 +189,7 @@ impl Archives {
         &self,
         ids: &BTreeSet<RecordId>,
         mut keep: impl FnMut(&RecordId, Vec<u8>),
-    ) -> Result<Vec<RecordId>> {
+    ) -> ArchiveResult<Vec<RecordId>> {
         let mut reader = RecordReader::default();
         let mut absent = Vec::new();
         for id in ids {
@@ -227,7 +227,11 @@ impl Archives {
         differences
     }
 
-    fn record(&self, reader: &mut RecordReader, record: u32) -> Result<(Outline, Vec<u8>)> {
+    fn record(
+        &self,
+        reader: &mut RecordReader,
+        record: u32,
+    ) -> ArchiveResult<(RecordOutline, Vec<u8>)> {
         reader.read(&self.files, self.records[record as usize])
     }
 }
@@ -237,7 +241,11 @@ impl Archives {
 struct RecordReader(Unpacker);
 
 impl RecordReader {
-    fn read(&mut self, files: &Files, place: RecordPlace) -> Result<(Outline, Vec<u8>)> {
+    fn read(
+        &mut self,
+        files: &RecordFiles,
+        place: RecordPlace,
+    ) -> ArchiveResult<(RecordOutline, Vec<u8>)> {
         let (path, bytes) = match place {
             RecordPlace::Member { archive, place } => {
                 let (file, path) = &files.archives[archive];
@@ -262,7 +270,7 @@ impl RecordReader {
             }
         };
         let refused = |reason: &str| ArchiveError::Refused { path, reason: reason.to_owned() };
-        match bytes.map(|bytes| (Outline::of(&bytes), bytes)) {
+        match bytes.map(|bytes| (RecordOutline::of(&bytes), bytes)) {
             Ok((Some(outline), bytes)) => Ok((outline, bytes)),
             Ok((None, _)) => Err(refused("it is no OSV record")),
             Err(reason) => Err(refused(reason)),

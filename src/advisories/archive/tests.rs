@@ -44,15 +44,15 @@ fn folder(files: &[(&str, Vec<u8>)]) -> TempDir {
     world
 }
 
-fn question(ecosystem: &str, name: &str) -> Question {
-    Question { ecosystem: ecosystem.into(), name: name.into(), version: "1".into() }
+fn question(ecosystem: &str, name: &str) -> AdvisoryQuestion {
+    AdvisoryQuestion { ecosystem: ecosystem.into(), name: name.into(), version: "1".into() }
 }
 
 /// What is listed for one package; `None` when nothing is said about it.
 fn listed(archives: &Archives, ecosystem: &str, name: &str) -> Option<Vec<String>> {
     let mut kept = BTreeSet::new();
     let keep = |id: &RecordId, bytes: Vec<u8>| {
-        assert_eq!(Outline::of(&bytes).unwrap().id, id.as_str());
+        assert_eq!(RecordOutline::of(&bytes).unwrap().id, id.as_str());
         assert!(kept.insert(id.clone()), "{id} came twice");
     };
     let listings = archives.assess(&[question(ecosystem, name)], keep).unwrap();

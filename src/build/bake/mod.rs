@@ -13,15 +13,15 @@ use serde_json::{Map, Value, json};
 use super::arguments::{Generator, csv_row, for_publishing, pushed_by_digest};
 use super::caches;
 use super::outputs::{self, is_image, is_kept, kind};
-use super::source::Remote;
+use super::source::RemoteSource;
 use super::variables;
 use crate::build::recipe::Build;
 use crate::build::sbom::Sbom;
 use crate::command::Variables;
 use crate::environment::Environment;
 use crate::error::{Remedy as _, WithExit, exit};
-use crate::image::name::Name;
-use crate::image::spelling::Spelling;
+use crate::image::name::ImageName;
+use crate::image::spelling::PlatformSpelling;
 use crate::image::{Platform, Repository, Tag};
 use crate::report::text;
 
@@ -37,11 +37,11 @@ pub struct Definition {
 
 /// What is published of one target.
 #[derive(Debug, Clone)]
-pub struct Goods {
+pub struct BakedImage {
     pub target: String,
     pub images: Vec<Repository>,
     /// Those of one version first.
-    pub names: Vec<Name>,
+    pub names: Vec<ImageName>,
     pub platforms: Vec<Platform>,
     /// Where it is built from.
     pub context: String,
@@ -50,13 +50,13 @@ pub struct Goods {
 #[derive(Deserialize)]
 struct Printed {
     #[serde(default)]
-    group: BTreeMap<String, Group>,
+    group: BTreeMap<String, BakeGroup>,
     #[serde(default)]
     target: BTreeMap<String, Map<String, Value>>,
 }
 
 #[derive(Deserialize)]
-struct Group {
+struct BakeGroup {
     #[serde(default)]
     targets: Vec<String>,
 }
@@ -90,7 +90,7 @@ impl Definition {
     }
 
     /// Of files that lie in a repository: what is relative to them lies there, too.
-    pub fn fetched_from(mut self, remote: &Remote) -> Self {
+    pub fn fetched_from(mut self, remote: &RemoteSource) -> Self {
         self.targets.values_mut().for_each(|target| remote.move_contexts(target));
         Self { source: Some(remote.url.clone()), ..self }
     }
@@ -144,8 +144,8 @@ impl Definition {
     }
 
     /// What is to be published, or everything that stands in its way.
-    pub fn goods(&self) -> Result<Vec<Goods>, Vec<String>> {
-        let (mut goods, mut wrong): (Vec<Goods>, Vec<String>) = (Vec::new(), Vec::new());
+    pub fn goods(&self) -> Result<Vec<BakedImage>, Vec<String>> {
+        let (mut goods, mut wrong): (Vec<BakedImage>, Vec<String>) = (Vec::new(), Vec::new());
         for (name, target) in self.asked() {
             wrong.extend(no_image(name, target));
             let names = names(name, target);
@@ -161,7 +161,7 @@ impl Definition {
                     names.sort_by_key(|name| name.tag.floats());
                     let context =
                         target.get("context").and_then(Value::as_str).unwrap_or(".").to_owned();
-                    goods.push(Goods {
+                    goods.push(BakedImage {
                         target: name.to_owned(),
                         images,
                         names,
@@ -325,7 +325,7 @@ impl Definition {
     /// `build`.
     pub fn for_publishing(
         &self,
-        goods: &[Goods],
+        goods: &[BakedImage],
         build: &Build,
         generator: &Generator,
         env: &Environment,
@@ -434,7 +434,7 @@ fn no_image(name: &str, target: &Map<String, Value>) -> Vec<String> {
 }
 
 /// The names of a target.
-fn names(name: &str, target: &Map<String, Value>) -> Result<Vec<Name>, Vec<String>> {
+fn names(name: &str, target: &Map<String, Value>) -> Result<Vec<ImageName>, Vec<String>> {
     let tags: Vec<&str> = target
         .get("tags")
         .and_then(Value::as_array)
@@ -445,7 +445,7 @@ fn names(name: &str, target: &Map<String, Value>) -> Result<Vec<Name>, Vec<Strin
     if tags.is_empty() {
         return Err(vec![format!("target `{name}` has no `tags`")]);
     }
-    let (mut names, mut wrong): (Vec<Name>, _) = (Vec::new(), Vec::new());
+    let (mut names, mut wrong): (Vec<ImageName>, _) = (Vec::new(), Vec::new());
     for tag in tags {
         match reference(tag) {
             Some(name) if names.contains(&name) => {}
@@ -457,10 +457,10 @@ fn names(name: &str, target: &Map<String, Value>) -> Result<Vec<Name>, Vec<Strin
 }
 
 /// `registry/name:tag`, as a bake file must write it.
-fn reference(text: &str) -> Option<Name> {
+fn reference(text: &str) -> Option<ImageName> {
     let (repository, tag) =
         text.trim().rsplit_once(':').filter(|(repository, _)| repository.contains('/'))?;
-    Some(Name { repository: repository.parse().ok()?, tag: tag.parse::<Tag>().ok()? })
+    Some(ImageName { repository: repository.parse().ok()?, tag: tag.parse::<Tag>().ok()? })
 }
 
 fn of_target(name: &str, target: &Map<String, Value>) -> Result<Vec<Platform>, Vec<String>> {
@@ -473,7 +473,7 @@ fn of_target(name: &str, target: &Map<String, Value>) -> Result<Vec<Platform>, V
     let (mut platforms, mut wrong) = (Vec::new(), Vec::new());
     for text in listed {
         match text.parse::<Platform>().map(|platform| (platform.spelling(), platform)) {
-            Ok((Spelling::Slip(meant), _)) => wrong.push(format!(
+            Ok((PlatformSpelling::Slip(meant), _)) => wrong.push(format!(
                 "target `{name}`: no platform is called `{text}`; did you mean `{meant}`?"
             )),
             Ok((_, platform)) => platforms.push(platform),

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::*;
 
 #[derive(Deserialize)]
-struct Case {
+struct FlagsCase {
     name: String,
     inputs: BTreeMap<String, String>,
     #[serde(default)]
@@ -20,18 +20,18 @@ struct Case {
     #[serde(default)]
     files: BTreeMap<String, String>,
     #[serde(default)]
-    builder: Option<Builder>,
-    expect: Expect,
+    builder: Option<RecordedBuilder>,
+    expect: ExpectedFlags,
 }
 
 #[derive(Deserialize)]
-struct Builder {
+struct RecordedBuilder {
     buildx: String,
     driver: String,
 }
 
 #[derive(Deserialize)]
-struct Expect {
+struct ExpectedFlags {
     argv: Option<Vec<String>>,
     secret_files: Option<Vec<SecretFile>>,
     #[serde(default)]
@@ -129,21 +129,22 @@ fn rendered(flags: &Flags) -> Vec<String> {
 
 /// What cases of ours leave out, because it is the same for most.
 #[derive(Deserialize, Default)]
-struct Defaults {
+struct FlagsDefaults {
     env: Environment,
     event: Value,
 }
 
 /// The number of cases that were compared.
-fn check(cases: Vec<Case>, defaults: &Defaults) -> usize {
+fn check(cases: Vec<FlagsCase>, defaults: &FlagsDefaults) -> usize {
     let mut checked = 0;
     let mut wrong = Vec::new();
     for case in cases {
         if case.expect.accident || ON_PURPOSE.contains(&case.name.as_str()) {
             continue;
         }
-        let usual =
-            |builder: &Builder| builder.buildx.starts_with("v0.29") && builder.driver != "docker";
+        let usual = |builder: &RecordedBuilder| {
+            builder.buildx.starts_with("v0.29") && builder.driver != "docker"
+        };
         assert!(case.builder.as_ref().is_none_or(usual), "{} is to be set aside", case.name);
         let exists = |path: &str| {
             case.files
@@ -152,7 +153,7 @@ fn check(cases: Vec<Case>, defaults: &Defaults) -> usize {
         };
         let mut env = defaults.env.clone();
         env.extend(case.env);
-        let facts = Facts {
+        let facts = FlagFacts {
             env: &env,
             event: case.event.as_ref().unwrap_or(&defaults.event),
             file_exists: &exists,
@@ -194,7 +195,7 @@ fn the_same_inputs_give_the_same_flags() {
     };
     let checked = check(
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect(),
-        &Defaults::default(),
+        &FlagsDefaults::default(),
     );
     assert!(checked >= 39, "only {checked} cases were checked");
 }
@@ -203,7 +204,7 @@ fn the_same_inputs_give_the_same_flags() {
 #[test]
 fn our_own_inputs_give_the_flags_docker_gave() {
     let mut lines = include_str!("../../../tests/fixtures/build.jsonl").lines();
-    let defaults: Defaults = serde_json::from_str(lines.next().unwrap()).unwrap();
+    let defaults: FlagsDefaults = serde_json::from_str(lines.next().unwrap()).unwrap();
     let checked = check(lines.map(|line| serde_json::from_str(line).unwrap()).collect(), &defaults);
     assert!(checked >= 60, "only {checked} cases were checked");
 }
@@ -211,7 +212,8 @@ fn our_own_inputs_give_the_flags_docker_gave() {
 #[test]
 fn what_is_not_written_right_is_an_error_that_shows_no_secret() {
     let env = Environment::new();
-    let facts = Facts { env: &env, event: &Value::Null, file_exists: &|_| false, private: true };
+    let facts =
+        FlagFacts { env: &env, event: &Value::Null, file_exists: &|_| false, private: true };
     let secret =
         |text: &str| BuildTexts { secrets: Some(text.to_owned().into()), ..BuildTexts::default() };
     for (texts, message) in [
@@ -252,7 +254,7 @@ fn a_folder_of_the_default_context_fits_both_forms() {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
         let facts =
-            Facts { env: &env, event: &Value::Null, file_exists: &|_| false, private: true };
+            FlagFacts { env: &env, event: &Value::Null, file_exists: &|_| false, private: true };
         let texts =
             BuildTexts { context: "{{defaultContext}}:app".into(), ..BuildTexts::default() };
         assert_eq!(flags(&texts, &facts).unwrap().context, expected);

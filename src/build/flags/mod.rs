@@ -48,7 +48,7 @@ pub struct BuildTexts {
 }
 
 /// What the flags depend on beside the inputs.
-pub struct Facts<'a> {
+pub struct FlagFacts<'a> {
     pub env: &'a Environment,
     pub event: &'a Value,
     pub file_exists: &'a dyn Fn(&str) -> bool,
@@ -168,7 +168,7 @@ impl Flags {
 }
 
 /// Makes the flags, in the order in which docker/build-push-action writes them.
-pub fn flags(texts: &BuildTexts, facts: &Facts<'_>) -> Result<Flags, FlagError> {
+pub fn flags(texts: &BuildTexts, facts: &FlagFacts<'_>) -> Result<Flags, FlagError> {
     let default_context = git_context(facts);
     let mut flags =
         Flags { context: context(&texts.context, &default_context), ..Flags::default() };
@@ -255,7 +255,7 @@ fn build_args(lines: Vec<String>, notices: &mut Vec<String>) -> Result<Vec<Strin
 
 /// The repository and commit of the run as a Git context:
 /// <https://docs.docker.com/build/concepts/context/#git-repositories>.
-fn git_context(facts: &Facts<'_>) -> GitContext {
+fn git_context(facts: &FlagFacts<'_>) -> GitContext {
     let get = |name: &str| facts.env.get(name).map(String::as_str).unwrap_or_default();
     if get("GITHUB_REPOSITORY").is_empty() {
         return GitContext { url: ".".to_owned(), query: None, fragment: None };
@@ -324,7 +324,7 @@ fn context(text: &str, default: &GitContext) -> String {
 
 /// An input that names where something is to be built, filled in; and the host of the run's own
 /// repository where it names that.
-pub fn source(text: &str, facts: &Facts<'_>) -> (String, Option<String>) {
+pub fn source(text: &str, facts: &FlagFacts<'_>) -> (String, Option<String>) {
     let default = git_context(facts);
     let source = context(text.trim(), &default);
     let host = default.host().filter(|_| is_of(&source, &default.url)).map(str::to_owned);
@@ -338,7 +338,7 @@ fn attests(
     texts: &BuildTexts,
     outputs: &[String],
     attests: Vec<String>,
-    facts: &Facts<'_>,
+    facts: &FlagFacts<'_>,
 ) {
     let of_type = |attest: &str, kind: &str| {
         fields(attest).iter().any(|field| *field == format!("type={kind}"))
@@ -378,7 +378,7 @@ fn fields(attributes: &str) -> Vec<&str> {
 
 /// The run as the builder, unless the user names one; `true` says no more than that, and `false`
 /// needs none.
-fn with_builder(attributes: &str, facts: &Facts<'_>) -> String {
+fn with_builder(attributes: &str, facts: &FlagFacts<'_>) -> String {
     let named = fields(attributes).iter().any(|field| field.starts_with("builder-id="));
     let get = |name: &str| facts.env.get(name).map(String::as_str).unwrap_or_default();
     if named || get("GITHUB_REPOSITORY").is_empty() || attributes.trim() == "false" {
@@ -428,7 +428,7 @@ fn secrets(
     flags: &mut Flags,
     texts: &BuildTexts,
     default: &GitContext,
-    facts: &Facts<'_>,
+    facts: &FlagFacts<'_>,
 ) -> Result<(), FlagError> {
     use secrecy::ExposeSecret as _;
     let listed = texts.secrets.as_ref().map(|text| text.expose_secret()).unwrap_or_default();

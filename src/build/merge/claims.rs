@@ -7,7 +7,7 @@ use crate::image::{Digest, ImageRef, Platform, Repository, Tag};
 
 /// One job's word for a digest that it pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claim {
+pub struct JobClaim {
     pub digest: Digest,
     /// What the digest is said to hold; `None` where only the digest was told.
     pub platform: Option<Platform>,

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::oci::Target;
-use crate::registry::manifest::{Descriptor, Manifest, OCI_INDEX};
+use crate::oci::PlatformTarget;
+use crate::registry::manifest::{Descriptor, OCI_INDEX, RegistryManifest};
 
 /// How deep an entry stands in an index.
 const ENTRY: usize = 2;
@@ -17,7 +17,7 @@ const ANNOTATIONS: usize = 1;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Index<'a> {
+struct MergedIndex<'a> {
     schema_version: u8,
     media_type: &'static str,
     manifests: &'a [&'a RawValue],
@@ -29,24 +29,25 @@ struct Index<'a> {
 pub(super) fn written(
     entries: &[&RawValue],
     annotations: &BTreeMap<String, String>,
-) -> serde_json::Result<Manifest> {
+) -> serde_json::Result<RegistryManifest> {
     let annotations =
         (!annotations.is_empty()).then(|| as_go(annotations, ANNOTATIONS)).transpose()?;
-    let index = Index { schema_version: 2, media_type: OCI_INDEX, manifests: entries, annotations };
-    Ok(Manifest::new(serde_json::to_vec_pretty(&index)?, OCI_INDEX))
+    let index =
+        MergedIndex { schema_version: 2, media_type: OCI_INDEX, manifests: entries, annotations };
+    Ok(RegistryManifest::new(serde_json::to_vec_pretty(&index)?, OCI_INDEX))
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Entry<'a> {
+struct MergedEntry<'a> {
     media_type: &'a str,
     digest: &'a str,
     size: u64,
-    platform: Described<'a>,
+    platform: DescribedManifest<'a>,
 }
 
 #[derive(Serialize)]
-struct Described<'a> {
+struct DescribedManifest<'a> {
     architecture: &'a str,
     os: &'a str,
     #[serde(rename = "os.version", skip_serializing_if = "Option::is_none")]
@@ -58,9 +59,12 @@ struct Described<'a> {
 }
 
 /// The entry of an image that was pushed without an index.
-pub(super) fn described(image: &Descriptor, target: &Target) -> serde_json::Result<Box<RawValue>> {
-    let Target { platform, os_version, os_features } = target;
-    let platform = Described {
+pub(super) fn described(
+    image: &Descriptor,
+    target: &PlatformTarget,
+) -> serde_json::Result<Box<RawValue>> {
+    let PlatformTarget { platform, os_version, os_features } = target;
+    let platform = DescribedManifest {
         architecture: &platform.architecture,
         os: &platform.os,
         os_version: os_version.as_deref(),
@@ -68,7 +72,7 @@ pub(super) fn described(image: &Descriptor, target: &Target) -> serde_json::Resu
         variant: platform.variant.as_deref(),
     };
     as_go(
-        &Entry {
+        &MergedEntry {
             media_type: &image.media_type,
             digest: image.digest.as_str(),
             size: image.size,
@@ -102,12 +106,13 @@ mod tests {
     #[test]
     fn an_index_is_what_go_would_write() {
         let image = Descriptor::of(b"image", "application/vnd.oci.image.manifest.v1+json");
-        let target = |platform: &str| Target {
+        let target = |platform: &str| PlatformTarget {
             platform: platform.parse().unwrap(),
             os_version: None,
             os_features: Vec::new(),
         };
-        let windows = Target { os_version: Some("10.0.1".to_owned()), ..target("windows/amd64") };
+        let windows =
+            PlatformTarget { os_version: Some("10.0.1".to_owned()), ..target("windows/amd64") };
         assert!(
             described(&image, &windows)
                 .unwrap()

@@ -17,42 +17,42 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use self::index::{described, written};
-pub use self::moved::Moved;
-pub use self::taken::Taken;
+pub use self::moved::MovedImages;
+pub use self::taken::TakenImage;
 use super::{BuiltImage, Expected};
-use crate::build::merge::claims::Claim;
+use crate::build::merge::claims::JobClaim;
 use crate::build::merge::claims::SourceImage;
 use crate::error::{OrRemedy as _, Remedy as _, with_hint, with_see};
 use crate::image::{Digest, ImageRef, Platform, Repository};
 use crate::oci::entries::ImageEntry;
-use crate::oci::{Allowed, Document, Index, Target};
-use crate::page::Page;
+use crate::oci::{Allowed, ImageIndex, OciDocument, PlatformTarget};
+use crate::page::RefusalPage;
 use crate::problems::Problems;
-use crate::provenance::Terms;
+use crate::provenance::ProvenanceTerms;
 use crate::registry::Registry;
-use crate::registry::contents::{self, Fetched};
-use crate::registry::manifest::{Descriptor, Manifest};
+use crate::registry::contents::{self, FetchedManifest};
+use crate::registry::manifest::{Descriptor, RegistryManifest};
 
 /// What a layer of an attestation manifest states.
 const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
 
 /// What is to be merged.
-pub struct Named<'a> {
+pub struct NamedMerge<'a> {
     /// Who says that which digest is the image of which platform.
-    pub claims: &'a [Claim],
+    pub claims: &'a [JobClaim],
     pub sources: &'a [SourceImage],
 }
 
 /// Who is asked: for what is published to, and for what is only read, where the login may be none
 /// that pushes.
 #[derive(Clone, Copy)]
-pub struct Registries<'a> {
+pub struct MergeRegistries<'a> {
     pub published: &'a Registry,
     pub read: &'a Registry,
 }
 
 /// What the merged image must be.
-pub struct Wanted<'a> {
+pub struct WantedImage<'a> {
     pub platforms: &'a [Platform],
     /// What each platform must come with: predicate types of BuildKit's statements.
     pub statements: &'a [&'static str],
@@ -61,50 +61,50 @@ pub struct Wanted<'a> {
     /// What an image may hold that is refused otherwise.
     pub allowed: &'a Allowed,
     /// What the provenances of the builds must bear out.
-    pub terms: &'a Terms,
+    pub terms: &'a ProvenanceTerms,
 }
 
 /// Images that lie in the registry and are what they are said to be.
 #[derive(Debug)]
-pub struct Parts {
+pub struct PlatformParts {
     repositories: Vec<Repository>,
     /// What gets the names: an index over all images, or what one job pushed whole.
-    index: Manifest,
-    images: Vec<Image>,
-    others: Vec<Other>,
-    taken: Vec<Taken>,
+    index: RegistryManifest,
+    images: Vec<PushedImage>,
+    others: Vec<OtherEntry>,
+    taken: Vec<TakenImage>,
     wanted: Vec<Platform>,
     allowed: Allowed,
 }
 
 /// The image of one platform, as a job pushed it.
 #[derive(Debug)]
-struct Image {
-    target: Target,
+struct PushedImage {
+    target: PlatformTarget,
     entry: Box<RawValue>,
-    manifest: Manifest,
-    attestations: Option<(Box<RawValue>, Manifest)>,
+    manifest: RegistryManifest,
+    attestations: Option<(Box<RawValue>, RegistryManifest)>,
     home: Repository,
-    by: By,
+    by: GivenBy,
     /// Whether its provenance names the commit of this run.
     is_of_this_run: bool,
 }
 
-impl Image {
+impl PushedImage {
     fn platform(&self) -> &Platform {
         &self.target.platform
     }
 
     /// What no other image may be for. Nothing but Windows is chosen by the version of an operating
     /// system.
-    fn place(&self) -> (&Platform, Option<&Target>) {
+    fn place(&self) -> (&Platform, Option<&PlatformTarget>) {
         (self.platform(), Some(&self.target).filter(|target| target.platform.os == "windows"))
     }
 }
 
 /// Who gave an image.
 #[derive(Debug, Clone)]
-struct By {
+struct GivenBy {
     /// A job, or the image itself, for people.
     name: String,
     is_job: bool,
@@ -112,18 +112,18 @@ struct By {
 
 /// What one digest names.
 struct Root {
-    manifest: Manifest,
-    images: Vec<Image>,
+    manifest: RegistryManifest,
+    images: Vec<PushedImage>,
     /// What was allowed beside them.
-    others: Vec<Other>,
+    others: Vec<OtherEntry>,
     annotations: BTreeMap<String, String>,
 }
 
 /// An entry of a kind of its own.
 #[derive(Debug)]
-struct Other {
+struct OtherEntry {
     entry: Box<RawValue>,
-    manifest: Manifest,
+    manifest: RegistryManifest,
     home: Repository,
 }
 
@@ -134,14 +134,14 @@ struct Entries<'a> {
     manifests: Vec<&'a RawValue>,
 }
 
-impl Parts {
+impl PlatformParts {
     /// Fetches and checks what the claims are about, and the images that are named. Everything that
     /// is wrong is told at once.
     pub async fn read(
-        registries: Registries<'_>,
+        registries: MergeRegistries<'_>,
         to: &[Repository],
-        named: &Named<'_>,
-        wanted: &Wanted<'_>,
+        named: &NamedMerge<'_>,
+        wanted: &WantedImage<'_>,
     ) -> anyhow::Result<Self> {
         let Some(home) = to.first() else {
             bail!("there is no repository to read the images from")
@@ -150,14 +150,14 @@ impl Parts {
         let mut given = of_jobs(registries.published, home, named.claims);
         for (source, digest) in &sources {
             if !given.iter().any(|given| given.image.digest == *digest) {
-                given.push(Given::of_source(registries.read, source, digest));
+                given.push(GivenDigest::of_source(registries.read, source, digest));
             }
         }
         let read = given.iter().map(|given| root(given, wanted));
         let roots = whole(join_all(read).await)?;
         let taken = sources
             .into_iter()
-            .map(|(source, digest)| Taken {
+            .map(|(source, digest)| TakenImage {
                 source: source.clone(),
                 platforms: platforms_of(&roots, &digest),
                 digest,
@@ -169,7 +169,8 @@ impl Parts {
             [only] if only.annotations == annotations => Some(only.manifest.clone()),
             _ => None,
         };
-        let (mut images, mut others): (Vec<Image>, Vec<Other>) = (Vec::new(), Vec::new());
+        let (mut images, mut others): (Vec<PushedImage>, Vec<OtherEntry>) =
+            (Vec::new(), Vec::new());
         for root in roots {
             images.extend(root.images);
             others.extend(root.others);
@@ -208,7 +209,7 @@ impl Parts {
     }
 
     /// The images that no job of this run handed on.
-    pub fn taken(&self) -> &[Taken] {
+    pub fn taken(&self) -> &[TakenImage] {
         &self.taken
     }
 
@@ -219,9 +220,12 @@ impl Parts {
 
     /// Moves what lies elsewhere, puts the index under its digest into every repository, and reads
     /// it back.
-    pub async fn merge(self, registries: Registries<'_>) -> anyhow::Result<(BuiltImage, Moved)> {
+    pub async fn merge(
+        self,
+        registries: MergeRegistries<'_>,
+    ) -> anyhow::Result<(BuiltImage, MovedImages)> {
         let put = self.repositories.iter().map(|repository| self.put(registries, repository));
-        let mut moved = Moved::default();
+        let mut moved = MovedImages::default();
         try_join_all(put).await?.into_iter().for_each(|one| moved += one);
         let expected = Expected { platforms: &self.wanted, allowed: &self.allowed };
         let digest = &self.index.descriptor.digest;
@@ -234,9 +238,9 @@ impl Parts {
 
     async fn put(
         &self,
-        registries: Registries<'_>,
+        registries: MergeRegistries<'_>,
         repository: &Repository,
-    ) -> anyhow::Result<Moved> {
+    ) -> anyhow::Result<MovedImages> {
         // An attestation manifest refers to its image, which must be there before.
         let manifests = self.images.iter().flat_map(|image| {
             std::iter::once(&image.manifest)
@@ -244,7 +248,7 @@ impl Parts {
                 .map(|manifest| (&image.home, manifest))
         });
         let others = self.others.iter().map(|other| (&other.home, &other.manifest));
-        let mut moved = Moved::default();
+        let mut moved = MovedImages::default();
         for (home, manifest) in manifests.chain(others) {
             if home != repository {
                 moved += moved::supply(registries, home, repository, manifest).await?;
@@ -263,30 +267,35 @@ fn platforms_of(roots: &[Root], digest: &Digest) -> Vec<Platform> {
 }
 
 /// One digest that is to be read.
-struct Given<'a> {
+struct GivenDigest<'a> {
     registry: &'a Registry,
     image: ImageRef,
-    by: By,
+    by: GivenBy,
     /// What is said of it; nothing of an image that is named.
-    claims: Vec<&'a Claim>,
+    claims: Vec<&'a JobClaim>,
 }
 
 /// What jobs handed on, each digest once.
-fn of_jobs<'a>(registry: &'a Registry, home: &Repository, claims: &'a [Claim]) -> Vec<Given<'a>> {
+fn of_jobs<'a>(
+    registry: &'a Registry,
+    home: &Repository,
+    claims: &'a [JobClaim],
+) -> Vec<GivenDigest<'a>> {
     let mut digests: Vec<&Digest> = claims.iter().map(|claim| &claim.digest).collect();
     digests.sort();
     digests.dedup();
     let given = digests.into_iter().map(|digest| {
-        let claims: Vec<&Claim> = claims.iter().filter(|claim| claim.digest == *digest).collect();
+        let claims: Vec<&JobClaim> =
+            claims.iter().filter(|claim| claim.digest == *digest).collect();
         let name = claims.first().map(|claim| claim.by.clone()).unwrap_or_default();
-        Given { registry, image: home.at(digest), by: By { name, is_job: true }, claims }
+        GivenDigest { registry, image: home.at(digest), by: GivenBy { name, is_job: true }, claims }
     });
     given.collect()
 }
 
-impl<'a> Given<'a> {
+impl<'a> GivenDigest<'a> {
     fn of_source(registry: &'a Registry, source: &SourceImage, digest: &Digest) -> Self {
-        let by = By { name: format!("`{source}`"), is_job: false };
+        let by = GivenBy { name: format!("`{source}`"), is_job: false };
         Self { registry, image: source.at(digest), by, claims: Vec::new() }
     }
 
@@ -302,21 +311,23 @@ impl<'a> Given<'a> {
                 "check its name and its digest",
             ),
         };
-        with_see(absent, Page::DigestNotInTheRegistry)
+        with_see(absent, RefusalPage::DigestNotInTheRegistry)
     }
 }
 
 /// Reads one digest and holds every claim about it against what is there.
-async fn root(given: &Given<'_>, wanted: &Wanted<'_>) -> anyhow::Result<Root> {
-    let Given { registry, image, by, claims } = given;
+async fn root(given: &GivenDigest<'_>, wanted: &WantedImage<'_>) -> anyhow::Result<Root> {
+    let GivenDigest { registry, image, by, claims } = given;
     let Some(manifest) = registry.manifest(image).await.remedied()? else {
         return Err(given.absent());
     };
     let pushed = Pushed { registry, image, by, wanted };
     let root =
         match contents::document(&manifest, image).remedied().with_context(|| pushed.refused())? {
-            Document::Index(index) => pushed.of_index(manifest, &index).await?,
-            Document::Image(part) => pushed.of_manifest(Fetched { manifest, image: part }).await?,
+            OciDocument::Index(index) => pushed.of_index(manifest, &index).await?,
+            OciDocument::Image(part) => {
+                pushed.of_manifest(FetchedManifest { manifest, image: part }).await?
+            }
         };
     let images = &root.images;
     let there =
@@ -334,7 +345,7 @@ async fn root(given: &Given<'_>, wanted: &Wanted<'_>) -> anyhow::Result<Root> {
             );
         }
     }
-    let unnamed = |image: &Image| {
+    let unnamed = |image: &PushedImage| {
         claims.iter().all(|claim| {
             claim.platform.as_ref().is_some_and(|claimed| !claimed.is(image.platform()))
         })
@@ -349,8 +360,8 @@ async fn root(given: &Given<'_>, wanted: &Wanted<'_>) -> anyhow::Result<Root> {
 struct Pushed<'a> {
     registry: &'a Registry,
     image: &'a ImageRef,
-    by: &'a By,
-    wanted: &'a Wanted<'a>,
+    by: &'a GivenBy,
+    wanted: &'a WantedImage<'a>,
 }
 
 impl Pushed<'_> {
@@ -362,13 +373,13 @@ impl Pushed<'_> {
     }
 
     /// The image of a job that pushed neither attestations nor a second platform.
-    async fn of_manifest(&self, fetched: Fetched) -> anyhow::Result<Root> {
+    async fn of_manifest(&self, fetched: FetchedManifest) -> anyhow::Result<Root> {
         let looked_at =
             contents::looked_at(self.registry, self.image, &fetched, None, self.wanted.allowed);
         let (target, _) = looked_at.await.remedied().with_context(|| self.refused())?;
         let manifest = fetched.manifest;
         let entry = described(&manifest.descriptor, &target)?;
-        let made = Image {
+        let made = PushedImage {
             entry,
             target,
             manifest: manifest.clone(),
@@ -381,7 +392,11 @@ impl Pushed<'_> {
         Ok(Root { manifest, images: vec![made], others: Vec::new(), annotations: BTreeMap::new() })
     }
 
-    async fn of_index(&self, manifest: Manifest, index: &Index) -> anyhow::Result<Root> {
+    async fn of_index(
+        &self,
+        manifest: RegistryManifest,
+        index: &ImageIndex,
+    ) -> anyhow::Result<Root> {
         let Self { registry, image, .. } = self;
         let written: Entries<'_> = serde_json::from_slice(&manifest.bytes)
             .with_context(|| format!("the index `{image}` cannot be read"))?;
@@ -405,7 +420,7 @@ impl Pushed<'_> {
                 .remedied()
                 .with_context(|| self.refused())?;
             let home = image.repository.clone();
-            anyhow::Ok(Other { entry: raw(entry)?, manifest: fetched.manifest, home })
+            anyhow::Ok(OtherEntry { entry: raw(entry)?, manifest: fetched.manifest, home })
         });
         let others = whole(join_all(others).await)?;
         Ok(Root { images, others, annotations: index.annotations.clone(), manifest })
@@ -417,7 +432,7 @@ impl Pushed<'_> {
         &self,
         entry: &ImageEntry,
         raw: &impl Fn(&Descriptor) -> anyhow::Result<Box<RawValue>>,
-    ) -> anyhow::Result<Image> {
+    ) -> anyhow::Result<PushedImage> {
         let Self { registry, image, wanted, .. } = self;
         let looked_at = contents::with_attestations(registry, image, entry, wanted.allowed);
         let (fetched, _, attestations) =
@@ -448,7 +463,7 @@ impl Pushed<'_> {
             .next()
             .transpose()?;
         let (entry, target) = (raw(&entry.descriptor)?, entry.target.clone());
-        let made = Image {
+        let made = PushedImage {
             target,
             entry,
             manifest: fetched.manifest,
@@ -470,7 +485,11 @@ fn whole<T>(results: Vec<anyhow::Result<T>>) -> anyhow::Result<Vec<T>> {
 }
 
 /// What the gate will ask for must be there, before anything is put or signed.
-fn has_statements(image: &Image, found: &[String], wanted: &Wanted<'_>) -> anyhow::Result<()> {
+fn has_statements(
+    image: &PushedImage,
+    found: &[String],
+    wanted: &WantedImage<'_>,
+) -> anyhow::Result<()> {
     let missing: Vec<String> = wanted
         .statements
         .iter()
@@ -497,7 +516,7 @@ fn has_statements(image: &Image, found: &[String], wanted: &Wanted<'_>) -> anyho
             "`sbom: registry` makes SBOMs here, of its layers; `provenance: false` takes it without one, and `build-source` says where it is from",
         ),
     };
-    Err(with_see(lacks, Page::ImageWithoutSbomOrProvenance))
+    Err(with_see(lacks, RefusalPage::ImageWithoutSbomOrProvenance))
 }
 
 /// What the jobs wrote on their indexes is kept; what is given here wins.
@@ -525,10 +544,10 @@ fn annotations(
 /// Each platform once, none missing and none too many; in the order that was asked for, as a build
 /// has it, or by name.
 fn in_order(
-    mut images: Vec<Image>,
+    mut images: Vec<PushedImage>,
     wanted: &[Platform],
-    named: &Named<'_>,
-) -> anyhow::Result<Vec<Image>> {
+    named: &NamedMerge<'_>,
+) -> anyhow::Result<Vec<PushedImage>> {
     images.sort_by(|one, other| one.target.cmp(&other.target));
     let mut problems = Problems::default();
     for pair in images.windows(2) {
@@ -545,7 +564,7 @@ fn in_order(
             ));
         }
     }
-    let place = |image: &Image| wanted.iter().position(|wanted| wanted.is(image.platform()));
+    let place = |image: &PushedImage| wanted.iter().position(|wanted| wanted.is(image.platform()));
     for wanted in
         wanted.iter().filter(|wanted| !images.iter().any(|image| wanted.is(image.platform())))
     {
@@ -564,7 +583,7 @@ fn in_order(
     Ok(images)
 }
 
-fn missing(wanted: &Platform, named: &Named<'_>) -> anyhow::Error {
+fn missing(wanted: &Platform, named: &NamedMerge<'_>) -> anyhow::Error {
     let of_jobs = "no job pushed an image of";
     let of_sources = "none of `source-images` is an image of";
     let (who, remedy) = match (named.claims.is_empty(), named.sources.is_empty()) {
@@ -579,5 +598,5 @@ fn missing(wanted: &Platform, named: &Named<'_>) -> anyhow::Error {
         ),
     };
     let missing = anyhow::anyhow!("{who} `{wanted}`, which `platforms` lists");
-    with_see(with_hint(missing, remedy), Page::PlatformMissing)
+    with_see(with_hint(missing, remedy), RefusalPage::PlatformMissing)
 }

@@ -9,7 +9,7 @@ use crate::error::OrRemedy as _;
 use crate::evidence::is_slsa_provenance;
 use crate::image::Repository;
 use crate::oci::entries::ImageEntry;
-use crate::provenance::{Asked, Origin, Provenance, Statement, Terms};
+use crate::provenance::{BuildAsked, BuildStatement, Provenance, ProvenanceTerms, SourceOrigin};
 use crate::registry::Registry;
 use crate::registry::manifest::Descriptor;
 use crate::sigstore::IN_TOTO;
@@ -23,7 +23,7 @@ pub(super) async fn check(
     repository: &Repository,
     layers: &[Descriptor],
     of: &ImageEntry,
-    terms: &Terms,
+    terms: &ProvenanceTerms,
 ) -> anyhow::Result<bool> {
     let told = |layer: &&Descriptor| {
         layer.annotations.get(PREDICATE_TYPE).is_some_and(|kind| is_slsa_provenance(kind))
@@ -41,10 +41,10 @@ pub(super) async fn check(
     Ok(!read.is_empty() && read.into_iter().all(|is_of_run| is_of_run))
 }
 
-fn of_run(bytes: &[u8], terms: &Terms) -> anyhow::Result<bool> {
-    let statement = Statement::read(bytes)?;
+fn of_run(bytes: &[u8], terms: &ProvenanceTerms) -> anyhow::Result<bool> {
+    let statement = BuildStatement::read(bytes)?;
     let provenance = Provenance::read(&statement.predicate_type, statement.predicate)?;
     terms.check(&provenance)?;
-    let strictest = Terms { asked: Asked::OfThisRun, run: terms.run.clone() };
-    Ok(strictest.check(&provenance).is_ok_and(|verdict| verdict.origin == Origin::Run))
+    let strictest = ProvenanceTerms { asked: BuildAsked::OfThisRun, run: terms.run.clone() };
+    Ok(strictest.check(&provenance).is_ok_and(|verdict| verdict.origin == SourceOrigin::Run))
 }

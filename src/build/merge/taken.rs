@@ -12,7 +12,7 @@ use crate::registry::Registry;
 
 /// An image that no job of this run handed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Taken {
+pub struct TakenImage {
     pub source: SourceImage,
     /// What its tag named when the run began.
     pub digest: Digest,
@@ -20,7 +20,7 @@ pub struct Taken {
     pub platforms: Vec<Platform>,
 }
 
-impl Taken {
+impl TakenImage {
     /// What a person calls it: by its tag, where it has one.
     pub fn name(&self) -> String {
         match &self.source.tag {

@@ -95,13 +95,13 @@ fn equal(one: &Value, other: &Value) -> bool {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Token {
+enum ExpressionToken {
     Literal(Value),
     Name(String),
     Sign(&'static str),
 }
 
-impl Token {
+impl ExpressionToken {
     fn shown(&self) -> String {
         match self {
             Self::Literal(value) => value.to_string(),
@@ -118,13 +118,13 @@ const ENDS: [char; 11] = ['(', ')', '[', ']', ',', '!', '>', '<', '=', '&', '|']
 const SIGNS: [&str; 16] =
     ["||", "&&", "==", "!=", "<=", ">=", "<", ">", "!", "(", ")", "[", "]", ".", ",", "*"];
 
-fn tokens(text: &str) -> Result<Vec<Token>, String> {
+fn tokens(text: &str) -> Result<Vec<ExpressionToken>, String> {
     let (mut rest, mut tokens) = (text.trim_start(), Vec::new());
     while let Some(first) = rest.chars().next() {
         let length = match first {
             '\'' => {
                 let (value, length) = quoted(rest).ok_or("a text has no end")?;
-                tokens.push(Token::Literal(value.into()));
+                tokens.push(ExpressionToken::Literal(value.into()));
                 length
             }
             'a'..='z' | 'A'..='Z' | '_' => {
@@ -133,13 +133,13 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
                         !letter.is_ascii_alphanumeric() && letter != '_' && letter != '-'
                     })
                     .unwrap_or(rest.len());
-                let is_property = tokens.last() == Some(&Token::Sign("."));
+                let is_property = tokens.last() == Some(&ExpressionToken::Sign("."));
                 tokens.push(match &rest[..length] {
-                    name if is_property => Token::Name(name.to_owned()),
-                    "true" => Token::Literal(true.into()),
-                    "false" => Token::Literal(false.into()),
-                    "null" => Token::Literal(Value::Null),
-                    name => Token::Name(name.to_owned()),
+                    name if is_property => ExpressionToken::Name(name.to_owned()),
+                    "true" => ExpressionToken::Literal(true.into()),
+                    "false" => ExpressionToken::Literal(false.into()),
+                    "null" => ExpressionToken::Literal(Value::Null),
+                    name => ExpressionToken::Name(name.to_owned()),
                 });
                 length
             }
@@ -161,7 +161,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
                 } else {
                     Value::from(value)
                 };
-                tokens.push(Token::Literal(value));
+                tokens.push(ExpressionToken::Literal(value));
                 length
             }
             other => {
@@ -169,7 +169,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
                     .into_iter()
                     .find(|sign| rest.starts_with(sign))
                     .ok_or_else(|| format!("`{other}` is not expected"))?;
-                tokens.push(Token::Sign(sign));
+                tokens.push(ExpressionToken::Sign(sign));
                 sign.len()
             }
         };
@@ -182,11 +182,11 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
 }
 
 /// Whether a value comes behind this token, so that `.5` is a number there.
-fn begins_a_value(last: Option<&Token>) -> bool {
+fn begins_a_value(last: Option<&ExpressionToken>) -> bool {
     match last {
         None => true,
-        Some(Token::Sign(sign)) => ![")", "]", ".", "*"].contains(sign),
-        Some(Token::Literal(_) | Token::Name(_)) => false,
+        Some(ExpressionToken::Sign(sign)) => ![")", "]", ".", "*"].contains(sign),
+        Some(ExpressionToken::Literal(_) | ExpressionToken::Name(_)) => false,
     }
 }
 
@@ -220,18 +220,18 @@ enum Expression {
 const BINARY: [&[&str]; 4] = [&["||"], &["&&"], &["==", "!="], &["<=", ">=", "<", ">"]];
 
 struct Parser<'a> {
-    tokens: &'a [Token],
+    tokens: &'a [ExpressionToken],
     at: usize,
     depth: usize,
 }
 
 impl Parser<'_> {
-    fn peek(&self) -> Option<&Token> {
+    fn peek(&self) -> Option<&ExpressionToken> {
         self.tokens.get(self.at)
     }
 
     fn takes(&mut self, signs: &[&'static str]) -> Option<&'static str> {
-        let Some(Token::Sign(sign)) = self.peek() else { return None };
+        let Some(ExpressionToken::Sign(sign)) = self.peek() else { return None };
         let taken = signs.iter().find(|known| *known == sign).copied();
         self.at += usize::from(taken.is_some());
         taken
@@ -277,7 +277,7 @@ impl Parser<'_> {
         loop {
             let property = match self.takes(&[".", "["]) {
                 Some(".") => match self.peek() {
-                    Some(Token::Name(name)) => {
+                    Some(ExpressionToken::Name(name)) => {
                         let name = Expression::Literal(name.clone().into());
                         self.at += 1;
                         name
@@ -299,8 +299,8 @@ impl Parser<'_> {
         let Some(token) = self.peek().cloned() else { return Err("it ends early".to_owned()) };
         self.at += 1;
         match token {
-            Token::Literal(value) => Ok(Expression::Literal(value)),
-            Token::Name(name) if self.takes(&["("]).is_some() => {
+            ExpressionToken::Literal(value) => Ok(Expression::Literal(value)),
+            ExpressionToken::Name(name) if self.takes(&["("]).is_some() => {
                 let mut arguments = Vec::new();
                 while self.takes(&[")"]).is_none() {
                     if !arguments.is_empty() {
@@ -310,13 +310,13 @@ impl Parser<'_> {
                 }
                 Ok(Expression::Call(name, arguments))
             }
-            Token::Name(name) => Ok(Expression::Context(name)),
-            Token::Sign("(") => {
+            ExpressionToken::Name(name) => Ok(Expression::Context(name)),
+            ExpressionToken::Sign("(") => {
                 let inner = self.expression()?;
                 self.expect(")")?;
                 Ok(inner)
             }
-            Token::Sign(sign) => Err(format!("`{sign}` is not expected")),
+            ExpressionToken::Sign(sign) => Err(format!("`{sign}` is not expected")),
         }
     }
 }

@@ -1,19 +1,19 @@
 //! Inputs about the build and its builder. Data alone.
 
 use super::reasons::{NO_AGENT, NO_ENVIRONMENT, NO_FILES, OF_A_STEP, OWN_BUILDER, REACHES_IN};
-use super::{BAKE, Group, Input, PUBLISH, ROW};
+use super::{BAKE, Input, InputGroup, PUBLISH, ROW};
 
 pub(super) const BUILD: &[Input] = &[
     Input {
         name: "target",
-        group: Group::Build,
+        group: InputGroup::Build,
         of: &[PUBLISH],
         description: "The stage to build.",
         ..ROW
     },
     Input {
         name: "source-args",
-        group: Group::Build,
+        group: InputGroup::Build,
         default: Some("false"),
         of: &[PUBLISH],
         description: "\
@@ -23,21 +23,21 @@ pub(super) const BUILD: &[Input] = &[
     },
     Input {
         name: "secret-envs",
-        group: Group::Build,
+        group: InputGroup::Build,
         of: &[PUBLISH.withheld(NO_ENVIRONMENT)],
         description: "Secrets from the environment, ID=VARIABLE, separated by commas or lines.",
         ..ROW
     },
     Input {
         name: "secret-files",
-        group: Group::Build,
+        group: InputGroup::Build,
         of: &[PUBLISH.withheld(NO_FILES)],
         description: "Secrets from files, ID=path, one a line.",
         ..ROW
     },
     Input {
         name: "ssh",
-        group: Group::Build,
+        group: InputGroup::Build,
         of: &[PUBLISH.withheld(NO_AGENT)],
         description: "\
             SSH agent sockets or keys for RUN --mount=type=ssh, separated by commas or lines.",
@@ -45,7 +45,7 @@ pub(super) const BUILD: &[Input] = &[
     },
     Input {
         name: "cache-from",
-        group: Group::Build,
+        group: InputGroup::Build,
         of: &[PUBLISH.strict_withholds(REACHES_IN)],
         description: "\
             Caches to read, one a line, such as type=gha or type=registry,ref=ghcr.io/octo/cache.",
@@ -53,14 +53,14 @@ pub(super) const BUILD: &[Input] = &[
     },
     Input {
         name: "cache-to",
-        group: Group::Build,
+        group: InputGroup::Build,
         of: &[PUBLISH.strict_withholds(REACHES_IN)],
         description: "Caches to write, one a line, such as type=gha,mode=max.",
         ..ROW
     },
     Input {
         name: "no-cache",
-        group: Group::Build,
+        group: InputGroup::Build,
         default: Some("false"),
         of: &[PUBLISH, BAKE],
         description: "Build everything again.",
@@ -68,14 +68,14 @@ pub(super) const BUILD: &[Input] = &[
     },
     Input {
         name: "no-cache-filters",
-        group: Group::Build,
+        group: InputGroup::Build,
         of: &[PUBLISH],
         description: "Stages to build again, separated by commas or lines.",
         ..ROW
     },
     Input {
         name: "pull",
-        group: Group::Build,
+        group: InputGroup::Build,
         default: Some("false"),
         of: &[PUBLISH, BAKE],
         description: "Always look for newer base images.",
@@ -83,28 +83,28 @@ pub(super) const BUILD: &[Input] = &[
     },
     Input {
         name: "build-contexts",
-        group: Group::Build,
+        group: InputGroup::Build,
         of: &[PUBLISH.strict_withholds(REACHES_IN)],
         description: "More contexts, name=path or name=URL, one a line.",
         ..ROW
     },
     Input {
         name: "network",
-        group: Group::Build,
+        group: InputGroup::Build,
         of: &[PUBLISH.strict_withholds(REACHES_IN)],
         description: "Network mode of RUN, such as none or host.",
         ..ROW
     },
     Input {
         name: "add-hosts",
-        group: Group::Build,
+        group: InputGroup::Build,
         of: &[PUBLISH.strict_withholds(REACHES_IN)],
         description: "Host names for the build, name:address, separated by commas or lines.",
         ..ROW
     },
     Input {
         name: "allow",
-        group: Group::Build,
+        group: InputGroup::Build,
         of: &[PUBLISH.strict_withholds(REACHES_IN), BAKE],
         description: "\
             Entitlements for the build, such as network.host, separated by commas or lines.",
@@ -112,35 +112,35 @@ pub(super) const BUILD: &[Input] = &[
     },
     Input {
         name: "attests",
-        group: Group::Build,
+        group: InputGroup::Build,
         of: &[PUBLISH.strict_withholds(REACHES_IN)],
         description: "More attestations for buildx, one a line, such as type=sbom,generator=image.",
         ..ROW
     },
     Input {
         name: "cgroup-parent",
-        group: Group::Build,
+        group: InputGroup::Build,
         of: &[PUBLISH.strict_withholds(REACHES_IN)],
         description: "Parent cgroup of the build's containers.",
         ..ROW
     },
     Input {
         name: "shm-size",
-        group: Group::Build,
+        group: InputGroup::Build,
         of: &[PUBLISH],
         description: "Size of /dev/shm of the build's containers, such as 2gb.",
         ..ROW
     },
     Input {
         name: "ulimit",
-        group: Group::Build,
+        group: InputGroup::Build,
         of: &[PUBLISH],
         description: "Limits of the build's containers, one a line, such as nofile=1024:1024.",
         ..ROW
     },
     Input {
         name: "build-env",
-        group: Group::Build,
+        group: InputGroup::Build,
         of: &[PUBLISH.withheld(NO_ENVIRONMENT), BAKE],
         description: "\
             Names of variables of the job that buildx and the bake files get, separated by commas \
@@ -153,7 +153,7 @@ pub(super) const BUILD: &[Input] = &[
     },
     Input {
         name: "call",
-        group: Group::Build,
+        group: InputGroup::Build,
         of: &[PUBLISH.withheld("it builds nothing, so there would be nothing to merge")],
         description: "\
             Look at the build instead of building, such as check. Nothing is published then.",
@@ -161,7 +161,7 @@ pub(super) const BUILD: &[Input] = &[
     },
     Input {
         name: "load",
-        group: Group::Build,
+        group: InputGroup::Build,
         default: Some("false"),
         of: &[PUBLISH.withheld(OF_A_STEP)],
         description: "Load the result into Docker, when nothing is published.",
@@ -169,7 +169,7 @@ pub(super) const BUILD: &[Input] = &[
     },
     Input {
         name: "outputs",
-        group: Group::Build,
+        group: InputGroup::Build,
         of: &[PUBLISH.withheld(OF_A_STEP)],
         description: "\
             More outputs, one a line, such as type=local,dest=out. Those that stay on the machine \
@@ -182,7 +182,7 @@ pub(super) const BUILD: &[Input] = &[
     },
     Input {
         name: "push-by-digest",
-        group: Group::Build,
+        group: InputGroup::Build,
         default: Some("false"),
         of: &[PUBLISH],
         description: "\
@@ -192,14 +192,14 @@ pub(super) const BUILD: &[Input] = &[
     },
     Input {
         name: "builder",
-        group: Group::Builder,
+        group: InputGroup::Builder,
         of: &[PUBLISH.withheld(OWN_BUILDER), BAKE],
         description: "Name of a builder that is already set up; it is neither changed nor removed.",
         ..ROW
     },
     Input {
         name: "builder-endpoint",
-        group: Group::Builder,
+        group: InputGroup::Builder,
         of: &[PUBLISH.withheld(OWN_BUILDER), BAKE],
         description: "\
             Address of a running BuildKit, such as unix:///run/buildkit/buildkitd.sock or \
@@ -208,7 +208,7 @@ pub(super) const BUILD: &[Input] = &[
     },
     Input {
         name: "driver",
-        group: Group::Builder,
+        group: InputGroup::Builder,
         of: &[PUBLISH.withheld(OWN_BUILDER), BAKE],
         description: "\
             How to make the builder, docker-container, remote or kubernetes. Default is remote \
@@ -217,7 +217,7 @@ pub(super) const BUILD: &[Input] = &[
     },
     Input {
         name: "driver-opts",
-        group: Group::Builder,
+        group: InputGroup::Builder,
         of: &[PUBLISH.strict_withholds(REACHES_IN), BAKE],
         description: "\
             Options of the driver, one a line, such as network=host or, for TLS, cacert=ca.pem.",
@@ -225,28 +225,28 @@ pub(super) const BUILD: &[Input] = &[
     },
     Input {
         name: "buildkitd-flags",
-        group: Group::Builder,
+        group: InputGroup::Builder,
         of: &[PUBLISH.strict_withholds(REACHES_IN), BAKE],
         description: "Flags for the BuildKit that the builder starts.",
         ..ROW
     },
     Input {
         name: "buildkitd-config",
-        group: Group::Builder,
+        group: InputGroup::Builder,
         of: &[PUBLISH.withheld(NO_FILES), BAKE],
         description: "A buildkitd.toml for the builder.",
         ..ROW
     },
     Input {
         name: "buildkitd-config-inline",
-        group: Group::Builder,
+        group: InputGroup::Builder,
         of: &[PUBLISH.strict_withholds(REACHES_IN), BAKE],
         description: "The text of a buildkitd.toml for the builder.",
         ..ROW
     },
     Input {
         name: "append",
-        group: Group::Builder,
+        group: InputGroup::Builder,
         of: &[PUBLISH.withheld(OWN_BUILDER), BAKE],
         description: "\
             More nodes for the builder, a list of name, endpoint, driver-opts, buildkitd-flags and \
@@ -255,7 +255,7 @@ pub(super) const BUILD: &[Input] = &[
     },
     Input {
         name: "cleanup",
-        group: Group::Builder,
+        group: InputGroup::Builder,
         default: Some("true"),
         of: &[PUBLISH.withheld(OWN_BUILDER), BAKE],
         description: "Whether a builder that was made is removed at the end.",
@@ -263,7 +263,7 @@ pub(super) const BUILD: &[Input] = &[
     },
     Input {
         name: "keep-state",
-        group: Group::Builder,
+        group: InputGroup::Builder,
         default: Some("false"),
         of: &[PUBLISH.withheld(OWN_BUILDER), BAKE],
         description: "Whether the cache of a builder that is removed is kept.",

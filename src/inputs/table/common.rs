@@ -1,11 +1,11 @@
 //! The inputs that most workflows need; they come first, whatever their group. Data alone.
 
-use super::{BAKE, Group, Input, MERGE, PROMOTE, PUBLISH, ROW, Secret};
+use super::{BAKE, Input, InputGroup, InputSecret, MERGE, PROMOTE, PUBLISH, ROW};
 
 pub(super) const COMMON: &[Input] = &[
     Input {
         name: "images",
-        group: Group::Names,
+        group: InputGroup::Names,
         common: true,
         of: &[PUBLISH, MERGE],
         description: "\
@@ -17,7 +17,7 @@ pub(super) const COMMON: &[Input] = &[
     },
     Input {
         name: "files",
-        group: Group::BakeFiles,
+        group: InputGroup::BakeFiles,
         common: true,
         of: &[BAKE],
         description: "\
@@ -28,7 +28,7 @@ pub(super) const COMMON: &[Input] = &[
     },
     Input {
         name: "targets",
-        group: Group::BakeFiles,
+        group: InputGroup::BakeFiles,
         common: true,
         of: &[BAKE],
         description: "\
@@ -38,7 +38,7 @@ pub(super) const COMMON: &[Input] = &[
     },
     Input {
         name: "digests",
-        group: Group::Digests,
+        group: InputGroup::Digests,
         common: true,
         of: &[MERGE],
         description: "\
@@ -50,7 +50,7 @@ pub(super) const COMMON: &[Input] = &[
     },
     Input {
         name: "tags",
-        group: Group::Names,
+        group: InputGroup::Names,
         common: true,
         of: &[PUBLISH, MERGE, PROMOTE.own(None, "Names to put on the verified image, one rule a line as docker/metadata-action takes it (type=semver,pattern=v{{version}}), or tags as they are. Without it they come from the event; tag v1.2.3 gives v1.2.3, v1.2, v1 and latest, see docs/events-and-tags.md.")],
         description: "\
@@ -62,7 +62,7 @@ pub(super) const COMMON: &[Input] = &[
     },
     Input {
         name: "platforms",
-        group: Group::Build,
+        group: InputGroup::Build,
         common: true,
         default: Some("linux/amd64,linux/arm64"),
         of: &[
@@ -79,7 +79,7 @@ pub(super) const COMMON: &[Input] = &[
     },
     Input {
         name: "context",
-        group: Group::Build,
+        group: InputGroup::Build,
         common: true,
         of: &[PUBLISH],
         description: "\
@@ -90,7 +90,7 @@ pub(super) const COMMON: &[Input] = &[
     },
     Input {
         name: "file",
-        group: Group::Build,
+        group: InputGroup::Build,
         common: true,
         of: &[PUBLISH],
         description: "The Dockerfile, if it is not in the context.",
@@ -98,7 +98,7 @@ pub(super) const COMMON: &[Input] = &[
     },
     Input {
         name: "build-args",
-        group: Group::Build,
+        group: InputGroup::Build,
         common: true,
         of: &[PUBLISH],
         description: "\
@@ -109,9 +109,9 @@ pub(super) const COMMON: &[Input] = &[
     },
     Input {
         name: "secrets",
-        group: Group::Build,
+        group: InputGroup::Build,
         common: true,
-        secret: Secret::Values,
+        secret: InputSecret::Values,
         of: &[PUBLISH],
         description: "\
             Secrets for RUN --mount=type=secret, ID=value, one a line; values of several lines in \
@@ -120,7 +120,7 @@ pub(super) const COMMON: &[Input] = &[
     },
     Input {
         name: "username",
-        group: Group::Logins,
+        group: InputGroup::Logins,
         common: true,
         of: &[PUBLISH, MERGE, BAKE, PROMOTE],
         description: "User name for the registry.",
@@ -128,16 +128,16 @@ pub(super) const COMMON: &[Input] = &[
     },
     Input {
         name: "password",
-        group: Group::Logins,
+        group: InputGroup::Logins,
         common: true,
-        secret: Secret::Whole,
+        secret: InputSecret::Whole,
         of: &[PUBLISH, MERGE, BAKE, PROMOTE],
         description: "Password or token for the registry.",
         ..ROW
     },
     Input {
         name: "push",
-        group: Group::Names,
+        group: InputGroup::Names,
         common: true,
         default: Some("auto"),
         of: &[

@@ -1,12 +1,12 @@
 //! Inputs about SBOMs, provenance, signatures and what is kept of them. Data alone.
 
 use super::reasons::{ALWAYS, NO_FILES, OF_MERGE};
-use super::{BAKE, Group, Input, MERGE, PROMOTE, PUBLISH, ROW, Secret};
+use super::{BAKE, Input, InputGroup, InputSecret, MERGE, PROMOTE, PUBLISH, ROW};
 
 pub(super) const EVIDENCE: &[Input] = &[
     Input {
         name: "sbom",
-        group: Group::Sboms,
+        group: InputGroup::Sboms,
         of: &[
             PUBLISH,
             MERGE.own(
@@ -36,7 +36,7 @@ pub(super) const EVIDENCE: &[Input] = &[
     },
     Input {
         name: "sbom-format",
-        group: Group::Sboms,
+        group: InputGroup::Sboms,
         of: &[PUBLISH, MERGE, BAKE],
         description: "\
             What the SBOMs that are signed are written in, spdx (2.3) or cyclonedx (1.6). \
@@ -47,7 +47,7 @@ pub(super) const EVIDENCE: &[Input] = &[
     },
     Input {
         name: "sbom-files",
-        group: Group::Sboms,
+        group: InputGroup::Sboms,
         of: &[PUBLISH, MERGE, BAKE],
         description: "\
             Whether SBOMs also list the files that packages brought, none or owned, by the lists \
@@ -58,7 +58,7 @@ pub(super) const EVIDENCE: &[Input] = &[
     },
     Input {
         name: "sbom-cache",
-        group: Group::Sboms,
+        group: InputGroup::Sboms,
         of: &[PUBLISH.withheld(NO_FILES), MERGE.withheld(NO_FILES)],
         description: "\
             A folder in which what each layer held is kept when SBOMs are made of layers (sbom \
@@ -68,8 +68,8 @@ pub(super) const EVIDENCE: &[Input] = &[
     },
     Input {
         name: "sbom-cache-key",
-        group: Group::Sboms,
-        secret: Secret::Whole,
+        group: InputGroup::Sboms,
+        secret: InputSecret::Whole,
         of: &[PUBLISH.withheld(NO_FILES), MERGE.withheld(NO_FILES)],
         description: "\
             A secret, 16 characters or more, that authenticates what sbom-cache holds. Without it \
@@ -78,7 +78,7 @@ pub(super) const EVIDENCE: &[Input] = &[
     },
     Input {
         name: "provenance",
-        group: Group::Sboms,
+        group: InputGroup::Sboms,
         of: &[
             PUBLISH,
             MERGE.own(
@@ -103,7 +103,7 @@ pub(super) const EVIDENCE: &[Input] = &[
     },
     Input {
         name: "provenance-versions",
-        group: Group::Sboms,
+        group: InputGroup::Sboms,
         default: Some("v1"),
         of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE],
         description: "\
@@ -114,7 +114,7 @@ pub(super) const EVIDENCE: &[Input] = &[
     },
     Input {
         name: "sign",
-        group: Group::Signing,
+        group: InputGroup::Signing,
         default: Some("true"),
         of: &[PUBLISH.withheld(ALWAYS), MERGE.withheld(ALWAYS), BAKE],
         description: "Must stay true to publish; an image without a signature gets no name.",
@@ -122,7 +122,7 @@ pub(super) const EVIDENCE: &[Input] = &[
     },
     Input {
         name: "sign-subjects",
-        group: Group::Signing,
+        group: InputGroup::Signing,
         default: Some("index,platforms,attestations"),
         of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE],
         description: "\
@@ -133,8 +133,8 @@ pub(super) const EVIDENCE: &[Input] = &[
     },
     Input {
         name: "signature-formats",
-        group: Group::Signing,
-        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE, PROMOTE.below(Group::Policy).own(None, "The formats in each of which everything must be, bundle or legacy. Without it, each statement may be in either. All that is there is copied.")],
+        group: InputGroup::Signing,
+        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE, PROMOTE.below(InputGroup::Policy).own(None, "The formats in each of which everything must be, bundle or legacy. Without it, each statement may be in either. All that is there is copied.")],
         description: "\
             How signatures and attestations are kept, bundle (Sigstore bundles as referrers, for \
             cosign 3 and other new verifiers) and legacy (the tags .sig and .att, for older ones). \
@@ -144,7 +144,7 @@ pub(super) const EVIDENCE: &[Input] = &[
     },
     Input {
         name: "signature-annotations",
-        group: Group::Signing,
+        group: InputGroup::Signing,
         of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE],
         description: "\
             What every signature says beside its subject, KEY=VALUE, one a line, as cosign sign -a \
@@ -153,7 +153,7 @@ pub(super) const EVIDENCE: &[Input] = &[
     },
     Input {
         name: "github-attestations",
-        group: Group::Signing,
+        group: InputGroup::Signing,
         default: Some("auto"),
         of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE],
         description: "\
@@ -164,7 +164,7 @@ pub(super) const EVIDENCE: &[Input] = &[
     },
     Input {
         name: "evidence-dir",
-        group: Group::Signing,
+        group: InputGroup::Signing,
         of: &[PUBLISH.withheld(OF_MERGE), MERGE.withheld(NO_FILES), BAKE],
         description: "\
             A folder in the workspace, not there yet or empty, for files of what was published, \

@@ -22,7 +22,7 @@ pub enum Action {
 
 /// The task that an input is part of; pages and files have them in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Group {
+pub enum InputGroup {
     Names,
     BakeFiles,
     Build,
@@ -40,7 +40,7 @@ pub enum Group {
 
 /// What of an input's value is hidden in logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Secret {
+pub enum InputSecret {
     Nothing,
     Whole,
     /// What follows the `=` of each line.
@@ -53,12 +53,12 @@ pub enum Secret {
 #[derive(Debug, Clone, Copy)]
 pub struct Input {
     pub name: &'static str,
-    pub group: Group,
+    pub group: InputGroup,
     /// Whether most workflows need it; such inputs come first.
     pub common: bool,
     /// What stands for it where nothing is set; an expression is the runner's to evaluate.
     pub default: Option<&'static str>,
-    pub secret: Secret,
+    pub secret: InputSecret,
     /// The actions that have it.
     pub of: &'static [InputOfAction],
     pub description: &'static str,
@@ -67,10 +67,10 @@ pub struct Input {
 /// What a row leaves unsaid.
 const ROW: Input = Input {
     name: "",
-    group: Group::Accepted,
+    group: InputGroup::Accepted,
     common: false,
     default: None,
-    secret: Secret::Nothing,
+    secret: InputSecret::Nothing,
     of: &[],
     description: "",
 };
@@ -82,7 +82,7 @@ pub struct InputOfAction {
     /// Default and description where they are not those of the row.
     own: Option<(Option<&'static str>, &'static str)>,
     /// The task there, where it is another than that of the row.
-    group: Option<Group>,
+    group: Option<InputGroup>,
     /// Why no job of these workflows gives it to the action.
     pub withheld: Option<(Reusable, &'static str)>,
 }
@@ -111,7 +111,7 @@ impl InputOfAction {
         Self { own: Some((default, description)), ..self }
     }
 
-    const fn below(self, group: Group) -> Self {
+    const fn below(self, group: InputGroup) -> Self {
         Self { group: Some(group), ..self }
     }
 
@@ -157,7 +157,7 @@ impl Input {
         self.of(action)?.own.map_or(self.default, |(default, _)| default)
     }
 
-    pub fn group(&self, action: Action) -> Group {
+    pub fn group(&self, action: Action) -> InputGroup {
         self.of(action).and_then(|of| of.group).unwrap_or(self.group)
     }
 
@@ -224,7 +224,7 @@ impl std::str::FromStr for Action {
     }
 }
 
-impl Group {
+impl InputGroup {
     pub const ALL: [Self; 13] = [
         Self::Names,
         Self::BakeFiles,

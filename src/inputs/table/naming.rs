@@ -3,12 +3,12 @@
 use super::reasons::{
     JOBS_TOKEN, NO_CLAIM, NO_FILES, OF_A_STEP, OF_DIGESTS, OF_MERGE, OWN_IMAGES, OWN_OUTPUT,
 };
-use super::{BAKE, Group, Input, MERGE, PROMOTE, PUBLISH, ROW, Secret};
+use super::{BAKE, Input, InputGroup, InputSecret, MERGE, PROMOTE, PUBLISH, ROW};
 
 pub(super) const NAMING: &[Input] = &[
     Input {
         name: "flavor",
-        group: Group::Names,
+        group: InputGroup::Names,
         of: &[PUBLISH, MERGE, PROMOTE],
         description: "\
             What all tags have in common, as docker/metadata-action takes it, such as latest=auto, \
@@ -17,7 +17,7 @@ pub(super) const NAMING: &[Input] = &[
     },
     Input {
         name: "labels",
-        group: Group::Names,
+        group: InputGroup::Names,
         of: &[PUBLISH],
         description: "\
             Labels for the image, KEY=value, one a line, beside the standard ones of the Open \
@@ -26,7 +26,7 @@ pub(super) const NAMING: &[Input] = &[
     },
     Input {
         name: "annotations",
-        group: Group::Names,
+        group: InputGroup::Names,
         of: &[
             PUBLISH,
             MERGE.own(
@@ -44,7 +44,7 @@ pub(super) const NAMING: &[Input] = &[
     },
     Input {
         name: "metadata-context",
-        group: Group::Names,
+        group: InputGroup::Names,
         default: Some("workflow"),
         of: &[PUBLISH.withheld(NO_FILES), MERGE.withheld(NO_FILES)],
         description: "\
@@ -54,7 +54,7 @@ pub(super) const NAMING: &[Input] = &[
     },
     Input {
         name: "on-tag-conflict",
-        group: Group::Names,
+        group: InputGroup::Names,
         default: Some("fail"),
         of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE, PROMOTE.own(Some("fail"), "What to do when a full version at a destination names another image, or somebody moved a tag meanwhile, fail or overwrite.")],
         description: "\
@@ -64,7 +64,7 @@ pub(super) const NAMING: &[Input] = &[
     },
     Input {
         name: "sep-tags",
-        group: Group::Names,
+        group: InputGroup::Names,
         of: &[PUBLISH.withheld(OF_A_STEP), MERGE.withheld(OWN_OUTPUT), PROMOTE.withheld(OWN_OUTPUT)],
         description: "\
             What stands between the entries of the outputs tags and tag-names. Default is a line \
@@ -73,7 +73,7 @@ pub(super) const NAMING: &[Input] = &[
     },
     Input {
         name: "sep-labels",
-        group: Group::Names,
+        group: InputGroup::Names,
         of: &[PUBLISH.withheld(OF_A_STEP)],
         description: "\
             What stands between the entries of the output labels. Default is a line break.",
@@ -81,7 +81,7 @@ pub(super) const NAMING: &[Input] = &[
     },
     Input {
         name: "sep-annotations",
-        group: Group::Names,
+        group: InputGroup::Names,
         of: &[PUBLISH.withheld(OF_A_STEP), MERGE.withheld(OF_A_STEP)],
         description: "\
             What stands between the entries of the output annotations. Default is a line break.",
@@ -89,7 +89,7 @@ pub(super) const NAMING: &[Input] = &[
     },
     Input {
         name: "bake-target",
-        group: Group::Names,
+        group: InputGroup::Names,
         of: &[PUBLISH.withheld(OF_A_STEP)],
         description: "\
             Name of a target; when set, bake files with tags, labels and annotations for it are \
@@ -98,8 +98,8 @@ pub(super) const NAMING: &[Input] = &[
     },
     Input {
         name: "source",
-        group: Group::BakeFiles,
-        of: &[BAKE, PROMOTE.below(Group::Names).own(None, "The image to promote, a repository with a tag or a digest, such as ghcr.io/octo/app:sha-… or ghcr.io/octo/app@sha256:… Where both are given, the tag must name the digest. What a tag names is asked once, at the start. Default is the image that publish made of the commit of this run, sha- and the commit in the registry of the server that runs the workflow.")],
+        group: InputGroup::BakeFiles,
+        of: &[BAKE, PROMOTE.below(InputGroup::Names).own(None, "The image to promote, a repository with a tag or a digest, such as ghcr.io/octo/app:sha-… or ghcr.io/octo/app@sha256:… Where both are given, the tag must name the digest. What a tag names is asked once, at the start. Default is the image that publish made of the commit of this run, sha- and the commit in the registry of the server that runs the workflow.")],
         description: "\
             Where the bake files are, and what paths in them are relative to. Default is the \
             commit of this run, which BuildKit fetches by itself; another Git repository is named \
@@ -109,7 +109,7 @@ pub(super) const NAMING: &[Input] = &[
     },
     Input {
         name: "set",
-        group: Group::BakeFiles,
+        group: InputGroup::BakeFiles,
         of: &[BAKE],
         description: "\
             Overrides for targets, TARGET.KEY=value, one a line, as docker/bake-action takes them.",
@@ -117,7 +117,7 @@ pub(super) const NAMING: &[Input] = &[
     },
     Input {
         name: "vars",
-        group: Group::BakeFiles,
+        group: InputGroup::BakeFiles,
         of: &[BAKE],
         description: "\
             Variables of the bake files, NAME=value, one a line. They win over defaults and over \
@@ -126,7 +126,7 @@ pub(super) const NAMING: &[Input] = &[
     },
     Input {
         name: "source-images",
-        group: Group::Digests,
+        group: InputGroup::Digests,
         of: &[MERGE.withheld(OWN_IMAGES)],
         description: "\
             Images that no job of this run handed on, of other repositories or with tags of their \
@@ -138,7 +138,7 @@ pub(super) const NAMING: &[Input] = &[
     },
     Input {
         name: "digest-files",
-        group: Group::Digests,
+        group: InputGroup::Digests,
         of: &[
             PUBLISH.withheld(OF_DIGESTS),
             MERGE.withheld(OF_DIGESTS).own(
@@ -155,7 +155,7 @@ pub(super) const NAMING: &[Input] = &[
     },
     Input {
         name: "build-source",
-        group: Group::Digests,
+        group: InputGroup::Digests,
         of: &[MERGE.withheld(OWN_IMAGES)],
         description: "\
             Where images were built from that this run did not build, the address of a Git \
@@ -165,7 +165,7 @@ pub(super) const NAMING: &[Input] = &[
     },
     Input {
         name: "check-runners",
-        group: Group::Digests,
+        group: InputGroup::Digests,
         default: Some("false"),
         of: &[MERGE.custom_withholds(NO_CLAIM)],
         description: "\
@@ -177,7 +177,7 @@ pub(super) const NAMING: &[Input] = &[
     },
     Input {
         name: "registry",
-        group: Group::Logins,
+        group: InputGroup::Logins,
         of: &[PUBLISH, MERGE, BAKE.own(None, "The registry that username and password are for."), PROMOTE],
         description: "\
             The registry that username and password are for. Default is the registry of the \
@@ -187,8 +187,8 @@ pub(super) const NAMING: &[Input] = &[
     },
     Input {
         name: "registry-auth",
-        group: Group::Logins,
-        secret: Secret::Passwords,
+        group: InputGroup::Logins,
+        secret: InputSecret::Passwords,
         of: &[PUBLISH, MERGE, BAKE, PROMOTE],
         description: "\
             Logins as a list in YAML or JSON, each with registry and either username and password, \
@@ -199,9 +199,9 @@ pub(super) const NAMING: &[Input] = &[
     },
     Input {
         name: "github-token",
-        group: Group::Logins,
+        group: InputGroup::Logins,
         default: Some("${{ github.token }}"),
-        secret: Secret::Whole,
+        secret: InputSecret::Whole,
         of: &[
             PUBLISH.withheld(JOBS_TOKEN),
             MERGE.withheld(JOBS_TOKEN).own(

@@ -2,12 +2,12 @@
 //! words of its policy are those of `verify`. Data alone.
 
 use super::reasons::NO_FILES;
-use super::{Group, Input, PROMOTE, ROW};
+use super::{Input, InputGroup, PROMOTE, ROW};
 
 pub(super) const PROMOTING: &[Input] = &[
     Input {
         name: "destinations",
-        group: Group::Names,
+        group: InputGroup::Names,
         common: true,
         of: &[PROMOTE],
         description: "\
@@ -18,7 +18,7 @@ pub(super) const PROMOTING: &[Input] = &[
     },
     Input {
         name: "dry-run",
-        group: Group::Names,
+        group: InputGroup::Names,
         common: true,
         default: Some("false"),
         of: &[PROMOTE],
@@ -29,7 +29,7 @@ pub(super) const PROMOTING: &[Input] = &[
     },
     Input {
         name: "wait-for-source",
-        group: Group::Names,
+        group: InputGroup::Names,
         common: true,
         of: &[PROMOTE],
         description: "\
@@ -39,7 +39,7 @@ pub(super) const PROMOTING: &[Input] = &[
     },
     Input {
         name: "allow-any-branch",
-        group: Group::Names,
+        group: InputGroup::Names,
         default: Some("false"),
         of: &[PROMOTE],
         description: "\
@@ -48,7 +48,7 @@ pub(super) const PROMOTING: &[Input] = &[
     },
     Input {
         name: "repo",
-        group: Group::Policy,
+        group: InputGroup::Policy,
         of: &[PROMOTE],
         description: "\
             The repository whose image it is, as OWNER/NAME on github.com or as a URL. One of its \
@@ -58,7 +58,7 @@ pub(super) const PROMOTING: &[Input] = &[
     },
     Input {
         name: "certificate-identity",
-        group: Group::Policy,
+        group: InputGroup::Policy,
         of: &[PROMOTE],
         description: "\
             Who must have signed every part, exactly, a workflow as \
@@ -67,14 +67,14 @@ pub(super) const PROMOTING: &[Input] = &[
     },
     Input {
         name: "certificate-identity-regexp",
-        group: Group::Policy,
+        group: InputGroup::Policy,
         of: &[PROMOTE],
         description: "As certificate-identity, as a pattern for the whole of it.",
         ..ROW
     },
     Input {
         name: "certificate-oidc-issuer",
-        group: Group::Policy,
+        group: InputGroup::Policy,
         of: &[PROMOTE],
         description: "\
             Who must have vouched for the signer, exactly. Default is whoever does so for \
@@ -83,7 +83,7 @@ pub(super) const PROMOTING: &[Input] = &[
     },
     Input {
         name: "key",
-        group: Group::Policy,
+        group: InputGroup::Policy,
         of: &[PROMOTE.withheld(NO_FILES)],
         description: "\
             A file in the workspace with the signer's public key in PEM, in place of an identity.",
@@ -91,7 +91,7 @@ pub(super) const PROMOTING: &[Input] = &[
     },
     Input {
         name: "source-repository",
-        group: Group::Policy,
+        group: InputGroup::Policy,
         of: &[PROMOTE],
         description: "\
             The repository whose run must have signed, beside an identity of a workflow that \
@@ -100,42 +100,42 @@ pub(super) const PROMOTING: &[Input] = &[
     },
     Input {
         name: "source-repository-id",
-        group: Group::Policy,
+        group: InputGroup::Policy,
         of: &[PROMOTE],
         description: "The same by its number.",
         ..ROW
     },
     Input {
         name: "source-ref",
-        group: Group::Policy,
+        group: InputGroup::Policy,
         of: &[PROMOTE],
         description: "The ref whose run must have signed, such as refs/heads/main.",
         ..ROW
     },
     Input {
         name: "source-commit",
-        group: Group::Policy,
+        group: InputGroup::Policy,
         of: &[PROMOTE],
         description: "The commit whose run must have signed, in full.",
         ..ROW
     },
     Input {
         name: "trigger",
-        group: Group::Policy,
+        group: InputGroup::Policy,
         of: &[PROMOTE],
         description: "The event that must have started the run that signed, such as push.",
         ..ROW
     },
     Input {
         name: "runner",
-        group: Group::Policy,
+        group: InputGroup::Policy,
         of: &[PROMOTE],
         description: "Whose runner must have signed, github-hosted or self-hosted.",
         ..ROW
     },
     Input {
         name: "require",
-        group: Group::Policy,
+        group: InputGroup::Policy,
         of: &[PROMOTE],
         description: "\
             What a part must have, as PART=KIND,KIND, one a line, as verify takes it. Parts are \

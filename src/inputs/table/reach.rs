@@ -1,12 +1,12 @@
 //! Inputs about trust, the network, and what is refused without them. Data alone.
 
 use super::reasons::{NO_FILES, OF_MERGE, OWN_IMAGES, OWN_NETWORK};
-use super::{BAKE, Group, Input, MERGE, PROMOTE, PUBLISH, ROW};
+use super::{BAKE, Input, InputGroup, MERGE, PROMOTE, PUBLISH, ROW};
 
 pub(super) const REACH: &[Input] = &[
     Input {
         name: "allow-public-log",
-        group: Group::Trust,
+        group: InputGroup::Trust,
         default: Some("false"),
         of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE],
         description: "\
@@ -16,7 +16,7 @@ pub(super) const REACH: &[Input] = &[
     },
     Input {
         name: "signing-config",
-        group: Group::Trust,
+        group: InputGroup::Trust,
         of: &[PUBLISH.withheld(NO_FILES), MERGE.withheld(NO_FILES), BAKE],
         description: "\
             A Sigstore signing config file that names the services to sign with. Default is \
@@ -25,7 +25,7 @@ pub(super) const REACH: &[Input] = &[
     },
     Input {
         name: "trusted-root",
-        group: Group::Trust,
+        group: InputGroup::Trust,
         of: &[
             PUBLISH.withheld(NO_FILES),
             MERGE.withheld(NO_FILES),
@@ -39,7 +39,7 @@ pub(super) const REACH: &[Input] = &[
     },
     Input {
         name: "tuf-mirror",
-        group: Group::Trust,
+        group: InputGroup::Trust,
         of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE, PROMOTE],
         description: "\
             A TUF repository, such as https://tuf-repo-cdn.sigstore.dev, to fetch the trusted root \
@@ -49,7 +49,7 @@ pub(super) const REACH: &[Input] = &[
     },
     Input {
         name: "tuf-root",
-        group: Group::Trust,
+        group: InputGroup::Trust,
         of: &[
             PUBLISH.withheld(NO_FILES),
             MERGE.withheld(NO_FILES),
@@ -63,7 +63,7 @@ pub(super) const REACH: &[Input] = &[
     },
     Input {
         name: "ca-certificates",
-        group: Group::Network,
+        group: InputGroup::Network,
         of: &[
             PUBLISH.strict_withholds(OWN_NETWORK),
             MERGE.strict_withholds(OWN_NETWORK),
@@ -79,7 +79,7 @@ pub(super) const REACH: &[Input] = &[
     },
     Input {
         name: "http-registries",
-        group: Group::Network,
+        group: InputGroup::Network,
         of: &[
             PUBLISH.strict_withholds(OWN_NETWORK),
             MERGE.strict_withholds(OWN_NETWORK),
@@ -93,7 +93,7 @@ pub(super) const REACH: &[Input] = &[
     },
     Input {
         name: "allow-foreign-layers",
-        group: Group::Accepted,
+        group: InputGroup::Accepted,
         default: Some("false"),
         of: &[PUBLISH.withheld(OWN_IMAGES), MERGE.withheld(OWN_IMAGES), BAKE, PROMOTE],
         description: "\
@@ -104,7 +104,7 @@ pub(super) const REACH: &[Input] = &[
     },
     Input {
         name: "allow-index-entries",
-        group: Group::Accepted,
+        group: InputGroup::Accepted,
         of: &[MERGE.withheld(OWN_IMAGES), PROMOTE],
         description: "\
             Artifact types of entries in an index that are neither images nor attestations, such \

@@ -2,7 +2,7 @@
 //! alone.
 
 use super::reasons::{NO_FILES, OF_MERGE};
-use super::{BAKE, Group, Input, MERGE, PROMOTE, PUBLISH, ROW};
+use super::{BAKE, Input, InputGroup, MERGE, PROMOTE, PUBLISH, ROW};
 
 /// What only jobs with the caller's files can be given.
 const OF_FILES: &[super::InputOfAction] =
@@ -12,7 +12,7 @@ const OF_ALL: &[super::InputOfAction] = &[PUBLISH.withheld(OF_MERGE), MERGE, BAK
 pub(super) const SCANNING: &[Input] = &[
     Input {
         name: "scan",
-        group: Group::Scan,
+        group: InputGroup::Scan,
         default: Some("auto"),
         of: OF_ALL,
         description: "\
@@ -24,13 +24,13 @@ pub(super) const SCANNING: &[Input] = &[
     },
     Input {
         name: "fail-on",
-        group: Group::Scan,
+        group: InputGroup::Scan,
         default: Some("critical"),
         of: &[
             PUBLISH.withheld(OF_MERGE),
             MERGE,
             BAKE,
-            PROMOTE.below(Group::Policy).own(
+            PROMOTE.below(InputGroup::Policy).own(
                 None,
                 "\
                     Require the signed result of a scan without an open vulnerability of this \
@@ -44,13 +44,13 @@ pub(super) const SCANNING: &[Input] = &[
     },
     Input {
         name: "only-fixed",
-        group: Group::Scan,
+        group: InputGroup::Scan,
         default: Some("true"),
         of: &[
             PUBLISH.withheld(OF_MERGE),
             MERGE,
             BAKE,
-            PROMOTE.below(Group::Policy).own(
+            PROMOTE.below(InputGroup::Policy).own(
                 None,
                 "Whether only vulnerabilities that a newer version repairs count for fail-on.",
             ),
@@ -60,7 +60,7 @@ pub(super) const SCANNING: &[Input] = &[
     },
     Input {
         name: "max-scan-age",
-        group: Group::Policy,
+        group: InputGroup::Policy,
         of: &[PROMOTE],
         description: "\
             Require the signed result of a scan that ended at most that long ago, a number of \
@@ -69,7 +69,7 @@ pub(super) const SCANNING: &[Input] = &[
     },
     Input {
         name: "fail-on-unassessed",
-        group: Group::Scan,
+        group: InputGroup::Scan,
         default: Some("false"),
         of: OF_ALL,
         description: "Whether nothing is tagged where no source covers one of the packages.",
@@ -77,7 +77,7 @@ pub(super) const SCANNING: &[Input] = &[
     },
     Input {
         name: "fail-on-unknown",
-        group: Group::Scan,
+        group: InputGroup::Scan,
         default: Some("false"),
         of: OF_ALL,
         description: "Whether vulnerabilities count for which no source gives a severity.",
@@ -85,7 +85,7 @@ pub(super) const SCANNING: &[Input] = &[
     },
     Input {
         name: "fail-on-kev",
-        group: Group::Scan,
+        group: InputGroup::Scan,
         default: Some("false"),
         of: OF_ALL,
         description: "\
@@ -95,7 +95,7 @@ pub(super) const SCANNING: &[Input] = &[
     },
     Input {
         name: "kev",
-        group: Group::Scan,
+        group: InputGroup::Scan,
         of: OF_ALL,
         description: "\
             CISA's catalogue of exploited vulnerabilities in JSON, as a file or an address.",
@@ -103,7 +103,7 @@ pub(super) const SCANNING: &[Input] = &[
     },
     Input {
         name: "epss",
-        group: Group::Scan,
+        group: InputGroup::Scan,
         of: OF_ALL,
         description: "\
             FIRST's EPSS scores, in CSV or compressed by gzip, as a file or an address. What is \
@@ -112,7 +112,7 @@ pub(super) const SCANNING: &[Input] = &[
     },
     Input {
         name: "ignore-file",
-        group: Group::Scan,
+        group: InputGroup::Scan,
         of: OF_FILES,
         description: "\
             Files of accepted risks, one a line, each risk with its reason. A YAML file of this \
@@ -121,14 +121,14 @@ pub(super) const SCANNING: &[Input] = &[
     },
     Input {
         name: "vex",
-        group: Group::Scan,
+        group: InputGroup::Scan,
         of: OF_FILES,
         description: "OpenVEX documents whose authors you trust, one file a line.",
         ..ROW
     },
     Input {
         name: "advisories",
-        group: Group::Scan,
+        group: InputGroup::Scan,
         of: OF_FILES,
         description: "\
             Advisories at hand, one directory or archive of OSV records a line, as supply-action \
@@ -137,7 +137,7 @@ pub(super) const SCANNING: &[Input] = &[
     },
     Input {
         name: "osv-url",
-        group: Group::Scan,
+        group: InputGroup::Scan,
         of: OF_ALL,
         description: "\
             The OSV service that is asked about what is not at hand. Default is the public one, \
@@ -146,7 +146,7 @@ pub(super) const SCANNING: &[Input] = &[
     },
     Input {
         name: "max-advisory-age",
-        group: Group::Scan,
+        group: InputGroup::Scan,
         default: Some("7d"),
         of: OF_FILES,
         description: "\
@@ -156,7 +156,7 @@ pub(super) const SCANNING: &[Input] = &[
     },
     Input {
         name: "on-scan-failure",
-        group: Group::Scan,
+        group: InputGroup::Scan,
         default: Some("fail"),
         of: OF_ALL,
         description: "\
@@ -166,7 +166,7 @@ pub(super) const SCANNING: &[Input] = &[
     },
     Input {
         name: "vuln-attestation",
-        group: Group::Scan,
+        group: InputGroup::Scan,
         default: Some("both"),
         of: OF_ALL,
         description: "\
@@ -176,7 +176,7 @@ pub(super) const SCANNING: &[Input] = &[
     },
     Input {
         name: "sarif-file",
-        group: Group::Scan,
+        group: InputGroup::Scan,
         of: OF_FILES,
         description: "\
             A file in the workspace for the result as SARIF 2.1.0, which \

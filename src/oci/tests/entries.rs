@@ -8,7 +8,7 @@ fn accounted(
 ) -> Result<crate::oci::entries::Accounted, Objection> {
     let text = index(entries);
     account(
-        &Document::read(text.as_bytes(), OCI_INDEX)
+        &OciDocument::read(text.as_bytes(), OCI_INDEX)
             .unwrap_or_else(|why| panic!("{text}: {why}"))
             .index()
             .unwrap(),
@@ -282,7 +282,7 @@ fn images_are_told_apart_by_variant_version_and_features() {
 }
 
 fn parsed(text: &str) -> ImageManifest {
-    Document::read(text.as_bytes(), IMAGE)
+    OciDocument::read(text.as_bytes(), IMAGE)
         .unwrap_or_else(|why| panic!("{text}: {why}"))
         .image()
         .unwrap()
@@ -406,7 +406,7 @@ fn attestations_are_statements_about_one_image_and_nothing_else() {
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn an_image_is_what_its_entry_its_manifest_and_its_config_say() {
-    let target = |platform: &str| Target {
+    let target = |platform: &str| PlatformTarget {
         platform: platform.parse().unwrap(),
         os_version: None,
         os_features: Vec::new(),
@@ -419,11 +419,13 @@ fn an_image_is_what_its_entry_its_manifest_and_its_config_say() {
         );
         parsed(&manifest().replace(&format!("{{{}}}", pointer_of_config()), &pointer))
     };
-    let check =
-        |image_of: &ImageManifest, config: &str, said: Option<&Target>, allowed: &Allowed| {
-            image(&Digest::of(b"x"), image_of, config.as_bytes(), said, allowed)
-                .map_err(|why| why.to_string())
-        };
+    let check = |image_of: &ImageManifest,
+                 config: &str,
+                 said: Option<&PlatformTarget>,
+                 allowed: &Allowed| {
+        image(&Digest::of(b"x"), image_of, config.as_bytes(), said, allowed)
+            .map_err(|why| why.to_string())
+    };
     let none = Allowed::default();
     let plain = configured("");
     assert_eq!(
@@ -436,13 +438,13 @@ fn an_image_is_what_its_entry_its_manifest_and_its_config_say() {
         "no variant contradicts none"
     );
     let windows = configured(r#""os.version":"10.0.1","#).replace("linux", "windows");
-    let said = Target { os_version: Some("10.0.1".to_owned()), ..target("windows/amd64") };
+    let said = PlatformTarget { os_version: Some("10.0.1".to_owned()), ..target("windows/amd64") };
     assert_eq!(check(&of(&windows), &windows, Some(&said), &none).unwrap().0, said);
     assert_eq!(check(&of(&windows), &windows, None, &none).unwrap().0, said);
     let variant = configured(r#""variant":"v3","#);
     let empty = plain.replace(&format!("\"{}\"", digest('e')), "");
-    let versioned = Target { os_version: Some("10".to_owned()), ..target("linux/amd64") };
-    let featured = Target { os_features: vec!["x".to_owned()], ..target("linux/amd64") };
+    let versioned = PlatformTarget { os_version: Some("10".to_owned()), ..target("linux/amd64") };
+    let featured = PlatformTarget { os_features: vec!["x".to_owned()], ..target("linux/amd64") };
     let foreign = of(&plain);
     let with_layer = |kind: &str, urls: &[&str]| {
         let mut image = foreign.clone();
@@ -569,7 +571,7 @@ fn a_list_that_anybody_adds_to_hides_nothing_and_is_read_alike() {
 
 #[test]
 fn archives_of_docker_are_read_alike() {
-    let read = |text: &str| Saved::read(text.as_bytes()).map_err(|why| why.to_string());
+    let read = |text: &str| SavedImage::read(text.as_bytes()).map_err(|why| why.to_string());
     assert_eq!(
         read(r#"[{"Config":"c","RepoTags":null,"Layers":["l"],"LayerSources":{}}]"#).unwrap()[0]
             .layers,

@@ -56,13 +56,13 @@ fn configured(more: &str) -> String {
 }
 
 fn why(text: &str, said: &str) -> String {
-    Document::read(text.as_bytes(), said)
+    OciDocument::read(text.as_bytes(), said)
         .map_or_else(|why| why.to_string(), |read| panic!("`{text}` was read: {read:?}"))
 }
 
 #[test]
 fn honest_documents_are_read() {
-    let read = Document::read(
+    let read = OciDocument::read(
         index(&[entry('a', "linux/amd64"), attesting('b', 'a')]).as_bytes(),
         OCI_INDEX,
     )
@@ -87,7 +87,7 @@ fn honest_documents_are_read() {
             ),
         ),
     ] {
-        let read = Document::read(text.as_bytes(), IMAGE)
+        let read = OciDocument::read(text.as_bytes(), IMAGE)
             .unwrap_or_else(|why| panic!("{text}: {why}"))
             .image()
             .unwrap();
@@ -97,12 +97,12 @@ fn honest_documents_are_read() {
         r#"{{"schemaVersion":2,"config":{{"mediaType":"{EMPTY_JSON}","digest":"{}","size":2,"data":"e30="}},"layers":[]}}"#,
         Digest::of(b"{}")
     );
-    Document::read(data.as_bytes(), IMAGE).unwrap();
+    OciDocument::read(data.as_bytes(), IMAGE).unwrap();
     let docker = index(&[entry('a', "linux/amd64").replace(IMAGE, DOCKER_MANIFEST)])
         .replace(OCI_INDEX, DOCKER_LIST);
     assert!(
         account(
-            &Document::read(docker.as_bytes(), DOCKER_LIST).unwrap().index().unwrap(),
+            &OciDocument::read(docker.as_bytes(), DOCKER_LIST).unwrap().index().unwrap(),
             &Allowed::default()
         )
         .is_ok()
@@ -259,7 +259,7 @@ fn what_two_programs_read_as_two_things_is_refused() {
     }
     let mut latin = good.into_bytes();
     latin.extend(b"\xff");
-    Document::read(&latin, OCI_INDEX).unwrap_err();
+    OciDocument::read(&latin, OCI_INDEX).unwrap_err();
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn configs_that_two_programs_read_as_two_things_are_refused() {
         r#""moby.buildkit.buildinfo.v1":"x","#,
     ] {
         let text = configured(more);
-        let read = Config::read(text.as_bytes()).unwrap_or_else(|why| panic!("{text}: {why}"));
+        let read = ImageConfig::read(text.as_bytes()).unwrap_or_else(|why| panic!("{text}: {why}"));
         assert_eq!(read.diff_ids.len(), 1);
     }
     for (more, reason) in [
@@ -302,16 +302,16 @@ fn configs_that_two_programs_read_as_two_things_are_refused() {
         (r#""layers":[],"#, "another kind"),
     ] {
         let text = configured(more);
-        let told = Config::read(text.as_bytes()).unwrap_err().to_string();
+        let told = ImageConfig::read(text.as_bytes()).unwrap_err().to_string();
         assert!(told.contains(reason), "{text}: {told}");
     }
     for text in [r#"{"os":"linux"}"#, r#"{"architecture":"amd64"}"#, "[]", "null", ""] {
-        Config::read(text.as_bytes()).unwrap_err();
+        ImageConfig::read(text.as_bytes()).unwrap_err();
     }
     for text in [
         r#"{"os":"linux","architecture":"amd64","rootfs":{"type":"layers+base"}}"#,
         r#"{"os":"a","architecture":"b","rootfs":{"diff_ids":null}}"#,
     ] {
-        Config::read(text.as_bytes()).unwrap_err();
+        ImageConfig::read(text.as_bytes()).unwrap_err();
     }
 }

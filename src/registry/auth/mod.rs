@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use super::Result;
+use super::RegistryResult;
 use super::error::RegistryError;
 use super::transport::{Access, cause, is_loopback, persistently};
 use crate::answer;
@@ -25,7 +25,7 @@ use crate::image::Repository;
 
 /// What is proven with at a registry.
 #[derive(Debug, Clone)]
-pub enum Secret {
+pub enum LoginSecret {
     Password(SecretString),
     /// For the token service's refresh-token grant:
     /// <https://distribution.github.io/distribution/spec/auth/oauth/>.
@@ -35,7 +35,7 @@ pub enum Secret {
 /// User name and secret by registry name.
 #[derive(Clone, Default)]
 pub struct Credentials {
-    logins: BTreeMap<String, (String, Secret)>,
+    logins: BTreeMap<String, (String, LoginSecret)>,
     /// The caller's `config.json`: logins at other registries, and settings, for buildx.
     docker_config: serde_json::Map<String, serde_json::Value>,
     /// A token, and the server that alone may see it.
@@ -43,7 +43,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    pub fn add(&mut self, registry: &str, username: &str, secret: Secret) {
+    pub fn add(&mut self, registry: &str, username: &str, secret: LoginSecret) {
         self.logins.insert(canonical(registry).to_owned(), (username.to_owned(), secret));
     }
 
@@ -62,8 +62,8 @@ impl Credentials {
     }
 
     /// The server that alone may see this secret.
-    fn bound_to(&self, secret: &Secret) -> Option<&Server> {
-        let (Secret::Password(secret) | Secret::IdentityToken(secret)) = secret;
+    fn bound_to(&self, secret: &LoginSecret) -> Option<&Server> {
+        let (LoginSecret::Password(secret) | LoginSecret::IdentityToken(secret)) = secret;
         let (token, server) = self.bound.as_ref()?;
         (token.expose_secret() == secret.expose_secret()).then_some(server)
     }
@@ -73,7 +73,7 @@ impl Credentials {
         self.docker_config = serde_json::from_str(text).unwrap_or_default();
     }
 
-    pub fn get(&self, registry: &str) -> Option<(&str, &Secret)> {
+    pub fn get(&self, registry: &str) -> Option<(&str, &LoginSecret)> {
         self.logins.get(canonical(registry)).map(|(username, secret)| (username.as_str(), secret))
     }
 
@@ -91,10 +91,10 @@ impl Credentials {
             let key =
                 if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry };
             let entry = match secret {
-                Secret::Password(password) => {
+                LoginSecret::Password(password) => {
                     serde_json::json!({ "auth": basic(username, password) })
                 }
-                Secret::IdentityToken(token) => {
+                LoginSecret::IdentityToken(token) => {
                     serde_json::json!({ "auth": STANDARD.encode("<token>:"), "identitytoken": token.expose_secret() })
                 }
             };
@@ -179,7 +179,7 @@ impl Tokens {
         &self,
         repository: &Repository,
         access: &Access,
-    ) -> Result<Option<HeaderValue>> {
+    ) -> RegistryResult<Option<HeaderValue>> {
         let known = self.known(repository, access).await;
         if known.is_some() || *access == Access::Pull {
             return Ok(known);
@@ -208,7 +208,7 @@ impl Tokens {
         repository: &Repository,
         access: &Access,
         used: Option<&HeaderValue>,
-    ) -> Result<bool> {
+    ) -> RegistryResult<bool> {
         let _asking = self.asking.lock().await;
         if self.known(repository, access).await.as_ref().is_some_and(|known| Some(known) != used) {
             return Ok(true); // another request was quicker
@@ -217,7 +217,7 @@ impl Tokens {
         let authorization = match scheme.to_ascii_lowercase().as_str() {
             "bearer" => self.exchange(&parameters(rest), repository, access).await?,
             "basic" => match self.credentials.get(repository.registry()) {
-                Some((username, Secret::Password(password))) => {
+                Some((username, LoginSecret::Password(password))) => {
                     header(&format!("Basic {}", basic(username, password)))?
                 }
                 _ => return Ok(false),
@@ -240,7 +240,7 @@ impl Tokens {
         challenge: &BTreeMap<String, String>,
         repository: &Repository,
         access: &Access,
-    ) -> Result<HeaderValue> {
+    ) -> RegistryResult<HeaderValue> {
         let realm = challenge.get("realm").cloned().unwrap_or_default();
         let refused = |cause: String| RegistryError::NoToken { realm: realm.clone(), cause };
         if let Some(why) = self.given_up.lock().await.get(&realm) {
@@ -269,7 +269,7 @@ impl Tokens {
         let scope = scope(repository, access);
         let service = challenge.get("service").map(String::as_str).unwrap_or_default();
         let answer = match self.credentials.get(repository.registry()) {
-            Some((_, Secret::IdentityToken(token))) => {
+            Some((_, LoginSecret::IdentityToken(token))) => {
                 // Its secret is in the body, which a redirect would carry to another host.
                 let made = || {
                     reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()
@@ -296,7 +296,7 @@ impl Tokens {
                     url.query_pairs_mut().append_pair("scope", scope);
                 }
                 let ask = || match login {
-                    Some((username, Secret::Password(password))) => self
+                    Some((username, LoginSecret::Password(password))) => self
                         .http
                         .get(url.clone())
                         .timeout(self.within)
@@ -365,7 +365,7 @@ fn service_host(
     }
 }
 
-fn header(value: &str) -> Result<HeaderValue> {
+fn header(value: &str) -> RegistryResult<HeaderValue> {
     let mut header = HeaderValue::from_str(value).map_err(|_| RegistryError::NoToken {
         realm: String::new(),
         cause: "the credential has characters a header cannot carry".to_owned(),

@@ -25,11 +25,11 @@ async fn service() -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
     (serve(axum::Router::new().fallback(answer)).await, seen)
 }
 
-fn password(text: &str) -> Secret {
-    Secret::Password(text.to_owned().into())
+fn password(text: &str) -> LoginSecret {
+    LoginSecret::Password(text.to_owned().into())
 }
 
-async fn obtained(tokens: &Tokens, registry: &str, realm: &str) -> Result<bool> {
+async fn obtained(tokens: &Tokens, registry: &str, realm: &str) -> RegistryResult<bool> {
     let repository: Repository = format!("{registry}/app").parse().unwrap();
     tokens.obtain(&format!("Bearer realm=\"{realm}\""), &repository, &Access::Push, None).await
 }
@@ -47,7 +47,11 @@ fn challenges_are_read_with_commas_in_quotes() {
 #[test]
 fn docker_hub_is_one_registry_under_all_its_names() {
     let mut credentials = Credentials::default();
-    credentials.add("https://index.docker.io/v1/", "u", Secret::Password("p".to_owned().into()));
+    credentials.add(
+        "https://index.docker.io/v1/",
+        "u",
+        LoginSecret::Password("p".to_owned().into()),
+    );
     assert!(credentials.get("docker.io").is_some() && credentials.get("ghcr.io").is_none());
     assert_eq!(credentials.docker_config()["auths"]["https://index.docker.io/v1/"]["auth"], "dTpw");
 }
@@ -58,7 +62,7 @@ fn a_callers_config_is_kept_with_our_logins_in_it() {
     credentials.keep_docker_config(
         r#"{"auths":{"other.io":{"auth":"eA=="},"r.io":{"auth":"b2xk"}},"HttpHeaders":{"a":"b"}}"#,
     );
-    credentials.add("r.io", "u", Secret::Password("p".to_owned().into()));
+    credentials.add("r.io", "u", LoginSecret::Password("p".to_owned().into()));
     let config = credentials.docker_config();
     assert_eq!(
         (config["auths"]["other.io"]["auth"].as_str(), config["auths"]["r.io"]["auth"].as_str()),
@@ -79,7 +83,7 @@ async fn an_identity_token_follows_no_redirect() {
     let away = axum::response::Redirect::temporary(&format!("http://{thief}/token"));
     let host = serve(axum::Router::new().fallback(move || async move { away })).await;
     let mut credentials = Credentials::default();
-    credentials.add(&host, "<token>", Secret::IdentityToken("idt".to_owned().into()));
+    credentials.add(&host, "<token>", LoginSecret::IdentityToken("idt".to_owned().into()));
     let tokens = Tokens::new(reqwest::Client::new(), credentials);
     let repository: Repository = format!("{host}/app").parse().unwrap();
     let challenge = format!("Bearer realm=\"http://{host}/token\"");
@@ -109,7 +113,7 @@ async fn an_identity_token_is_sent_as_a_refresh_token_and_never_as_a_password() 
     let host = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move { axum::serve(listener, app).await });
     let mut credentials = Credentials::default();
-    credentials.add(&host, "<token>", Secret::IdentityToken("idt".to_owned().into()));
+    credentials.add(&host, "<token>", LoginSecret::IdentityToken("idt".to_owned().into()));
     let tokens = Tokens::new(reqwest::Client::new(), credentials);
     let repository: Repository = format!("{host}/app").parse().unwrap();
     assert!(
@@ -148,7 +152,7 @@ async fn credentials_that_a_registry_sends_elsewhere_are_told_and_only_those() {
 #[tokio::test]
 async fn the_workflows_own_token_goes_to_no_host_that_a_registry_names() {
     let (service, seen) = service().await;
-    for secret in [password("t0ken"), Secret::IdentityToken("t0ken".to_owned().into())] {
+    for secret in [password("t0ken"), LoginSecret::IdentityToken("t0ken".to_owned().into())] {
         let mut credentials = Credentials::default();
         credentials.add("127.0.0.1:1", "x-access-token", secret);
         credentials.bind("t0ken".to_owned().into(), Server::of("https://github.com"));
@@ -227,7 +231,7 @@ async fn a_token_service_that_drips_or_never_ends_is_left() {
         [(bad::dripping().await, "broke off"), (bad::endless().await, "larger than 1048576 bytes")]
     {
         for secret in
-            [None, Some(password("p")), Some(Secret::IdentityToken("i".to_owned().into()))]
+            [None, Some(password("p")), Some(LoginSecret::IdentityToken("i".to_owned().into()))]
         {
             let mut credentials = Credentials::default();
             if let Some(secret) = secret {

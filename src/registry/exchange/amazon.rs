@@ -15,9 +15,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use super::call::{Call, element, usable};
-use super::error::Service;
+use super::error::ExchangeService;
 use super::method::{AwsKeys, Ecr};
-use super::{Endpoints, Result, sigv4};
+use super::{Endpoints, ExchangeResult, sigv4};
 
 /// Stands in the account's CloudTrail beside the role.
 const SESSION_NAME: &str = "supply-action";
@@ -36,9 +36,9 @@ pub(super) async fn assume(
     role: &str,
     ecr: &Ecr,
     token: &SecretString,
-) -> Result<AwsKeys> {
+) -> ExchangeResult<AwsKeys> {
     let call = Call {
-        service: Service::AwsSts,
+        service: ExchangeService::AwsSts,
         url: format!("{}/", at(&endpoints.sts_aws, ecr)),
         subject: format!("role `{role}`"),
         secrets: vec![token],
@@ -69,17 +69,17 @@ pub(super) async fn login(
     ecr: &Ecr,
     registry: &str,
     now: jiff::Timestamp,
-) -> Result<(String, SecretString)> {
+) -> ExchangeResult<(String, SecretString)> {
     let (service, name, target, endpoint) = if ecr.public {
         (
-            Service::EcrPublic,
+            ExchangeService::EcrPublic,
             "ecr-public",
             "SpencerFrontendService.GetAuthorizationToken",
             &endpoints.ecr_public,
         )
     } else {
         (
-            Service::Ecr,
+            ExchangeService::Ecr,
             "ecr",
             "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken",
             &endpoints.ecr,
@@ -108,7 +108,7 @@ pub(super) async fn login(
     if let Some(token) = &keys.session_token {
         headers.insert("x-amz-security-token", token.expose_secret().to_owned());
     }
-    let scope = sigv4::Scope { region: &ecr.region, service: name };
+    let scope = sigv4::SignatureScope { region: &ecr.region, service: name };
     let authorization = sigv4::authorization(keys, &scope, "POST", &headers, body.as_bytes(), now);
     headers.insert("authorization", authorization);
     let answer = call
@@ -138,12 +138,12 @@ fn at(endpoint: &str, ecr: &Ecr) -> String {
 fn user_and_password(answer: &[u8]) -> Option<(String, SecretString)> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct Answer {
-        authorization_data: OneOrMany,
+    struct EcrLoginAnswer {
+        authorization_data: OneOrManyAuthorizations,
     }
     #[derive(Deserialize)]
     #[serde(untagged)]
-    enum OneOrMany {
+    enum OneOrManyAuthorizations {
         Many(Vec<Authorization>),
         One(Authorization),
     }
@@ -152,9 +152,9 @@ fn user_and_password(answer: &[u8]) -> Option<(String, SecretString)> {
     struct Authorization {
         authorization_token: SecretString,
     }
-    let token = match serde_json::from_slice::<Answer>(answer).ok()?.authorization_data {
-        OneOrMany::One(authorization) => authorization.authorization_token,
-        OneOrMany::Many(list) => list.into_iter().next()?.authorization_token,
+    let token = match serde_json::from_slice::<EcrLoginAnswer>(answer).ok()?.authorization_data {
+        OneOrManyAuthorizations::One(authorization) => authorization.authorization_token,
+        OneOrManyAuthorizations::Many(list) => list.into_iter().next()?.authorization_token,
     };
     let plain = String::from_utf8(STANDARD.decode(token.expose_secret()).ok()?).ok()?;
     let (username, password) = plain.split_once(':')?;
@@ -168,7 +168,7 @@ mod tests {
 
     use sha2::{Digest as _, Sha256};
 
-    use super::super::stub::{Seen, Stub, TOKEN, runner, told};
+    use super::super::stub::{SeenRequest, Stub, TOKEN, runner, told};
     use super::super::{ExchangeError, Method};
     use super::*;
 
@@ -213,7 +213,7 @@ mod tests {
         method: &Method,
         sts: &Stub,
         api: &Stub,
-    ) -> (Result<(String, SecretString)>, Vec<String>) {
+    ) -> (ExchangeResult<(String, SecretString)>, Vec<String>) {
         let endpoints = Endpoints {
             sts_aws: sts.url.clone(),
             ecr: api.url.clone(),
@@ -234,7 +234,7 @@ mod tests {
         (outcome, audiences.into_inner().unwrap())
     }
 
-    async fn by_role(sts: &Stub, api: &Stub) -> Result<(String, SecretString)> {
+    async fn by_role(sts: &Stub, api: &Stub) -> ExchangeResult<(String, SecretString)> {
         let (outcome, audiences) =
             by(&Method::AwsRole { role: ROLE.to_owned(), ecr: ecr() }, sts, api).await;
         assert_eq!(audiences, ["sts.amazonaws.com"]);
@@ -251,7 +251,7 @@ mod tests {
     }
 
     /// The signature, recomputed from what arrived and from nothing else but the secret.
-    fn assert_signed(seen: &Seen, secret: &str, scope: &str) {
+    fn assert_signed(seen: &SeenRequest, secret: &str, scope: &str) {
         let authorization = seen.header("authorization");
         let rest = authorization.strip_prefix("AWS4-HMAC-SHA256 Credential=").unwrap();
         let (credential, rest) = rest.split_once(", SignedHeaders=").unwrap();
@@ -416,7 +416,7 @@ mod tests {
             let (sts, api) = (Stub::serve([(200, body)]).await, Stub::serve([]).await);
             let error = by_role(&sts, &api).await.unwrap_err();
             assert!(
-                matches!(error, ExchangeError::Unusable { service: Service::AwsSts, .. }),
+                matches!(error, ExchangeError::Unusable { service: ExchangeService::AwsSts, .. }),
                 "{error}"
             );
             told(error, &["s3cret"]);
@@ -437,7 +437,7 @@ mod tests {
                 (Stub::serve([(200, ASSUMED)]).await, Stub::serve([(200, body.as_str())]).await);
             let error = by_role(&sts, &api).await.unwrap_err();
             assert!(
-                matches!(error, ExchangeError::Unusable { service: Service::Ecr, .. }),
+                matches!(error, ExchangeError::Unusable { service: ExchangeService::Ecr, .. }),
                 "{error}"
             );
             told(error, &["s3cret", SECRET, SESSION]);

@@ -12,8 +12,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use super::call::{Call, usable};
-use super::error::Service;
-use super::{Endpoints, Result};
+use super::error::ExchangeService;
+use super::{Endpoints, ExchangeResult};
 
 /// What `aud` must hold.
 pub(super) const AUDIENCE: &str = "api://AzureADTokenExchange";
@@ -30,7 +30,7 @@ pub(super) async fn login(
     tenant_id: &str,
     registry: &str,
     token: &SecretString,
-) -> Result<(String, SecretString)> {
+) -> ExchangeResult<(String, SecretString)> {
     let access = access_token(http, endpoints, client_id, tenant_id, token).await?;
     let refresh = refresh_token(http, endpoints, tenant_id, registry, &access).await?;
     Ok((USERNAME.to_owned(), refresh))
@@ -42,13 +42,13 @@ async fn access_token(
     client_id: &str,
     tenant_id: &str,
     token: &SecretString,
-) -> Result<SecretString> {
+) -> ExchangeResult<SecretString> {
     #[derive(Deserialize)]
-    struct Answer {
+    struct EntraTokenAnswer {
         access_token: SecretString,
     }
     let call = Call {
-        service: Service::Entra,
+        service: ExchangeService::Entra,
         url: format!("{}/{tenant_id}/oauth2/v2.0/token", endpoints.microsoft),
         subject: format!("a token of application `{client_id}`"),
         secrets: vec![token],
@@ -63,7 +63,7 @@ async fn access_token(
     let answer = call.send(|| http.post(&call.url).form(&form)).await?;
     serde_json::from_slice(&answer)
         .ok()
-        .map(|answer: Answer| answer.access_token)
+        .map(|answer: EntraTokenAnswer| answer.access_token)
         .filter(usable)
         .ok_or_else(|| call.unusable("something that holds no access token"))
 }
@@ -74,13 +74,13 @@ async fn refresh_token(
     tenant_id: &str,
     registry: &str,
     access: &SecretString,
-) -> Result<SecretString> {
+) -> ExchangeResult<SecretString> {
     #[derive(Deserialize)]
-    struct Answer {
+    struct AcrTokenAnswer {
         refresh_token: SecretString,
     }
     let call = Call {
-        service: Service::Acr,
+        service: ExchangeService::Acr,
         url: format!("{}/oauth2/exchange", endpoints.acr.replace("{registry}", registry)),
         subject: format!("a login at `{registry}`"),
         secrets: vec![access],
@@ -94,7 +94,7 @@ async fn refresh_token(
     let answer = call.send(|| http.post(&call.url).form(&form)).await?;
     serde_json::from_slice(&answer)
         .ok()
-        .map(|answer: Answer| answer.refresh_token)
+        .map(|answer: AcrTokenAnswer| answer.refresh_token)
         .filter(usable)
         .ok_or_else(|| call.unusable("something that holds no refresh token"))
 }
@@ -112,7 +112,7 @@ mod tests {
     const ACCESS: &str = r#"{"token_type":"Bearer","expires_in":3599,"ext_expires_in":3599,"access_token":"entra.access"}"#;
     const REFRESH: &str = r#"{"refresh_token":"acr.refresh"}"#;
 
-    async fn by(entra: &Stub, acr: &Stub) -> Result<(String, SecretString)> {
+    async fn by(entra: &Stub, acr: &Stub) -> ExchangeResult<(String, SecretString)> {
         let endpoints = Endpoints {
             microsoft: entra.url.clone(),
             acr: acr.url.clone(),
@@ -221,14 +221,14 @@ mod tests {
             let (entra, acr) = (Stub::serve([(200, body)]).await, Stub::serve([(200, body)]).await);
             let error = by(&entra, &acr).await.unwrap_err();
             assert!(
-                matches!(error, ExchangeError::Unusable { service: Service::Entra, .. }),
+                matches!(error, ExchangeError::Unusable { service: ExchangeService::Entra, .. }),
                 "{error}"
             );
             told(error, &["s3cret"]);
             let entra = Stub::serve([(200, ACCESS)]).await;
             let error = by(&entra, &acr).await.unwrap_err();
             assert!(
-                matches!(error, ExchangeError::Unusable { service: Service::Acr, .. }),
+                matches!(error, ExchangeError::Unusable { service: ExchangeService::Acr, .. }),
                 "{error}"
             );
             told(error, &["s3cret", "entra.access"]);

@@ -8,8 +8,8 @@ use reqwest::{RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-use super::Result;
-use super::error::{ExchangeError, Service};
+use super::ExchangeResult;
+use super::error::{ExchangeError, ExchangeService};
 use crate::answer::WITHIN;
 use crate::registry::{backoff, cause};
 
@@ -20,7 +20,7 @@ const LIMIT: usize = 256 << 10;
 const QUOTED: usize = 300;
 
 pub(super) struct Call<'a> {
-    pub(super) service: Service,
+    pub(super) service: ExchangeService,
     pub(super) url: String,
     /// What is asked for, as it stands in an error.
     pub(super) subject: String,
@@ -30,7 +30,10 @@ pub(super) struct Call<'a> {
 
 impl Call<'_> {
     /// The body of a success.
-    pub(super) async fn send(&self, request: impl Fn() -> RequestBuilder) -> Result<Vec<u8>> {
+    pub(super) async fn send(
+        &self,
+        request: impl Fn() -> RequestBuilder,
+    ) -> ExchangeResult<Vec<u8>> {
         self.send_within(WITHIN, request).await
     }
 
@@ -39,7 +42,7 @@ impl Call<'_> {
         &self,
         within: Duration,
         request: impl Fn() -> RequestBuilder,
-    ) -> Result<Vec<u8>> {
+    ) -> ExchangeResult<Vec<u8>> {
         let (service, url) = (self.service, self.url.as_str());
         let mut attempts = 0;
         loop {
@@ -47,7 +50,7 @@ impl Call<'_> {
             match answered(request().timeout(within)).await {
                 Ok((status, body)) if status.is_success() => return Ok(body),
                 Ok((status, body)) => {
-                    let Told { code, told } = self.told(&body);
+                    let ErrorAnswer { code, told } = self.told(&body);
                     let (url, subject, status) =
                         (url.to_owned(), self.subject.clone(), status.as_u16());
                     if !is_passing(status, &code) {
@@ -96,7 +99,7 @@ impl Call<'_> {
         }
     }
 
-    fn told(&self, body: &[u8]) -> Told {
+    fn told(&self, body: &[u8]) -> ErrorAnswer {
         let (code, message) = code_and_message(body).unwrap_or_default();
         let code = self.quotable(&code);
         let message = self.quotable(&message);
@@ -104,7 +107,7 @@ impl Call<'_> {
             .into_iter()
             .filter(|part| !part.is_empty())
             .fold(String::new(), |told, part| told + ": " + part);
-        Told { code, told }
+        ErrorAnswer { code, told }
     }
 
     /// One line of limited length, without secrets.
@@ -123,7 +126,7 @@ impl Call<'_> {
     }
 }
 
-struct Told {
+struct ErrorAnswer {
     code: String,
     told: String,
 }
@@ -224,11 +227,11 @@ mod tests {
     use super::super::stub::Stub;
     use super::*;
 
-    async fn call(stub: &Stub, secret: &str) -> Result<Vec<u8>> {
+    async fn call(stub: &Stub, secret: &str) -> ExchangeResult<Vec<u8>> {
         let secret = SecretString::from(secret.to_owned());
         let http = reqwest::Client::new();
         let call = Call {
-            service: Service::Acr,
+            service: ExchangeService::Acr,
             url: stub.url.clone(),
             subject: "a login".into(),
             secrets: vec![&secret],
@@ -310,8 +313,12 @@ mod tests {
         let url = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
         let http = reqwest::Client::new();
-        let call =
-            Call { service: Service::Entra, url, subject: "a login".into(), secrets: Vec::new() };
+        let call = Call {
+            service: ExchangeService::Entra,
+            url,
+            subject: "a login".into(),
+            secrets: Vec::new(),
+        };
         let error = call.send(|| http.post(&call.url)).await.unwrap_err();
         assert!(matches!(error, ExchangeError::Unreachable { attempts: 4, .. }), "{error}");
         assert!(crate::error::Remedied::remedy(&error).is_some());
@@ -321,8 +328,12 @@ mod tests {
     async fn a_service_that_drips_is_left() {
         let url = crate::answer::bad::dripping().await;
         let http = reqwest::Client::new();
-        let call =
-            Call { service: Service::Entra, url, subject: "a login".into(), secrets: Vec::new() };
+        let call = Call {
+            service: ExchangeService::Entra,
+            url,
+            subject: "a login".into(),
+            secrets: Vec::new(),
+        };
         let error = call
             .send_within(Duration::from_millis(100), || http.post(&call.url))
             .await

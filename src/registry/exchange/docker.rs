@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use crate::error::Remedied;
-use crate::page::Page;
+use crate::page::RefusalPage;
 
 /// What a file says about the registries that were asked about.
 #[derive(Debug, Default)]
@@ -59,8 +59,8 @@ impl Remedied for NeedsHelper {
         Some(format!("give an entry for `{}` in `registry-auth`, with {instead}", self.registry))
     }
 
-    fn see(&self) -> Option<Page> {
-        Some(Page::CredentialHelper)
+    fn see(&self) -> Option<RefusalPage> {
+        Some(RefusalPage::CredentialHelper)
     }
 }
 
@@ -87,15 +87,15 @@ impl Remedied for DockerConfigError {
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct File {
-    auths: BTreeMap<String, Auth>,
+struct DockerConfigFile {
+    auths: BTreeMap<String, DockerAuth>,
     creds_store: String,
     cred_helpers: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Auth {
+struct DockerAuth {
     auth: SecretString,
     username: String,
     password: SecretString,
@@ -106,9 +106,8 @@ struct Auth {
 /// looked at.
 pub fn docker_config(text: &str, registries: &[&str]) -> Result<DockerConfig, DockerConfigError> {
     // The parser's own message can quote a value.
-    let file: File = serde_json::from_str(text).map_err(|error| DockerConfigError::NotJson {
-        line: error.line(),
-        column: error.column(),
+    let file: DockerConfigFile = serde_json::from_str(text).map_err(|error| {
+        DockerConfigError::NotJson { line: error.line(), column: error.column() }
     })?;
     let mut found = DockerConfig::default();
     for registry in registries {
@@ -147,7 +146,7 @@ fn names(key: &str, registry: &str) -> bool {
     host == registry || (hub(host) && hub(registry))
 }
 
-fn login(entry: &Auth, registry: &str) -> Result<Option<DockerLogin>, DockerConfigError> {
+fn login(entry: &DockerAuth, registry: &str) -> Result<Option<DockerLogin>, DockerConfigError> {
     let registry = registry.to_owned();
     if !entry.identitytoken.expose_secret().is_empty() {
         return Ok(Some(DockerLogin::IdentityToken {

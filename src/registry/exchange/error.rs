@@ -5,7 +5,7 @@ use crate::error::Remedied;
 
 /// Who was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Service {
+pub enum ExchangeService {
     AwsSts,
     Ecr,
     EcrPublic,
@@ -15,7 +15,7 @@ pub enum Service {
     Acr,
 }
 
-impl std::fmt::Display for Service {
+impl std::fmt::Display for ExchangeService {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
             Self::AwsSts => "AWS STS",
@@ -37,7 +37,7 @@ pub enum ExchangeError {
     NoToken { audience: String, registry: String, source: anyhow::Error },
     #[error("{service} `{url}` refused {subject}: HTTP {status}{told}")]
     Refused {
-        service: Service,
+        service: ExchangeService,
         url: String,
         subject: String,
         status: u16,
@@ -46,7 +46,7 @@ pub enum ExchangeError {
     },
     #[error("{service} `{url}` did not give {subject} in {attempts} attempts: HTTP {status}{told}")]
     Unwell {
-        service: Service,
+        service: ExchangeService,
         url: String,
         subject: String,
         attempts: u32,
@@ -54,9 +54,9 @@ pub enum ExchangeError {
         told: String,
     },
     #[error("{service} `{url}` gave no answer in {attempts} attempts: {cause}")]
-    Unreachable { service: Service, url: String, attempts: u32, cause: String },
+    Unreachable { service: ExchangeService, url: String, attempts: u32, cause: String },
     #[error("{service} `{url}` answered the request for {subject} with {what}")]
-    Unusable { service: Service, url: String, subject: String, what: &'static str },
+    Unusable { service: ExchangeService, url: String, subject: String, what: &'static str },
 }
 
 impl Remedied for ExchangeError {
@@ -76,42 +76,44 @@ impl Remedied for ExchangeError {
     }
 }
 
-fn refused(service: Service, code: &str) -> &'static str {
+fn refused(service: ExchangeService, code: &str) -> &'static str {
     match (service, code) {
-        (Service::AwsSts, "InvalidIdentityToken") => {
+        (ExchangeService::AwsSts, "InvalidIdentityToken") => {
             "add the identity provider `https://token.actions.githubusercontent.com` with audience `sts.amazonaws.com` (in China `sts.amazonaws.com.cn`) to the AWS account of the role: IAM, Identity providers"
         }
-        (Service::AwsSts, "ExpiredTokenException" | "ExpiredToken") => {
+        (ExchangeService::AwsSts, "ExpiredTokenException" | "ExpiredToken") => {
             "the OIDC token was too old when AWS saw it; check the clock of the runner and run the workflow again"
         }
-        (Service::AwsSts, "RegionDisabledException") => {
+        (ExchangeService::AwsSts, "RegionDisabledException") => {
             "activate STS in this region: IAM, Account settings"
         }
-        (Service::AwsSts, "ValidationError") => "check the ARN in `aws-role`",
-        (Service::AwsSts, _) => {
+        (ExchangeService::AwsSts, "ValidationError") => "check the ARN in `aws-role`",
+        (ExchangeService::AwsSts, _) => {
             "the trust policy of the role must allow `sts:AssumeRoleWithWebIdentity` to `oidc-provider/token.actions.githubusercontent.com`, with the `aud` `sts.amazonaws.com` (in China `sts.amazonaws.com.cn`) and a `sub` of this repository such as `repo:octo/app:*`"
         }
-        (Service::Ecr | Service::EcrPublic, "AccessDeniedException") => match service {
-            Service::EcrPublic => {
-                "allow `ecr-public:GetAuthorizationToken` and `sts:GetServiceBearerToken` to the role or user, on resource `*`, and pushing to the repository"
+        (ExchangeService::Ecr | ExchangeService::EcrPublic, "AccessDeniedException") => {
+            match service {
+                ExchangeService::EcrPublic => {
+                    "allow `ecr-public:GetAuthorizationToken` and `sts:GetServiceBearerToken` to the role or user, on resource `*`, and pushing to the repository"
+                }
+                _ => {
+                    "allow `ecr:GetAuthorizationToken` to the role or user, on resource `*`, and pushing to the repository"
+                }
             }
-            _ => {
-                "allow `ecr:GetAuthorizationToken` to the role or user, on resource `*`, and pushing to the repository"
-            }
-        },
-        (Service::Ecr | Service::EcrPublic, _) => {
+        }
+        (ExchangeService::Ecr | ExchangeService::EcrPublic, _) => {
             "check `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` of the job, or give `aws-role`; check the clock of the runner"
         }
-        (Service::GoogleSts, _) => {
+        (ExchangeService::GoogleSts, _) => {
             "the provider in `gcp-workload-identity-provider` must exist (with the project's number, not its name), trust the issuer `https://token.actions.githubusercontent.com`, and its attribute condition must admit this repository"
         }
-        (Service::GoogleIam, _) => {
+        (ExchangeService::GoogleIam, _) => {
             "grant `roles/iam.workloadIdentityUser` on the service account to this repository's principals of the workload identity pool, and enable the IAM Service Account Credentials API; changes take up to 5 minutes"
         }
-        (Service::Entra, "invalid_client") => {
+        (ExchangeService::Entra, "invalid_client") => {
             "the application needs a federated credential with issuer `https://token.actions.githubusercontent.com`, audience `api://AzureADTokenExchange` and the subject of this run, in exactly its letter case"
         }
-        (Service::Entra, _) => "check `azure-client-id` and `azure-tenant-id`",
-        (Service::Acr, _) => "give the application the role `AcrPush` on the registry",
+        (ExchangeService::Entra, _) => "check `azure-client-id` and `azure-tenant-id`",
+        (ExchangeService::Acr, _) => "give the application the role `AcrPush` on the registry",
     }
 }

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::call::{Call, usable};
-use super::error::Service;
-use super::{Endpoints, Result};
+use super::error::ExchangeService;
+use super::{Endpoints, ExchangeResult};
 
 /// The user name that says the password is an access token.
 const USERNAME: &str = "oauth2accesstoken";
@@ -29,7 +29,7 @@ pub(super) async fn login(
     service_account: Option<&str>,
     registry: &str,
     token: &SecretString,
-) -> Result<(String, SecretString)> {
+) -> ExchangeResult<(String, SecretString)> {
     let federated = exchange(http, endpoints, provider, registry, token).await?;
     let password = match service_account {
         None => federated,
@@ -44,13 +44,13 @@ async fn exchange(
     provider: &str,
     registry: &str,
     token: &SecretString,
-) -> Result<SecretString> {
+) -> ExchangeResult<SecretString> {
     #[derive(Deserialize)]
-    struct Answer {
+    struct FederationAnswer {
         access_token: SecretString,
     }
     let call = Call {
-        service: Service::GoogleSts,
+        service: ExchangeService::GoogleSts,
         url: format!("{}/v1/token", endpoints.google_sts),
         subject: format!("a token of `{provider}` for `{registry}`"),
         secrets: vec![token],
@@ -66,7 +66,7 @@ async fn exchange(
     let answer = call.send(|| http.post(&call.url).json(&body)).await?;
     serde_json::from_slice(&answer)
         .ok()
-        .map(|answer: Answer| answer.access_token)
+        .map(|answer: FederationAnswer| answer.access_token)
         .filter(usable)
         .ok_or_else(|| call.unusable(NO_TOKEN))
 }
@@ -76,14 +76,14 @@ async fn impersonate(
     endpoints: &Endpoints,
     account: &str,
     federated: &SecretString,
-) -> Result<SecretString> {
+) -> ExchangeResult<SecretString> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct Answer {
+    struct ServiceAccountAnswer {
         access_token: SecretString,
     }
     let call = Call {
-        service: Service::GoogleIam,
+        service: ExchangeService::GoogleIam,
         url: format!(
             "{}/v1/projects/-/serviceAccounts/{account}:generateAccessToken",
             endpoints.iamcredentials
@@ -97,7 +97,7 @@ async fn impersonate(
         .await?;
     serde_json::from_slice(&answer)
         .ok()
-        .map(|answer: Answer| answer.access_token)
+        .map(|answer: ServiceAccountAnswer| answer.access_token)
         .filter(usable)
         .ok_or_else(|| call.unusable(NO_TOKEN))
 }
@@ -119,7 +119,11 @@ mod tests {
     const IMPERSONATED: &str =
         r#"{"accessToken":"ya29.account","expireTime":"2026-01-02T04:04:05Z"}"#;
 
-    async fn by(sts: &Stub, iam: &Stub, account: Option<&str>) -> Result<(String, SecretString)> {
+    async fn by(
+        sts: &Stub,
+        iam: &Stub,
+        account: Option<&str>,
+    ) -> ExchangeResult<(String, SecretString)> {
         let endpoints = Endpoints {
             google_sts: sts.url.clone(),
             iamcredentials: iam.url.clone(),
@@ -236,14 +240,20 @@ mod tests {
             let (sts, iam) = (Stub::serve([(200, body)]).await, Stub::serve([(200, body)]).await);
             let error = by(&sts, &iam, None).await.unwrap_err();
             assert!(
-                matches!(error, ExchangeError::Unusable { service: Service::GoogleSts, .. }),
+                matches!(
+                    error,
+                    ExchangeError::Unusable { service: ExchangeService::GoogleSts, .. }
+                ),
                 "{error}"
             );
             told(error, &["s3cret"]);
             let sts = Stub::serve([(200, FEDERATED)]).await;
             let error = by(&sts, &iam, Some(ACCOUNT)).await.unwrap_err();
             assert!(
-                matches!(error, ExchangeError::Unusable { service: Service::GoogleIam, .. }),
+                matches!(
+                    error,
+                    ExchangeError::Unusable { service: ExchangeService::GoogleIam, .. }
+                ),
                 "{error}"
             );
             told(error, &["s3cret"]);

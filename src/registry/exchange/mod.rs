@@ -16,10 +16,10 @@ mod stub;
 use secrecy::SecretString;
 
 pub use self::docker::{DockerConfig, DockerConfigError, DockerLogin, NeedsHelper, docker_config};
-pub use self::error::{ExchangeError, Service};
-pub use self::method::{AwsKeys, Ecr, Entry, Method, MethodError};
+pub use self::error::{ExchangeError, ExchangeService};
+pub use self::method::{AwsKeys, Ecr, Method, MethodError, RegistryAuthEntry};
 
-type Result<T> = std::result::Result<T, ExchangeError>;
+type ExchangeResult<T> = std::result::Result<T, ExchangeError>;
 
 /// Where the token services are. `{region}`, `{domain}` and `{registry}` stand for what the
 /// registry's name says.
@@ -62,7 +62,7 @@ pub async fn login(
     registry: &str,
     token: impl AsyncFn(&str) -> anyhow::Result<SecretString>,
     now: jiff::Timestamp,
-) -> Result<(String, SecretString)> {
+) -> ExchangeResult<(String, SecretString)> {
     let asked = async |audience: &str| {
         token(audience).await.map_err(|source| ExchangeError::NoToken {
             audience: audience.to_owned(),

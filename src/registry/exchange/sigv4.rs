@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::method::AwsKeys;
 
 /// For which service a signature holds, and where.
-pub(super) struct Scope<'a> {
+pub(super) struct SignatureScope<'a> {
     pub(super) region: &'a str,
     pub(super) service: &'a str,
 }
@@ -26,7 +26,7 @@ pub(super) fn date(now: jiff::Timestamp) -> String {
 /// `host` and `x-amz-date`.
 pub(super) fn authorization(
     keys: &AwsKeys,
-    scope: &Scope<'_>,
+    scope: &SignatureScope<'_>,
     method: &str,
     headers: &BTreeMap<&str, String>,
     body: &[u8],
@@ -40,7 +40,7 @@ pub(super) fn authorization(
         format!("{method}\n/\n\n{lines}\n{names}\n{}", hex::encode(Sha256::digest(body)));
 
     let date = date(now);
-    let Scope { region, service } = scope;
+    let SignatureScope { region, service } = scope;
     let day = &date[..8];
     let credential_scope = format!("{day}/{region}/{service}/aws4_request");
     let to_sign = format!(
@@ -57,7 +57,7 @@ pub(super) fn authorization(
     )
 }
 
-fn signing_key(secret: &str, day: &str, scope: &Scope<'_>) -> Vec<u8> {
+fn signing_key(secret: &str, day: &str, scope: &SignatureScope<'_>) -> Vec<u8> {
     let first = format!("AWS4{secret}").into_bytes();
     [day, scope.region, scope.service, "aws4_request"]
         .iter()
@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(date(now), "20150830T123600Z");
         authorization(
             &keys,
-            &Scope { region: "us-east-1", service: "service" },
+            &SignatureScope { region: "us-east-1", service: "service" },
             method,
             &headers,
             body.as_bytes(),
@@ -151,7 +151,11 @@ mod tests {
 
     #[test]
     fn derives_the_documented_signing_key() {
-        let key = signing_key(SECRET, "20150830", &Scope { region: "us-east-1", service: "iam" });
+        let key = signing_key(
+            SECRET,
+            "20150830",
+            &SignatureScope { region: "us-east-1", service: "iam" },
+        );
         assert_eq!(
             hex::encode(key),
             "c4afb1cc5771d871763a393e44b703571b55cc28424d1a5e86da6ed3c154a4b9"

@@ -12,11 +12,11 @@ pub(super) const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJyZXBvOm9jdG8vYXB
 
 pub(super) struct Stub {
     pub(super) url: String,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    seen: Arc<Mutex<Vec<SeenRequest>>>,
 }
 
 #[derive(Clone)]
-pub(super) struct Seen {
+pub(super) struct SeenRequest {
     pub(super) request: String,
     pub(super) headers: HeaderMap,
     pub(super) body: String,
@@ -30,7 +30,11 @@ impl Stub {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&seen);
         let answer = async move |method: Method, uri: Uri, headers: HeaderMap, body: String| {
-            kept.lock().unwrap().push(Seen { request: format!("{method} {uri}"), headers, body });
+            kept.lock().unwrap().push(SeenRequest {
+                request: format!("{method} {uri}"),
+                headers,
+                body,
+            });
             let (status, body) = answers
                 .lock()
                 .unwrap()
@@ -46,12 +50,12 @@ impl Stub {
         Self { url, seen }
     }
 
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    pub(super) fn seen(&self) -> Vec<SeenRequest> {
         self.seen.lock().unwrap().clone()
     }
 }
 
-impl Seen {
+impl SeenRequest {
     pub(super) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
     }

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, IF_NONE_MATCH};
 use reqwest::{Method, StatusCode};
 
-use super::manifest::{Descriptor, EMPTY_JSON, Manifest, OCI_INDEX, OCI_MANIFEST};
+use super::manifest::{Descriptor, EMPTY_JSON, OCI_INDEX, OCI_MANIFEST, RegistryManifest};
 use super::names::Removal;
 use super::transport::Access;
-use super::{Condition, MANIFEST_LIMIT, Registry, RegistryError, Result};
+use super::{MANIFEST_LIMIT, Registry, RegistryError, RegistryResult, WriteCondition};
 use crate::image::{Digest, Repository, Tag};
 use crate::oci::{self, Json};
 
@@ -31,15 +31,15 @@ pub(super) fn after_race(attempt: u32) -> std::time::Duration {
 }
 
 /// An artifact to be attached to a subject: one layer.
-pub struct Artifact {
+pub struct ReferrerArtifact {
     pub artifact_type: &'static str,
     pub layer: bytes::Bytes,
     pub annotations: BTreeMap<String, String>,
 }
 
-impl Artifact {
+impl ReferrerArtifact {
     /// The manifest that ties the layer to its subject.
-    fn manifest(&self, subject: &Descriptor) -> Manifest {
+    fn manifest(&self, subject: &Descriptor) -> RegistryManifest {
         let layer = Descriptor::of(&self.layer, self.artifact_type);
         let json = serde_json::json!({
             "schemaVersion": 2,
@@ -50,14 +50,14 @@ impl Artifact {
             "subject": subject.bare(),
             "annotations": self.annotations,
         });
-        Manifest::new(json.to_string().into_bytes(), OCI_MANIFEST)
+        RegistryManifest::new(json.to_string().into_bytes(), OCI_MANIFEST)
     }
 }
 
 impl Registry {
     /// Pushes the empty config that every artifact has, whether it is there or not: the surest way
     /// to know that this run may push, and cheaper before an hour of building than after.
-    pub async fn probe_push(&self, repository: &Repository) -> Result<()> {
+    pub async fn probe_push(&self, repository: &Repository) -> RegistryResult<()> {
         let (empty, config) = empty_config();
         let turn = self.memory.turn(repository, &config.digest).await;
         let mut ensured = turn.lock().await;
@@ -67,7 +67,7 @@ impl Registry {
     }
 
     /// Makes sure of the empty config; nothing is asked when it was pushed before in this run.
-    pub async fn stage_empty_config(&self, repository: &Repository) -> Result<()> {
+    pub async fn stage_empty_config(&self, repository: &Repository) -> RegistryResult<()> {
         let (empty, config) = empty_config();
         self.ensure_blob(repository, &empty, &config).await
     }
@@ -78,8 +78,8 @@ impl Registry {
         &self,
         repository: &Repository,
         subject: &Descriptor,
-        artifact: &Artifact,
-    ) -> Result<Digest> {
+        artifact: &ReferrerArtifact,
+    ) -> RegistryResult<Digest> {
         let attached = self.attach_unlisted(repository, subject, artifact).await?;
         self.list_attached(repository, &subject.digest).await?;
         Ok(attached)
@@ -92,8 +92,8 @@ impl Registry {
         &self,
         repository: &Repository,
         subject: &Descriptor,
-        artifact: &Artifact,
-    ) -> Result<Digest> {
+        artifact: &ReferrerArtifact,
+    ) -> RegistryResult<Digest> {
         let manifest = artifact.manifest(subject);
         let kept_by_registry = self.put_manifest(repository, &manifest).await?;
         if !kept_by_registry || self.memory.lacks_referrers(repository).await {
@@ -110,7 +110,11 @@ impl Registry {
 
     /// Lists what was attached to a subject and is not listed yet; whoever comes second waits for
     /// the first.
-    pub async fn list_attached(&self, repository: &Repository, subject: &Digest) -> Result<()> {
+    pub async fn list_attached(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> RegistryResult<()> {
         let turn = self.memory.turn(repository, subject).await;
         let _ours = turn.lock().await;
         let key = (repository.clone(), subject.clone());
@@ -130,7 +134,7 @@ impl Registry {
     }
 
     /// The same for every subject.
-    pub async fn list_all_attached(&self) -> Result<()> {
+    pub async fn list_all_attached(&self) -> RegistryResult<()> {
         let subjects: Vec<(Repository, Digest)> =
             self.memory.unlisted.lock().await.keys().cloned().collect();
         let lists =
@@ -143,7 +147,7 @@ impl Registry {
         &self,
         repository: &Repository,
         subject: &Digest,
-    ) -> Result<Vec<Descriptor>> {
+    ) -> RegistryResult<Vec<Descriptor>> {
         match self.referrers_by_api(repository, subject).await? {
             Some(found) => Ok(found),
             None => self.referrers_by_tag(repository, subject).await,
@@ -155,7 +159,7 @@ impl Registry {
         &self,
         repository: &Repository,
         subject: &Digest,
-    ) -> Result<Option<Vec<Descriptor>>> {
+    ) -> RegistryResult<Option<Vec<Descriptor>>> {
         let first = self
             .transport
             .send(
@@ -203,14 +207,14 @@ impl Registry {
         &self,
         repository: &Repository,
         subject: &Digest,
-    ) -> Result<Vec<Descriptor>> {
+    ) -> RegistryResult<Vec<Descriptor>> {
         let tag = fallback_tag(subject)?;
         for attempt in 1..=RACES {
             let found = match self.tagged(repository, &tag).await? {
                 None => Vec::new(),
-                Some(named) => match Named::of(&named, subject, repository)? {
-                    Named::List => listed(&named.bytes, repository)?,
-                    Named::Subject | Named::Other => Vec::new(),
+                Some(named) => match FallbackList::of(&named, subject, repository)? {
+                    FallbackList::List => listed(&named.bytes, repository)?,
+                    FallbackList::Subject | FallbackList::Other => Vec::new(),
                 },
             };
             expect_no_flood(&found, repository, subject)?;
@@ -238,7 +242,7 @@ impl Registry {
         repository: &Repository,
         subject: &Digest,
         entries: &[Descriptor],
-    ) -> Result<()> {
+    ) -> RegistryResult<()> {
         let turn = self.memory.turn(repository, subject).await;
         let _ours = turn.lock().await;
         self.add_in_turn(repository, subject, entries).await
@@ -251,7 +255,7 @@ impl Registry {
         repository: &Repository,
         subject: &Digest,
         entries: &[Descriptor],
-    ) -> Result<()> {
+    ) -> RegistryResult<()> {
         let tag = fallback_tag(subject)?;
         let mut aliased = 0;
         for attempt in 1..=RACES {
@@ -267,7 +271,7 @@ impl Registry {
                 let Some(index) = with_entries(before.as_ref(), entries, repository)? else {
                     return Ok(());
                 };
-                let manifest = Manifest::new(index.to_string().into_bytes(), OCI_INDEX);
+                let manifest = RegistryManifest::new(index.to_string().into_bytes(), OCI_INDEX);
                 if self.replace(repository, &tag, &manifest, &condition).await? {
                     self.memory
                         .lists
@@ -301,25 +305,25 @@ impl Registry {
         repository: &Repository,
         subject: &Digest,
         tag: &Tag,
-    ) -> Result<(Option<Manifest>, Condition)> {
+    ) -> RegistryResult<(Option<RegistryManifest>, WriteCondition)> {
         let (before, condition) = self.to_be_replaced(repository, tag).await?;
         let Some(named) = &before else { return Ok((before, condition)) };
-        match Named::of(named, subject, repository)? {
-            Named::List => Ok((before, condition)),
-            Named::Subject if !self.has_tag(repository, tag).await? => {
+        match FallbackList::of(named, subject, repository)? {
+            FallbackList::List => Ok((before, condition)),
+            FallbackList::Subject if !self.has_tag(repository, tag).await? => {
                 Ok((None, Some((IF_NONE_MATCH, "*".to_owned()))))
             }
-            Named::Subject => {
+            FallbackList::Subject => {
                 Err(occupied(repository, tag, "the image itself, as `cosign copy` leaves it"))
             }
-            Named::Other => Err(occupied(repository, tag, "something that is no list")),
+            FallbackList::Other => Err(occupied(repository, tag, "something that is no list")),
         }
     }
 
     /// Whether the registry lists such a tag, whatever it answers to its name.
-    async fn has_tag(&self, repository: &Repository, tag: &Tag) -> Result<bool> {
+    async fn has_tag(&self, repository: &Repository, tag: &Tag) -> RegistryResult<bool> {
         #[derive(serde::Deserialize)]
-        struct Page {
+        struct ReferrersPage {
             tags: Option<Vec<String>>,
         }
         // What sorts just before it is skipped where the registry sorts.
@@ -336,7 +340,7 @@ impl Registry {
             let page = answer.success().await?;
             let next = page.next_page();
             let bytes = page.bytes(MANIFEST_LIMIT).await?;
-            let listed: Page =
+            let listed: ReferrersPage =
                 serde_json::from_slice(&bytes).map_err(|error| RegistryError::Protocol {
                     request: format!("GET /v2/{}/tags/list", repository.path()),
                     what: format!("something that is not a list of tags: {error}"),
@@ -361,8 +365,8 @@ impl Registry {
     async fn remove_superseded(
         &self,
         repository: &Repository,
-        before: Option<&Manifest>,
-        now: Option<&Manifest>,
+        before: Option<&RegistryManifest>,
+        now: Option<&RegistryManifest>,
     ) {
         let (Some(before), Some(now)) = (before, now) else { return };
         let digest = &before.descriptor.digest;
@@ -389,9 +393,9 @@ impl Registry {
         &self,
         repository: &Repository,
         tag: &Tag,
-        manifest: &Manifest,
-        condition: &Condition,
-    ) -> Result<bool> {
+        manifest: &RegistryManifest,
+        condition: &WriteCondition,
+    ) -> RegistryResult<bool> {
         match self.put_once(repository, tag.as_str(), manifest, condition).await {
             Ok(_) => Ok(true),
             Err(RegistryError::Refused {
@@ -405,7 +409,7 @@ impl Registry {
 
 /// What a fallback tag names.
 #[derive(Debug, PartialEq, Eq)]
-enum Named {
+enum FallbackList {
     List,
     /// GitLab reads the name of the tag as the digest:
     /// <https://github.com/oras-project/oras-go/issues/1396>.
@@ -414,10 +418,14 @@ enum Named {
     Other,
 }
 
-impl Named {
+impl FallbackList {
     /// An answer that is a document of no kind is a failure: a list that was cut must not read as
     /// none.
-    fn of(manifest: &Manifest, subject: &Digest, repository: &Repository) -> Result<Self> {
+    fn of(
+        manifest: &RegistryManifest,
+        subject: &Digest,
+        repository: &Repository,
+    ) -> RegistryResult<Self> {
         if manifest.descriptor.digest == *subject {
             return Ok(Self::Subject);
         }
@@ -465,7 +473,11 @@ fn unlistable(repository: &Repository, tag: &Tag) -> RegistryError {
     }
 }
 
-fn expect_no_flood(found: &[Descriptor], repository: &Repository, subject: &Digest) -> Result<()> {
+fn expect_no_flood(
+    found: &[Descriptor],
+    repository: &Repository,
+    subject: &Digest,
+) -> RegistryResult<()> {
     if found.len() <= REFERRERS {
         return Ok(());
     }
@@ -486,17 +498,17 @@ fn empty_config() -> (bytes::Bytes, Descriptor) {
 }
 
 /// `sha256-<hex>`: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema>.
-fn fallback_tag(subject: &Digest) -> Result<Tag> {
+fn fallback_tag(subject: &Digest) -> RegistryResult<Tag> {
     super::closure::digest_tag(subject, "")
 }
 
 /// The fallback index with these entries as well; everything that others wrote stays as it is.
 /// `None` when all are there.
 fn with_entries(
-    before: Option<&Manifest>,
+    before: Option<&RegistryManifest>,
     added: &[Descriptor],
     repository: &Repository,
-) -> Result<Option<serde_json::Value>> {
+) -> RegistryResult<Option<serde_json::Value>> {
     let unreadable = |what: String| RegistryError::Protocol {
         request: format!("GET /v2/{}/referrers", repository.path()),
         what,
@@ -535,7 +547,7 @@ fn digests(index: &[u8]) -> Vec<String> {
 
 /// The entries that can be read. Anybody may attach anything, so one that cannot (another digest
 /// algorithm, say) hides no other; it is no evidence.
-fn listed(bytes: &[u8], repository: &Repository) -> Result<Vec<Descriptor>> {
+fn listed(bytes: &[u8], repository: &Repository) -> RegistryResult<Vec<Descriptor>> {
     let listed = oci::listed(bytes, "manifests").map_err(|why| RegistryError::Protocol {
         request: format!("GET /v2/{}/referrers", repository.path()),
         what: format!("something that is not an image index: {why}"),

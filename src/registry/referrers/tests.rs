@@ -4,7 +4,7 @@ use super::*;
 fn what_others_wrote_into_the_fallback_index_stays_as_it_is() {
     let theirs = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","annotations":{"a":"b"},"manifests":[{"digest":"sha512:00","x":1.0}]}"#;
     let (before, entry, repository) = (
-        Manifest::new(theirs.into(), OCI_INDEX),
+        RegistryManifest::new(theirs.into(), OCI_INDEX),
         Descriptor::of(b"x", OCI_MANIFEST),
         "r.io/a".parse().unwrap(),
     );
@@ -18,11 +18,11 @@ fn what_others_wrote_into_the_fallback_index_stays_as_it_is() {
         ),
         (&"b".into(), &1.0.into(), 2)
     );
-    let again = Manifest::new(index.to_string().into_bytes(), OCI_INDEX);
+    let again = RegistryManifest::new(index.to_string().into_bytes(), OCI_INDEX);
     assert!(
         with_entries(Some(&again), std::slice::from_ref(&entry), &repository).unwrap().is_none()
     );
-    with_entries(Some(&Manifest::new(b"[]".to_vec(), OCI_INDEX)), &[entry], &repository)
+    with_entries(Some(&RegistryManifest::new(b"[]".to_vec(), OCI_INDEX)), &[entry], &repository)
         .unwrap_err();
 }
 
@@ -30,16 +30,16 @@ fn what_others_wrote_into_the_fallback_index_stays_as_it_is() {
 fn a_fallback_tag_names_a_list_the_subject_or_something_else() {
     let (subject, repository) = (Digest::of(b"{\"manifests\":[]}"), "r.io/a".parse().unwrap());
     let named = |bytes: &[u8], kind: &str| {
-        Named::of(&Manifest::new(bytes.to_vec(), kind), &subject, &repository)
+        FallbackList::of(&RegistryManifest::new(bytes.to_vec(), kind), &subject, &repository)
     };
-    assert_eq!(named(b"{\"manifests\":[]}", OCI_INDEX).unwrap(), Named::Subject);
-    assert_eq!(named(b"{\"manifests\":[ ]}", OCI_INDEX).unwrap(), Named::List);
+    assert_eq!(named(b"{\"manifests\":[]}", OCI_INDEX).unwrap(), FallbackList::Subject);
+    assert_eq!(named(b"{\"manifests\":[ ]}", OCI_INDEX).unwrap(), FallbackList::List);
     for other in [
         r#"{"config":{},"layers":[]}"#,
         r#"{"mediaType":"m"}"#,
         r#"{"schemaVersion":1,"fsLayers":[]}"#,
     ] {
-        assert_eq!(named(other.as_bytes(), OCI_MANIFEST).unwrap(), Named::Other, "{other}");
+        assert_eq!(named(other.as_bytes(), OCI_MANIFEST).unwrap(), FallbackList::Other, "{other}");
     }
     for unclear in [
         "",

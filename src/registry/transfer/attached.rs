@@ -7,21 +7,21 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use reqwest::header::IF_NONE_MATCH;
 
 use super::super::closure::Closure;
-use super::super::legacy::Merged;
-use super::super::manifest::Manifest;
-use super::super::{RegistryError, Result};
-use super::{Lacking, Place, SMALL_AT_ONCE, of};
+use super::super::legacy::MergedTag;
+use super::super::manifest::RegistryManifest;
+use super::super::{RegistryError, RegistryResult};
+use super::{LackingParts, SMALL_AT_ONCE, TransferEnd, of};
 use crate::image::{Digest, Tag};
 
-impl Lacking {
+impl LackingParts {
     /// Puts one of the manifests; where it has a tag that nothing stands on, by that. Gives the tag
     /// that is put then.
     pub(super) async fn put<'a>(
         &'a self,
         closure: &Closure,
         digest: &Digest,
-        to: Place<'_>,
-    ) -> Result<Option<&'a Tag>> {
+        to: TransferEnd<'_>,
+    ) -> RegistryResult<Option<&'a Tag>> {
         let manifest = of(closure, digest)?;
         let tag = self.order.attached.iter().find(|(_, named)| *named == digest);
         if let Some((tag, _)) = tag.filter(|(tag, _)| self.is_free(tag)) {
@@ -42,9 +42,9 @@ impl Lacking {
     pub(super) async fn attach(
         &self,
         closure: &Closure,
-        to: Place<'_>,
+        to: TransferEnd<'_>,
         put: &BTreeSet<&Tag>,
-    ) -> Result<Vec<String>> {
+    ) -> RegistryResult<Vec<String>> {
         let left = self.order.attached.iter().filter(|(tag, _)| !put.contains(tag));
         let attach =
             left.map(|(tag, digest)| async move { attached(to, tag, of(closure, digest)?).await });
@@ -54,14 +54,20 @@ impl Lacking {
     }
 }
 
-async fn attached(to: Place<'_>, tag: &Tag, manifest: &Manifest) -> Result<Option<String>> {
+async fn attached(
+    to: TransferEnd<'_>,
+    tag: &Tag,
+    manifest: &RegistryManifest,
+) -> RegistryResult<Option<String>> {
     let name = format!("`{}:{tag}`", to.repository);
     match to.registry.merge_attached(to.repository, tag, manifest).await {
-        Ok(Merged::Stands) => Ok(None),
-        Ok(Merged::Added) => Ok(Some(format!(
+        Ok(MergedTag::Stands) => Ok(None),
+        Ok(MergedTag::Added) => Ok(Some(format!(
             "{name} had evidence of its own, to which that of the source was added"
         ))),
-        Ok(Merged::Kept) => Ok(Some(format!("{name} names something else, which stays as it is"))),
+        Ok(MergedTag::Kept) => {
+            Ok(Some(format!("{name} names something else, which stays as it is")))
+        }
         Err(RegistryError::Refused { status, .. }) => Ok(Some(format!(
             "{name} names something else, and the registry does not let it be replaced ({status}), so it stays as it is"
         ))),

@@ -4,20 +4,20 @@
 use std::collections::BTreeMap;
 
 use super::super::closure::digest_tag;
-use super::super::manifest::{Descriptor, Manifest};
-use super::super::{Registry, RegistryError, Result, backoff};
+use super::super::manifest::{Descriptor, RegistryManifest};
+use super::super::{Registry, RegistryError, RegistryResult, backoff};
 use crate::image::{Digest, Repository};
-use crate::oci::Document;
+use crate::oci::OciDocument;
 
 /// How often a registry is asked for a list that lacks what it was given.
 const LISTED_LATE: u32 = 4;
 
 /// How a manifest is listed, by what it says itself: lists that others wrote may say otherwise
 /// (<https://github.com/docker/buildx/issues/4010>).
-fn entry_of(manifest: &Manifest) -> Descriptor {
+fn entry_of(manifest: &RegistryManifest) -> Descriptor {
     let (artifact_type, annotations) = match manifest.document() {
-        Ok(Document::Index(index)) => (index.artifact_type, index.annotations),
-        Ok(Document::Image(image)) => (Some(image.kind().to_owned()), image.annotations),
+        Ok(OciDocument::Index(index)) => (index.artifact_type, index.annotations),
+        Ok(OciDocument::Image(image)) => (Some(image.kind().to_owned()), image.annotations),
         Err(_) => (None, BTreeMap::new()),
     };
     Descriptor { artifact_type, annotations, ..manifest.descriptor.clone() }
@@ -30,8 +30,8 @@ impl Registry {
         &self,
         repository: &Repository,
         subject: &Digest,
-        manifests: &[&Manifest],
-    ) -> Result<()> {
+        manifests: &[&RegistryManifest],
+    ) -> RegistryResult<()> {
         for attempt in 1..=LISTED_LATE {
             let Some(found) = self.referrers_by_api(repository, subject).await? else {
                 let entries: Vec<Descriptor> =
@@ -40,10 +40,10 @@ impl Registry {
                 self.memory.entries.note(repository, &digest_tag(subject, "")?, &entries).await;
                 return Ok(());
             };
-            let is_listed = |manifest: &Manifest| {
+            let is_listed = |manifest: &RegistryManifest| {
                 found.iter().any(|entry| entry.digest == manifest.descriptor.digest)
             };
-            let lost: Vec<&&Manifest> =
+            let lost: Vec<&&RegistryManifest> =
                 manifests.iter().filter(|manifest| !is_listed(manifest)).collect();
             if lost.is_empty() {
                 return Ok(());

@@ -11,11 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 
-use self::order::Order;
+use self::order::TransferOrder;
 use super::closure::Closure;
-use super::copy::{Arrival, Lying, Meter};
-use super::manifest::{Descriptor, Manifest};
-use super::{Registry, RegistryError, Result};
+use super::copy::{BlobArrival, BlobSource, Meter};
+use super::manifest::{Descriptor, RegistryManifest};
+use super::{Registry, RegistryError, RegistryResult};
 use crate::image::{Digest, ImageRef, Repository, Tag};
 
 /// Requests for small things that are under way at once, and large blobs.
@@ -28,12 +28,12 @@ const LARGE: u64 = 4 << 20;
 
 /// A repository, and the client that reaches it.
 #[derive(Clone, Copy)]
-pub struct Place<'a> {
+pub struct TransferEnd<'a> {
     pub registry: &'a Registry,
     pub repository: &'a Repository,
 }
 
-impl Place<'_> {
+impl TransferEnd<'_> {
     fn at(&self, digest: &Digest) -> ImageRef {
         self.repository.at(digest)
     }
@@ -41,8 +41,8 @@ impl Place<'_> {
 
 /// What a repository lacks of an image and its evidence.
 #[derive(Debug)]
-pub struct Lacking {
-    order: Order,
+pub struct LackingParts {
+    order: TransferOrder,
     manifests: BTreeSet<Digest>,
     /// The largest first.
     blobs: Vec<Descriptor>,
@@ -69,24 +69,24 @@ pub struct Copied {
     pub notes: Vec<String>,
 }
 
-impl Lacking {
+impl LackingParts {
     /// Asks what a repository lacks: a manifest that is there vouches for its blobs. A repository
     /// without a name is taken for new, and asked for what is worth it: another run may have begun
     /// there.
-    pub async fn of(closure: &Closure, to: Place<'_>) -> Result<Self> {
+    pub async fn of(closure: &Closure, to: TransferEnd<'_>) -> RegistryResult<Self> {
         Self::asked(closure, to, false).await
     }
 
     /// What it still lacks after all was brought: each part is asked for.
-    pub async fn after(closure: &Closure, to: Place<'_>) -> Result<Self> {
+    pub async fn after(closure: &Closure, to: TransferEnd<'_>) -> RegistryResult<Self> {
         Self::asked(closure, to, true).await
     }
 
-    async fn asked(closure: &Closure, to: Place<'_>, for_all: bool) -> Result<Self> {
-        let order = Order::of(closure).map_err(|digest| RegistryError::Absent {
+    async fn asked(closure: &Closure, to: TransferEnd<'_>, for_all: bool) -> RegistryResult<Self> {
+        let order = TransferOrder::of(closure).map_err(|digest| RegistryError::Absent {
             what: format!("manifest `{digest}`, which the image or its evidence names,"),
         })?;
-        let Place { registry, repository } = to;
+        let TransferEnd { registry, repository } = to;
         let (is_new, names) = match registry.names(repository).await {
             // Some say so of every repository in which nothing has a name.
             Ok(None) => (!for_all, Some(BTreeSet::new())),
@@ -156,10 +156,10 @@ impl Lacking {
     pub async fn bring(
         &self,
         closure: &Closure,
-        from: Place<'_>,
-        to: Place<'_>,
+        from: TransferEnd<'_>,
+        to: TransferEnd<'_>,
         meter: &Meter,
-    ) -> Result<Copied> {
+    ) -> RegistryResult<Copied> {
         let mut copied = self.bring_blobs(from, to, meter).await?;
         copied.skipped += self.known;
         let mut named = BTreeSet::new();
@@ -177,9 +177,14 @@ impl Lacking {
         Ok(copied)
     }
 
-    async fn bring_blobs(&self, from: Place<'_>, to: Place<'_>, meter: &Meter) -> Result<Copied> {
+    async fn bring_blobs(
+        &self,
+        from: TransferEnd<'_>,
+        to: TransferEnd<'_>,
+        meter: &Meter,
+    ) -> RegistryResult<Copied> {
         let bring = |blob| async move {
-            let lying = Lying { registry: from.registry, repository: from.repository, blob };
+            let lying = BlobSource { registry: from.registry, repository: from.repository, blob };
             match to.registry.bring_blob(&lying, to.repository, meter).await {
                 // Whoever pulls fetches it from elsewhere.
                 Err(RegistryError::Absent { .. }) if blob.is_foreign() => Ok((blob, None)),
@@ -194,11 +199,11 @@ impl Lacking {
         let mut copied = Copied::default();
         for (blob, arrival) in large.into_iter().chain(small) {
             match arrival {
-                Some(Arrival::Sent) => {
+                Some(BlobArrival::Sent) => {
                     copied.blobs += 1;
                     copied.bytes += blob.size;
                 }
-                Some(Arrival::Mounted) => {
+                Some(BlobArrival::Mounted) => {
                     copied.blobs += 1;
                     copied.mounted += 1;
                 }
@@ -212,17 +217,17 @@ impl Lacking {
     }
 
     /// Makes sure that whoever asks for evidence is told of all of it.
-    async fn list(&self, closure: &Closure, to: Place<'_>) -> Result<()> {
+    async fn list(&self, closure: &Closure, to: TransferEnd<'_>) -> RegistryResult<()> {
         let lists = self.order.referrers.iter().map(|(subject, referrers)| async move {
             let manifests = referrers.iter().map(|digest| of(closure, digest));
-            let manifests: Vec<&Manifest> = manifests.collect::<Result<_>>()?;
+            let manifests: Vec<&RegistryManifest> = manifests.collect::<RegistryResult<_>>()?;
             to.registry.ensure_listed(to.repository, subject, &manifests).await
         });
         stream::iter(lists).buffer_unordered(SMALL_AT_ONCE).try_collect().await
     }
 }
 
-fn of<'a>(closure: &'a Closure, digest: &Digest) -> Result<&'a Manifest> {
+fn of<'a>(closure: &'a Closure, digest: &Digest) -> RegistryResult<&'a RegistryManifest> {
     closure
         .manifests
         .get(digest)

@@ -4,14 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::closure::{Closure, Kind, Part, is_manifest};
+use super::super::closure::{Closure, ClosureKind, ClosurePart, is_manifest};
 use super::super::manifest::Descriptor;
 use super::super::names::{DigestName, digest_name};
 use crate::image::{Digest, Tag};
 
 /// What is written, in order.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Order {
+pub(super) struct TransferOrder {
     /// Manifests: each group after the one before it.
     pub(super) groups: Vec<Vec<Digest>>,
     /// The blobs that each manifest consists of.
@@ -22,13 +22,13 @@ pub(super) struct Order {
     pub(super) attached: BTreeMap<Tag, Digest>,
 }
 
-impl Order {
+impl TransferOrder {
     /// The order of a closure, or the digest of a part that is not there.
     pub(super) fn of(closure: &Closure) -> Result<Self, Digest> {
         let children = Children::of(closure);
         let mut order = Self::default();
         let mut seen = BTreeSet::new();
-        let roots = closure.parts.iter().filter(|part| part.kind == Kind::Root);
+        let roots = closure.parts.iter().filter(|part| part.kind == ClosureKind::Root);
         let mut wave: Vec<Digest> = roots.map(|part| part.descriptor.digest.clone()).collect();
         while !wave.is_empty() {
             let mut heights: BTreeMap<Digest, usize> = BTreeMap::new();
@@ -58,16 +58,16 @@ impl Order {
         Ok(order)
     }
 
-    fn take(&mut self, parent: &Digest, part: &Part, next: &mut Vec<Digest>) {
+    fn take(&mut self, parent: &Digest, part: &ClosurePart, next: &mut Vec<Digest>) {
         let Descriptor { digest, .. } = &part.descriptor;
         match part.kind {
-            Kind::Config | Kind::Layer => self.add_blob(parent, &part.descriptor),
-            Kind::Entry if !is_manifest(part) => self.add_blob(parent, &part.descriptor),
-            Kind::Referrer => {
+            ClosureKind::Config | ClosureKind::Layer => self.add_blob(parent, &part.descriptor),
+            ClosureKind::Entry if !is_manifest(part) => self.add_blob(parent, &part.descriptor),
+            ClosureKind::Referrer => {
                 self.referrers.entry(parent.clone()).or_default().push(digest.clone());
                 next.push(digest.clone());
             }
-            Kind::Attached => {
+            ClosureKind::Attached => {
                 // The name without a suffix is that of a list, whatever stands there.
                 if let Some(tag) = &part.tag
                     && matches!(digest_name(tag), Some((_, DigestName::Attached(_))))
@@ -76,7 +76,7 @@ impl Order {
                     next.push(digest.clone());
                 }
             }
-            Kind::Root | Kind::Entry | Kind::ReferrerList => {}
+            ClosureKind::Root | ClosureKind::Entry | ClosureKind::ReferrerList => {}
         }
     }
 
@@ -89,15 +89,15 @@ impl Order {
 }
 
 /// What each manifest names.
-struct Children<'a>(BTreeMap<&'a Digest, Vec<&'a Part>>);
+struct Children<'a>(BTreeMap<&'a Digest, Vec<&'a ClosurePart>>);
 
 impl<'a> Children<'a> {
     fn of(closure: &'a Closure) -> Self {
-        let mut children: BTreeMap<&Digest, Vec<&Part>> = BTreeMap::new();
+        let mut children: BTreeMap<&Digest, Vec<&ClosurePart>> = BTreeMap::new();
         let lists: BTreeSet<&Digest> = closure
             .parts
             .iter()
-            .filter(|part| part.kind == Kind::ReferrerList)
+            .filter(|part| part.kind == ClosureKind::ReferrerList)
             .map(|part| &part.descriptor.digest)
             .collect();
         for part in &closure.parts {
@@ -108,7 +108,7 @@ impl<'a> Children<'a> {
         Self(children)
     }
 
-    fn parts(&self, digest: &Digest) -> &[&'a Part] {
+    fn parts(&self, digest: &Digest) -> &[&'a ClosurePart] {
         self.0.get(digest).map_or(&[], Vec::as_slice)
     }
 
@@ -127,7 +127,7 @@ impl<'a> Children<'a> {
         }
         let mut height = 0;
         for part in self.parts(digest) {
-            if part.kind == Kind::Entry && is_manifest(part) {
+            if part.kind == ClosureKind::Entry && is_manifest(part) {
                 height = height.max(self.height(&part.descriptor.digest, known, closure)? + 1);
             }
         }
@@ -138,12 +138,12 @@ impl<'a> Children<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::manifest::{Manifest, OCI_INDEX, OCI_MANIFEST};
+    use super::super::super::manifest::{OCI_INDEX, OCI_MANIFEST, RegistryManifest};
     use super::*;
 
-    fn part(kind: Kind, of: &str, parent: Option<&str>, tag: Option<String>) -> Part {
-        let kind_of = if kind == Kind::Layer { "layer" } else { OCI_MANIFEST };
-        Part {
+    fn part(kind: ClosureKind, of: &str, parent: Option<&str>, tag: Option<String>) -> ClosurePart {
+        let kind_of = if kind == ClosureKind::Layer { "layer" } else { OCI_MANIFEST };
+        ClosurePart {
             kind,
             descriptor: Descriptor::of(of.as_bytes(), kind_of),
             parent: parent.map(|parent| Digest::of(parent.as_bytes())),
@@ -151,9 +151,9 @@ mod tests {
         }
     }
 
-    fn closure(parts: Vec<Part>, manifests: &[&str]) -> Closure {
+    fn closure(parts: Vec<ClosurePart>, manifests: &[&str]) -> Closure {
         let manifests = manifests.iter().map(|text| {
-            let manifest = Manifest::new(text.as_bytes().to_vec(), OCI_INDEX);
+            let manifest = RegistryManifest::new(text.as_bytes().to_vec(), OCI_INDEX);
             (manifest.descriptor.digest.clone(), manifest)
         });
         Closure { parts, manifests: manifests.collect(), ..Closure::default() }
@@ -164,19 +164,19 @@ mod tests {
         let sig = format!("sha256-{}.sig", Digest::of(b"image").hex());
         let list = format!("sha256-{}", Digest::of(b"index").hex());
         let parts = vec![
-            part(Kind::Root, "index", None, None),
-            part(Kind::Entry, "image", Some("index"), None),
-            part(Kind::Layer, "layer", Some("image"), None),
-            part(Kind::Layer, "layer", Some("image"), None),
-            part(Kind::ReferrerList, "list", Some("index"), Some(list)),
-            part(Kind::Entry, "stranger", Some("list"), None),
-            part(Kind::Entry, "gone", Some("list"), None),
-            part(Kind::Referrer, "sbom", Some("index"), None),
-            part(Kind::Attached, "signature", Some("image"), Some(sig.clone())),
-            part(Kind::Referrer, "of sbom", Some("sbom"), None),
+            part(ClosureKind::Root, "index", None, None),
+            part(ClosureKind::Entry, "image", Some("index"), None),
+            part(ClosureKind::Layer, "layer", Some("image"), None),
+            part(ClosureKind::Layer, "layer", Some("image"), None),
+            part(ClosureKind::ReferrerList, "list", Some("index"), Some(list)),
+            part(ClosureKind::Entry, "stranger", Some("list"), None),
+            part(ClosureKind::Entry, "gone", Some("list"), None),
+            part(ClosureKind::Referrer, "sbom", Some("index"), None),
+            part(ClosureKind::Attached, "signature", Some("image"), Some(sig.clone())),
+            part(ClosureKind::Referrer, "of sbom", Some("sbom"), None),
         ];
         let there = ["index", "image", "list", "stranger", "sbom", "signature", "of sbom"];
-        let order = Order::of(&closure(parts, &there)).unwrap();
+        let order = TransferOrder::of(&closure(parts, &there)).unwrap();
         let digest = |text: &str| Digest::of(text.as_bytes());
         let sorted = |texts: &[&str]| {
             let mut digests: Vec<Digest> = texts.iter().map(|text| digest(text)).collect();
@@ -201,9 +201,9 @@ mod tests {
     #[test]
     fn an_entry_that_is_not_there_is_told() {
         let parts = vec![
-            part(Kind::Root, "index", None, None),
-            part(Kind::Entry, "image", Some("index"), None),
+            part(ClosureKind::Root, "index", None, None),
+            part(ClosureKind::Entry, "image", Some("index"), None),
         ];
-        assert_eq!(Order::of(&closure(parts, &["index"])), Err(Digest::of(b"image")));
+        assert_eq!(TransferOrder::of(&closure(parts, &["index"])), Err(Digest::of(b"image")));
     }
 }

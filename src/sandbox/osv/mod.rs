@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use super::SandboxError;
 use super::faults::held;
 use super::keys;
-use records::{Records, base};
+use records::{ServedRecords, base};
 
 const MAX_QUERIES: usize = 1000;
 const MAX_REQUEST: usize = 32 << 20;
@@ -51,7 +51,7 @@ pub enum OsvHabit {
 }
 
 pub(super) struct OsvService {
-    records: Records,
+    records: ServedRecords,
     pub(super) habit: Mutex<Option<OsvHabit>>,
     archives: Mutex<BTreeMap<String, Bytes>>,
 }
@@ -60,7 +60,7 @@ impl OsvService {
     /// The embedded records, and those of a folder.
     pub(super) fn open(folder: Option<&Path>) -> Result<Self, SandboxError> {
         Ok(Self {
-            records: Records::open(folder)?,
+            records: ServedRecords::open(folder)?,
             habit: Mutex::default(),
             archives: Mutex::default(),
         })

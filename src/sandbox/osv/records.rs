@@ -65,22 +65,22 @@ pub(super) const ECOSYSTEMS: [&str; 47] = [
 ];
 
 /// One record, as it is served.
-pub(super) struct Record {
+pub(super) struct ServedRecord {
     pub(super) id: String,
     pub(super) modified: String,
     pub(super) text: Bytes,
     value: Value,
 }
 
-impl Record {
+impl ServedRecord {
     fn affected(&self) -> &[Value] {
         self.value["affected"].as_array().map(Vec::as_slice).unwrap_or_default()
     }
 }
 
 #[derive(Default)]
-pub(super) struct Records {
-    all: Vec<Record>,
+pub(super) struct ServedRecords {
+    all: Vec<ServedRecord>,
     by_id: BTreeMap<String, usize>,
     /// By ecosystem without release, and name as the service compares it.
     by_name: BTreeMap<(String, String), Vec<usize>>,
@@ -106,7 +106,7 @@ fn compared(ecosystem: &str, name: &str) -> String {
     }
 }
 
-impl Records {
+impl ServedRecords {
     pub(super) fn open(folder: Option<&Path>) -> Result<Self, SandboxError> {
         let mut records = Self::default();
         for line in EMBEDDED.lines() {
@@ -143,7 +143,7 @@ impl Records {
             .map_err(|source| SandboxError::Json { path: path.to_owned(), source })?;
         let at = self.all.len();
         let field = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
-        let record = Record {
+        let record = ServedRecord {
             id: field("id"),
             modified: field("modified"),
             text: Bytes::copy_from_slice(text),
@@ -167,16 +167,16 @@ impl Records {
         Ok(())
     }
 
-    pub(super) fn by_id(&self, id: &str) -> Option<&Record> {
+    pub(super) fn by_id(&self, id: &str) -> Option<&ServedRecord> {
         self.by_id.get(id).and_then(|at| self.all.get(*at))
     }
 
-    pub(super) fn other_than(&self, id: &str) -> Option<&Record> {
+    pub(super) fn other_than(&self, id: &str) -> Option<&ServedRecord> {
         self.all.iter().find(|record| record.id != id)
     }
 
     /// What is known of a version of a package, and not withdrawn.
-    pub(super) fn about(&self, ecosystem: &str, name: &str, version: &str) -> Vec<&Record> {
+    pub(super) fn about(&self, ecosystem: &str, name: &str, version: &str) -> Vec<&ServedRecord> {
         let key = (base(ecosystem).to_owned(), compared(ecosystem, name));
         let concerns = |entry: &Value| {
             let of = entry["package"]["ecosystem"].as_str().unwrap_or_default();

@@ -16,16 +16,16 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::Registry;
-use super::errors::RegistryError;
-use super::names::Name;
+use super::SandboxRegistry;
+use super::errors::ServedError;
+use super::names::ServedName;
 use crate::sandbox::faults::held;
-use crate::sandbox::habits::Manners;
+use crate::sandbox::habits::HabitsInEffect;
 use crate::sandbox::keys;
 
 const LIFETIME: Duration = Duration::from_secs(300);
 
-pub(super) struct Auth {
+pub(super) struct SandboxAuth {
     login: (String, String),
     host: String,
     basic: bool,
@@ -41,8 +41,8 @@ struct Grant {
     uses: usize,
 }
 
-impl Auth {
-    pub(super) fn new(login: (String, String), host: String, manners: &Manners) -> Self {
+impl SandboxAuth {
+    pub(super) fn new(login: (String, String), host: String, manners: &HabitsInEffect) -> Self {
         Self {
             login,
             host,
@@ -52,9 +52,9 @@ impl Auth {
         }
     }
 
-    fn challenge(&self, scopes: &[String], failure: Option<&str>) -> RegistryError {
+    fn challenge(&self, scopes: &[String], failure: Option<&str>) -> ServedError {
         if self.basic {
-            return RegistryError::Unauthorized {
+            return ServedError::Unauthorized {
                 challenge: format!("Basic realm=\"http://{}/\",service=\"sandbox\"", self.host),
             };
         }
@@ -66,15 +66,11 @@ impl Auth {
         let failure = failure.map(|failure| format!(",error=\"{failure}\"")).unwrap_or_default();
         let challenge =
             format!("Bearer realm=\"http://{0}/token\",service=\"{0}\"{scope}{failure}", self.host);
-        RegistryError::Unauthorized { challenge }
+        ServedError::Unauthorized { challenge }
     }
 
     /// Passes a request whose bearer token covers every one of `needed`.
-    pub(super) fn check(
-        &self,
-        headers: &HeaderMap,
-        needed: &[String],
-    ) -> Result<(), RegistryError> {
+    pub(super) fn check(&self, headers: &HeaderMap, needed: &[String]) -> Result<(), ServedError> {
         if self.basic {
             return if self.is_logged_in(headers) {
                 Ok(())
@@ -150,7 +146,7 @@ fn credentials(headers: &HeaderMap) -> Option<(String, String)> {
 }
 
 /// What a request needs of its token.
-pub(super) fn scope(method: &Method, name: &Name) -> String {
+pub(super) fn scope(method: &Method, name: &ServedName) -> String {
     let actions = match *method {
         Method::GET | Method::HEAD => "pull",
         Method::DELETE => "delete",
@@ -159,9 +155,9 @@ pub(super) fn scope(method: &Method, name: &Name) -> String {
     format!("repository:{}:{actions}", name.as_str())
 }
 
-type Pairs = Vec<(String, String)>;
+type AuthPairs = Vec<(String, String)>;
 
-fn scopes(parameters: &Pairs) -> Vec<String> {
+fn scopes(parameters: &AuthPairs) -> Vec<String> {
     let asked = parameters.iter().filter(|(name, _)| name == "scope");
     asked.flat_map(|(_, value)| value.split(' ')).map(str::to_owned).collect()
 }
@@ -175,8 +171,8 @@ fn refused() -> Response {
 
 /// `GET /token` with Basic credentials.
 pub(super) async fn give_token(
-    State(registry): State<Arc<Registry>>,
-    Query(parameters): Query<Pairs>,
+    State(registry): State<Arc<SandboxRegistry>>,
+    Query(parameters): Query<AuthPairs>,
     headers: HeaderMap,
 ) -> Response {
     let Some(auth) = &registry.auth else {
@@ -187,14 +183,14 @@ pub(super) async fn give_token(
 
 /// `POST /token` as OAuth2 with the password grant, which containerd and BuildKit try first.
 pub(super) async fn exchange_password(
-    State(registry): State<Arc<Registry>>,
+    State(registry): State<Arc<SandboxRegistry>>,
     body: Bytes,
 ) -> Response {
     let Some(auth) = &registry.auth else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let form = format!("/?{}", String::from_utf8_lossy(&body).trim());
-    let parameters = form.parse().ok().and_then(|uri| Query::<Pairs>::try_from_uri(&uri).ok());
+    let parameters = form.parse().ok().and_then(|uri| Query::<AuthPairs>::try_from_uri(&uri).ok());
     let Some(Query(parameters)) = parameters else {
         return refused();
     };

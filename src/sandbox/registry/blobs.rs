@@ -16,11 +16,11 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
-use super::Registry;
-use super::errors::RegistryError;
-use super::names::{Digest, Name};
+use super::SandboxRegistry;
+use super::errors::ServedError;
+use super::names::{ServedDigest, ServedName};
 use crate::sandbox::faults::held;
-use crate::sandbox::habits::Blobs;
+use crate::sandbox::habits::BlobHabit;
 use crate::sandbox::keys;
 
 pub(super) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -31,7 +31,7 @@ const PIECE: usize = 256 << 10;
 pub(super) struct Uploads(Mutex<HashMap<String, Arc<tokio::sync::Mutex<Upload>>>>);
 
 struct Upload {
-    name: Name,
+    name: ServedName,
     path: PathBuf,
     size: u64,
     hash: Context,
@@ -50,17 +50,17 @@ pub(super) fn received(size: u64) -> String {
     format!("0-{}", size.saturating_sub(1))
 }
 
-impl Registry {
+impl SandboxRegistry {
     pub(super) async fn blob(
         &self,
         method: &Method,
-        name: &Name,
-        digest: &Digest,
+        name: &ServedName,
+        digest: &ServedDigest,
         headers: &HeaderMap,
-    ) -> Result<Response, RegistryError> {
+    ) -> Result<Response, ServedError> {
         match *method {
             Method::GET | Method::HEAD => match self.manners.blobs {
-                Blobs::Elsewhere(status) if self.store.has_blob(name, digest).await => {
+                BlobHabit::Elsewhere(status) if self.store.has_blob(name, digest).await => {
                     Ok(self.sent_to_storage(status, name, digest))
                 }
                 _ => {
@@ -75,19 +75,19 @@ impl Registry {
                 self.store.unlink_blob(name, digest).await?;
                 Ok(StatusCode::ACCEPTED.into_response())
             }
-            _ => Err(RegistryError::Unsupported),
+            _ => Err(ServedError::Unsupported),
         }
     }
 
     pub(super) async fn read_blob(
         &self,
         method: &Method,
-        name: &Name,
-        digest: &Digest,
+        name: &ServedName,
+        digest: &ServedDigest,
         headers: &HeaderMap,
-    ) -> Result<Response, RegistryError> {
+    ) -> Result<Response, ServedError> {
         if !self.store.has_blob(name, digest).await {
-            return Err(RegistryError::BlobUnknown { digest: digest.as_str().to_owned() });
+            return Err(ServedError::BlobUnknown { digest: digest.as_str().to_owned() });
         }
         let mut file = tokio::fs::File::open(self.store.blob_path(digest)).await?;
         let size = file.metadata().await?.len();
@@ -121,19 +121,19 @@ impl Registry {
 
     pub(super) async fn begin_upload(
         &self,
-        name: &Name,
+        name: &ServedName,
         parameters: &Parameters,
         body: Body,
-    ) -> Result<Response, RegistryError> {
+    ) -> Result<Response, ServedError> {
         if let (Some(mount), Some(from)) = (&parameters.mount, &parameters.from) {
-            let (digest, from) = (Digest::parse(mount)?, Name::parse(from)?);
+            let (digest, from) = (ServedDigest::parse(mount)?, ServedName::parse(from)?);
             if self.manners.mounts && self.store.has_blob(&from, &digest).await {
                 self.store.link_blob(name, &digest).await?;
                 return Ok(self.created(name, &digest));
             }
         }
         let id = keys::random_hex(16)
-            .map_err(|error| RegistryError::Storage(std::io::Error::other(error)))?;
+            .map_err(|error| ServedError::Storage(std::io::Error::other(error)))?;
         let path = self.store.upload_path(&id);
         tokio::fs::File::create(&path).await?;
         let upload = Upload { name: name.clone(), path, size: 0, hash: Context::new(&SHA256) };
@@ -147,12 +147,12 @@ impl Registry {
     pub(super) async fn upload(
         &self,
         method: &Method,
-        name: &Name,
+        name: &ServedName,
         id: &str,
         parameters: &Parameters,
         headers: &HeaderMap,
         body: Body,
-    ) -> Result<Response, RegistryError> {
+    ) -> Result<Response, ServedError> {
         match (method.as_str(), &parameters.digest) {
             ("GET", _) => {
                 let upload = self.known_upload(name, id).await?;
@@ -166,31 +166,31 @@ impl Registry {
                 Ok(self.in_progress(StatusCode::ACCEPTED, name, id, upload.size))
             }
             ("PUT", Some(digest)) => self.finish_upload(name, id, digest, headers, body).await,
-            ("PUT", None) => Err(RegistryError::DigestInvalid { digest: String::new() }),
+            ("PUT", None) => Err(ServedError::DigestInvalid { digest: String::new() }),
             ("DELETE", _) => {
                 self.known_upload(name, id).await?;
                 self.forget_upload(id).await;
                 Ok(StatusCode::NO_CONTENT.into_response())
             }
-            _ => Err(RegistryError::Unsupported),
+            _ => Err(ServedError::Unsupported),
         }
     }
 
     async fn finish_upload(
         &self,
-        name: &Name,
+        name: &ServedName,
         id: &str,
         digest: &str,
         headers: &HeaderMap,
         body: Body,
-    ) -> Result<Response, RegistryError> {
-        let digest = Digest::parse(digest)?;
+    ) -> Result<Response, ServedError> {
+        let digest = ServedDigest::parse(digest)?;
         let upload = self.known_upload(name, id).await?;
         let mut upload = upload.lock().await;
         upload.append(headers, body).await?;
         if hex::encode(upload.hash.clone().finish()) != digest.hex() {
             self.forget_upload(id).await;
-            return Err(RegistryError::DigestInvalid { digest: digest.as_str().to_owned() });
+            return Err(ServedError::DigestInvalid { digest: digest.as_str().to_owned() });
         }
         tokio::fs::rename(&upload.path, self.store.blob_path(&digest)).await?;
         held(&self.uploads.0).remove(id);
@@ -200,14 +200,14 @@ impl Registry {
 
     /// `Location` carries a query, as the reference implementation's does: clients must add
     /// `digest` to it, not replace it.
-    fn in_progress(&self, status: StatusCode, name: &Name, id: &str, size: u64) -> Response {
+    fn in_progress(&self, status: StatusCode, name: &ServedName, id: &str, size: u64) -> Response {
         let location =
             self.located(format!("/v2/{}/blobs/uploads/{id}?_state={id}", name.as_str()));
         (status, [(LOCATION, location), (RANGE, received(size)), (UPLOAD_ID, id.to_owned())])
             .into_response()
     }
 
-    fn created(&self, name: &Name, digest: &Digest) -> Response {
+    fn created(&self, name: &ServedName, digest: &ServedDigest) -> Response {
         let location = self.located(format!("/v2/{}/blobs/{}", name.as_str(), digest.as_str()));
         (StatusCode::CREATED, [(LOCATION, location), (CONTENT_DIGEST, digest.as_str().to_owned())])
             .into_response()
@@ -215,10 +215,10 @@ impl Registry {
 
     async fn known_upload(
         &self,
-        name: &Name,
+        name: &ServedName,
         id: &str,
-    ) -> Result<Arc<tokio::sync::Mutex<Upload>>, RegistryError> {
-        let unknown = || RegistryError::UploadUnknown { id: id.to_owned() };
+    ) -> Result<Arc<tokio::sync::Mutex<Upload>>, ServedError> {
+        let unknown = || ServedError::UploadUnknown { id: id.to_owned() };
         let upload = held(&self.uploads.0).get(id).cloned().ok_or_else(unknown)?;
         let of_this_repository = upload.lock().await.name == *name;
         of_this_repository.then_some(upload).ok_or_else(unknown)
@@ -233,15 +233,12 @@ impl Registry {
 
 impl Upload {
     /// Adds the body; what arrived of an interrupted one stays, as in the reference implementation.
-    async fn append(&mut self, headers: &HeaderMap, body: Body) -> Result<(), RegistryError> {
+    async fn append(&mut self, headers: &HeaderMap, body: Body) -> Result<(), ServedError> {
         if let Some(range) = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok()) {
             let text = range.trim_start_matches("bytes ");
             let start = text.split_once('-').and_then(|(start, _)| start.parse::<u64>().ok());
             if start != Some(self.size) {
-                return Err(RegistryError::UploadRange {
-                    size: self.size,
-                    range: range.to_owned(),
-                });
+                return Err(ServedError::UploadRange { size: self.size, range: range.to_owned() });
             }
         }
         let mut file = tokio::fs::OpenOptions::new().write(true).open(&self.path).await?;
@@ -251,7 +248,7 @@ impl Upload {
         let mut outcome = Ok(());
         while let Some(piece) = body.next().await {
             let Ok(piece) = piece else {
-                outcome = Err(RegistryError::Body);
+                outcome = Err(ServedError::Body);
                 break;
             };
             file.write_all(&piece).await?;
@@ -265,8 +262,8 @@ impl Upload {
 
 /// First byte and end (exclusive) of a single `bytes` range; several ranges are answered whole, as
 /// RFC 9110 allows.
-fn byte_range(text: &str, size: u64) -> Result<Option<(u64, u64)>, RegistryError> {
-    let refused = || RegistryError::Range { size, range: text.to_owned() };
+fn byte_range(text: &str, size: u64) -> Result<Option<(u64, u64)>, ServedError> {
+    let refused = || ServedError::Range { size, range: text.to_owned() };
     let Some(single) = text.strip_prefix("bytes=").filter(|ranges| !ranges.contains(',')) else {
         return Ok(None);
     };

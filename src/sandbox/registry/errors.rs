@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RegistryError {
+pub(super) enum ServedError {
     #[error("`{name}` is not a repository name")]
     NameInvalid { name: String },
     #[error("repository `{name}` is not known")]
@@ -53,13 +53,13 @@ pub(super) enum RegistryError {
     Storage(#[from] std::io::Error),
 }
 
-impl PartialEq for RegistryError {
+impl PartialEq for ServedError {
     fn eq(&self, other: &Self) -> bool {
         self.to_string() == other.to_string()
     }
 }
 
-impl RegistryError {
+impl ServedError {
     fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
             Self::NameInvalid { .. } => (StatusCode::BAD_REQUEST, "NAME_INVALID"),
@@ -87,7 +87,7 @@ impl RegistryError {
     }
 }
 
-impl IntoResponse for RegistryError {
+impl IntoResponse for ServedError {
     fn into_response(self) -> Response {
         let (status, code) = self.status_and_code();
         let body =

@@ -10,12 +10,12 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::Registry;
+use super::SandboxRegistry;
 use super::blobs::CONTENT_DIGEST;
-use super::errors::RegistryError;
-use super::names::{Digest, Name, Reference};
-use super::store::Manifest;
-use crate::sandbox::habits::Every;
+use super::errors::ServedError;
+use super::names::{ServedDigest, ServedName, ServedReference};
+use super::store::StoredManifest;
+use crate::sandbox::habits::OnceInSoMany;
 
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 /// The size every registry must accept, and the largest this one does.
@@ -29,40 +29,44 @@ const IMAGES: [&str; 4] = [
     "application/vnd.docker.distribution.manifest.list.v2+json",
 ];
 
-impl Registry {
+impl SandboxRegistry {
     pub(super) async fn manifest(
         &self,
         method: &Method,
-        name: &Name,
-        reference: &Reference,
+        name: &ServedName,
+        reference: &ServedReference,
         headers: &HeaderMap,
         body: Body,
-    ) -> Result<Response, RegistryError> {
+    ) -> Result<Response, ServedError> {
         match *method {
             Method::GET | Method::HEAD => self.read_manifest(method, name, reference).await,
             Method::PUT => {
                 let bytes = axum::body::to_bytes(body, LIMIT)
                     .await
-                    .map_err(|_| RegistryError::TooLarge { limit: LIMIT })?;
+                    .map_err(|_| ServedError::TooLarge { limit: LIMIT })?;
                 self.put_manifest(name, reference, headers, bytes.to_vec()).await
             }
-            Method::DELETE if !self.manners.deletes => Err(RegistryError::Unsupported),
+            Method::DELETE if !self.manners.deletes => Err(ServedError::Unsupported),
             Method::DELETE => self.delete_manifest(name, reference).await,
-            _ => Err(RegistryError::Unsupported),
+            _ => Err(ServedError::Unsupported),
         }
     }
 
-    async fn resolved(&self, name: &Name, reference: &Reference) -> Result<Digest, RegistryError> {
+    async fn resolved(
+        &self,
+        name: &ServedName,
+        reference: &ServedReference,
+    ) -> Result<ServedDigest, ServedError> {
         match reference {
-            Reference::Digest(digest) => Ok(digest.clone()),
-            Reference::Tag(tag) => {
+            ServedReference::Digest(digest) => Ok(digest.clone()),
+            ServedReference::Tag(tag) => {
                 let digest = self.store.tag(name, tag).await?;
                 let aliased = || {
                     tag.strip_prefix("sha256-")
-                        .and_then(|hex| Digest::parse(&format!("sha256:{hex}")).ok())
+                        .and_then(|hex| ServedDigest::parse(&format!("sha256:{hex}")).ok())
                 };
                 let digest = digest.or_else(|| aliased().filter(|_| self.manners.dash_is_digest));
-                digest.ok_or_else(|| RegistryError::ManifestUnknown { reference: tag.clone() })
+                digest.ok_or_else(|| ServedError::ManifestUnknown { reference: tag.clone() })
             }
         }
     }
@@ -70,11 +74,11 @@ impl Registry {
     async fn read_manifest(
         &self,
         method: &Method,
-        name: &Name,
-        reference: &Reference,
-    ) -> Result<Response, RegistryError> {
+        name: &ServedName,
+        reference: &ServedReference,
+    ) -> Result<Response, ServedError> {
         let digest = self.resolved(name, reference).await?;
-        let unknown = || RegistryError::ManifestUnknown { reference: digest.as_str().to_owned() };
+        let unknown = || ServedError::ManifestUnknown { reference: digest.as_str().to_owned() };
         let manifest = self.store.manifest(name, &digest).await?.ok_or_else(unknown)?;
         let headers = [
             (CONTENT_TYPE, manifest.media_type),
@@ -92,44 +96,44 @@ impl Registry {
 
     async fn put_manifest(
         &self,
-        name: &Name,
-        reference: &Reference,
+        name: &ServedName,
+        reference: &ServedReference,
         headers: &HeaderMap,
         bytes: Vec<u8>,
-    ) -> Result<Response, RegistryError> {
-        let digest = Digest::of(&bytes);
-        if let Reference::Digest(expected) = reference
+    ) -> Result<Response, ServedError> {
+        let digest = ServedDigest::of(&bytes);
+        if let ServedReference::Digest(expected) = reference
             && *expected != digest
         {
-            return Err(RegistryError::DigestInvalid { digest: expected.as_str().to_owned() });
+            return Err(ServedError::DigestInvalid { digest: expected.as_str().to_owned() });
         }
         let document: Value = serde_json::from_slice(&bytes)
-            .map_err(|error| RegistryError::ManifestInvalid { reason: error.to_string() })?;
+            .map_err(|error| ServedError::ManifestInvalid { reason: error.to_string() })?;
         let media_type = media_type(headers, &document)?;
         self.require_parts(name, &document).await?;
         if self.manners.only_image_manifests && !IMAGES.contains(&media_type.as_str()) {
-            return Err(RegistryError::Unsupported);
+            return Err(ServedError::Unsupported);
         }
-        if self.manners.lag.as_ref().is_some_and(Every::due) {
-            return Err(RegistryError::BlobUnknown { digest: digest.as_str().to_owned() });
+        if self.manners.lag.as_ref().is_some_and(OnceInSoMany::due) {
+            return Err(ServedError::BlobUnknown { digest: digest.as_str().to_owned() });
         }
         let subject = subject(&document)?;
         let _one_writer = self.manifest_writes.lock().await;
-        if let Reference::Tag(tag) = reference {
+        if let ServedReference::Tag(tag) = reference {
             if self.manners.immutable_tags && self.store.tag(name, tag).await?.is_some() {
-                return Err(RegistryError::Immutable { tag: tag.clone() });
+                return Err(ServedError::Immutable { tag: tag.clone() });
             }
             self.require_match(name, tag, headers).await?;
         }
         self.store_manifest(
             name,
             &digest,
-            &Manifest { bytes, media_type },
+            &StoredManifest { bytes, media_type },
             &document,
             subject.as_ref(),
         )
         .await?;
-        if let Reference::Tag(tag) = reference {
+        if let ServedReference::Tag(tag) = reference {
             self.store.put_tag(name, tag, &digest).await?;
         }
         let location = self.located(format!("/v2/{}/manifests/{}", name.as_str(), digest.as_str()));
@@ -151,12 +155,12 @@ impl Registry {
 
     pub(super) async fn store_manifest(
         &self,
-        name: &Name,
-        digest: &Digest,
-        manifest: &Manifest,
+        name: &ServedName,
+        digest: &ServedDigest,
+        manifest: &StoredManifest,
         document: &Value,
-        subject: Option<&Digest>,
-    ) -> Result<(), RegistryError> {
+        subject: Option<&ServedDigest>,
+    ) -> Result<(), ServedError> {
         self.store.put_manifest(name, digest, manifest).await?;
         match subject {
             Some(subject) => {
@@ -170,14 +174,14 @@ impl Registry {
 
     /// Config, layers and children must be in the repository. A child may be a blob: BuildKit's
     /// cache index lists layers.
-    async fn require_parts(&self, name: &Name, document: &Value) -> Result<(), RegistryError> {
+    async fn require_parts(&self, name: &ServedName, document: &Value) -> Result<(), ServedError> {
         let list = |field: &str| document[field].as_array().cloned().unwrap_or_default();
         let config = document.get("config").cloned();
         let blobs = config.into_iter().chain(list("layers")).chain(list("blobs"));
         for descriptor in blobs.filter(|descriptor| !is_foreign(descriptor)) {
             let digest = descriptor_digest(&descriptor)?;
             if !self.store.has_blob(name, &digest).await {
-                return Err(RegistryError::ManifestBlobUnknown {
+                return Err(ServedError::ManifestBlobUnknown {
                     digest: digest.as_str().to_owned(),
                 });
             }
@@ -187,7 +191,7 @@ impl Registry {
             let known = self.store.manifest(name, &digest).await?.is_some()
                 || self.store.has_blob(name, &digest).await;
             if !known {
-                return Err(RegistryError::ManifestBlobUnknown {
+                return Err(ServedError::ManifestBlobUnknown {
                     digest: digest.as_str().to_owned(),
                 });
             }
@@ -199,16 +203,16 @@ impl Registry {
     /// `If-None-Match`: that it read none.
     async fn require_match(
         &self,
-        name: &Name,
+        name: &ServedName,
         tag: &str,
         headers: &HeaderMap,
-    ) -> Result<(), RegistryError> {
+    ) -> Result<(), ServedError> {
         if !self.manners.conditions {
             return Ok(());
         }
         let current = self.store.tag(name, tag).await?;
         if headers.contains_key(IF_NONE_MATCH) && current.is_some() {
-            return Err(RegistryError::Precondition { expected: "nothing".to_owned() });
+            return Err(ServedError::Precondition { expected: "nothing".to_owned() });
         }
         let Some(expected) = headers.get(IF_MATCH).and_then(|value| value.to_str().ok()) else {
             return Ok(());
@@ -219,19 +223,19 @@ impl Registry {
         if matches {
             Ok(())
         } else {
-            Err(RegistryError::Precondition { expected: expected.to_owned() })
+            Err(ServedError::Precondition { expected: expected.to_owned() })
         }
     }
 
     pub(super) async fn delete_manifest(
         &self,
-        name: &Name,
-        reference: &Reference,
-    ) -> Result<Response, RegistryError> {
+        name: &ServedName,
+        reference: &ServedReference,
+    ) -> Result<Response, ServedError> {
         let _one_writer = self.manifest_writes.lock().await;
         let removed = match reference {
-            Reference::Tag(tag) => self.store.remove_tag(name, tag).await?,
-            Reference::Digest(digest) => {
+            ServedReference::Tag(tag) => self.store.remove_tag(name, tag).await?,
+            ServedReference::Digest(digest) => {
                 let manifest = self.store.manifest(name, digest).await?;
                 let document = manifest
                     .and_then(|manifest| serde_json::from_slice::<Value>(&manifest.bytes).ok());
@@ -249,18 +253,18 @@ impl Registry {
         };
         match removed {
             true => Ok(StatusCode::ACCEPTED.into_response()),
-            false => Err(RegistryError::ManifestUnknown { reference: format!("{reference:?}") }),
+            false => Err(ServedError::ManifestUnknown { reference: format!("{reference:?}") }),
         }
     }
 
     pub(super) async fn tags(
         &self,
-        name: &Name,
+        name: &ServedName,
         limit: Option<usize>,
         last: Option<&str>,
-    ) -> Result<Response, RegistryError> {
+    ) -> Result<Response, ServedError> {
         if !self.store.knows_repository(name).await {
-            return Err(RegistryError::NameUnknown { name: name.as_str().to_owned() });
+            return Err(ServedError::NameUnknown { name: name.as_str().to_owned() });
         }
         let all = self.store.tags(name).await?;
         let after: Vec<&String> =
@@ -276,35 +280,35 @@ impl Registry {
     }
 }
 
-fn etag(digest: &Digest) -> String {
+fn etag(digest: &ServedDigest) -> String {
     format!("\"{}\"", digest.as_str())
 }
 
 /// The type the client declared, which must be the one the document declares if it does.
-fn media_type(headers: &HeaderMap, document: &Value) -> Result<String, RegistryError> {
+fn media_type(headers: &HeaderMap, document: &Value) -> Result<String, ServedError> {
     let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     match (declared, document["mediaType"].as_str()) {
         _ if !document.is_object() => {
-            Err(RegistryError::ManifestInvalid { reason: "not a JSON object".to_owned() })
+            Err(ServedError::ManifestInvalid { reason: "not a JSON object".to_owned() })
         }
         (Some(declared), Some(own)) if declared != own => {
             let reason = format!("content type `{declared}` but media type `{own}`");
-            Err(RegistryError::ManifestInvalid { reason })
+            Err(ServedError::ManifestInvalid { reason })
         }
         (Some(declared), _) => Ok(declared.to_owned()),
         (None, own) => Ok(own.unwrap_or(DEFAULT_TYPE).to_owned()),
     }
 }
 
-fn descriptor_digest(descriptor: &Value) -> Result<Digest, RegistryError> {
+fn descriptor_digest(descriptor: &Value) -> Result<ServedDigest, ServedError> {
     let text = descriptor["digest"].as_str();
-    let text = text.ok_or_else(|| RegistryError::ManifestInvalid {
+    let text = text.ok_or_else(|| ServedError::ManifestInvalid {
         reason: "a descriptor has no digest".to_owned(),
     })?;
-    Digest::parse(text)
+    ServedDigest::parse(text)
 }
 
-pub(super) fn subject(document: &Value) -> Result<Option<Digest>, RegistryError> {
+pub(super) fn subject(document: &Value) -> Result<Option<ServedDigest>, ServedError> {
     document.get("subject").filter(|subject| !subject.is_null()).map(descriptor_digest).transpose()
 }
 

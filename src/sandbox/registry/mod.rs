@@ -21,47 +21,47 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use super::habits::{Manners, Verdict};
-use super::{Config, SandboxError};
-use auth::Auth;
+use super::habits::{HabitsInEffect, PullVerdict};
+use super::{SandboxConfig, SandboxError};
+use auth::SandboxAuth;
 use blobs::{Parameters, Uploads};
-use errors::RegistryError;
-use names::{Digest, Name, Reference};
-use store::Store;
+use errors::ServedError;
+use names::{ServedDigest, ServedName, ServedReference};
+use store::SandboxStore;
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
-pub(super) struct Registry {
-    store: Store,
+pub(super) struct SandboxRegistry {
+    store: SandboxStore,
     uploads: Uploads,
-    manners: Manners,
+    manners: HabitsInEffect,
     /// Host and port of this registry, and of the storage behind it.
     host: String,
     storage: String,
     owner_is_user: bool,
-    auth: Option<Auth>,
+    auth: Option<SandboxAuth>,
     /// Checks of `If-Match` and the write that follows are one step.
     manifest_writes: tokio::sync::Mutex<()>,
 }
 
-impl Registry {
+impl SandboxRegistry {
     pub(super) async fn open(
-        config: &Config,
+        config: &SandboxConfig,
         host: String,
         storage: String,
     ) -> Result<Arc<Self>, SandboxError> {
         let root = config.dir.join("registry");
-        let store = Store::open(root.clone())
+        let store = SandboxStore::open(root.clone())
             .await
             .map_err(|source| SandboxError::File { path: root, source })?;
-        let manners = Manners::new(config.habit, config.referrers_api);
+        let manners = HabitsInEffect::new(config.habit, config.referrers_api);
         Ok(Arc::new(Self {
             store,
             uploads: Uploads::default(),
             auth: config
                 .registry_login
                 .clone()
-                .map(|login| Auth::new(login, host.clone(), &manners)),
+                .map(|login| SandboxAuth::new(login, host.clone(), &manners)),
             manners,
             host,
             storage,
@@ -77,10 +77,10 @@ impl Registry {
             .with_state(self)
     }
 
-    async fn dispatch(&self, request: Request) -> Result<Response, RegistryError> {
+    async fn dispatch(&self, request: Request) -> Result<Response, ServedError> {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path().replace("%3A", ":").replace("%3a", ":");
-        let target = Target::parse(&parts.method, &path)?;
+        let target = PathTarget::parse(&parts.method, &path)?;
         let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
             .map(|Query(pairs)| pairs)
             .unwrap_or_default();
@@ -96,21 +96,21 @@ impl Registry {
         let (method, headers) = (&parts.method, &parts.headers);
         self.within_limits(method, &target, &path)?;
         match &target {
-            Target::Ping => Ok(axum::Json(serde_json::json!({})).into_response()),
-            Target::Tags(name) => {
+            PathTarget::Ping => Ok(axum::Json(serde_json::json!({})).into_response()),
+            PathTarget::Tags(name) => {
                 let limit = parameter("n").and_then(|text| text.parse().ok());
                 self.tags(name, limit, parameter("last").as_deref()).await
             }
-            Target::Manifest(name, reference) => {
+            PathTarget::Manifest(name, reference) => {
                 self.manifest(method, name, reference, headers, body).await
             }
-            Target::Blob(name, digest) => self.blob(method, name, digest, headers).await,
-            Target::NewUpload(name) => self.begin_upload(name, &parameters, body).await,
-            Target::Upload(name, id) => {
+            PathTarget::Blob(name, digest) => self.blob(method, name, digest, headers).await,
+            PathTarget::NewUpload(name) => self.begin_upload(name, &parameters, body).await,
+            PathTarget::Upload(name, id) => {
                 self.upload(method, name, id, &parameters, headers, body).await
             }
-            Target::Referrers(name, digest) => {
-                let asked = referrers::Asked {
+            PathTarget::Referrers(name, digest) => {
+                let asked = referrers::ReferrersQuery {
                     artifact_type: parameter("artifactType"),
                     last: parameter("last"),
                 };
@@ -123,18 +123,18 @@ impl Registry {
     fn within_limits(
         &self,
         method: &Method,
-        target: &Target,
+        target: &PathTarget,
         path: &str,
-    ) -> Result<(), RegistryError> {
-        let (Some(limit), Target::Manifest(..), &Method::GET) =
+    ) -> Result<(), ServedError> {
+        let (Some(limit), PathTarget::Manifest(..), &Method::GET) =
             (&self.manners.limit, target, method)
         else {
             return Ok(());
         };
         match limit.judge(path, std::time::Instant::now()) {
-            Verdict::Served => Ok(()),
-            Verdict::TooMany { wait } => Err(RegistryError::TooMany { wait }),
-            Verdict::Impatient => Err(RegistryError::Impatient),
+            PullVerdict::Served => Ok(()),
+            PullVerdict::TooMany { wait } => Err(ServedError::TooMany { wait }),
+            PullVerdict::Impatient => Err(ServedError::Impatient),
         }
     }
 
@@ -143,17 +143,17 @@ impl Registry {
     fn authorized(
         &self,
         method: &Method,
-        target: &Target,
+        target: &PathTarget,
         headers: &HeaderMap,
         parameters: Parameters,
-    ) -> Result<Parameters, RegistryError> {
+    ) -> Result<Parameters, ServedError> {
         let Some(auth) = &self.auth else {
             return Ok(parameters);
         };
         let needed: Vec<String> =
             target.name().map(|name| auth::scope(method, name)).into_iter().collect();
         auth.check(headers, &needed)?;
-        let source = parameters.from.as_deref().and_then(|from| Name::parse(from).ok());
+        let source = parameters.from.as_deref().and_then(|from| ServedName::parse(from).ok());
         let readable = source
             .is_none_or(|from| auth.check(headers, &[auth::scope(&Method::GET, &from)]).is_ok());
         let mount = parameters.mount.filter(|_| readable);
@@ -161,7 +161,7 @@ impl Registry {
     }
 }
 
-async fn answer(State(registry): State<Arc<Registry>>, request: Request) -> Response {
+async fn answer(State(registry): State<Arc<SandboxRegistry>>, request: Request) -> Response {
     let mut response = registry.dispatch(request).await.unwrap_or_else(IntoResponse::into_response);
     if response.status() == StatusCode::OK || response.status() == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
@@ -170,20 +170,20 @@ async fn answer(State(registry): State<Arc<Registry>>, request: Request) -> Resp
 }
 
 /// What a path under `/v2/` means.
-enum Target {
+enum PathTarget {
     Ping,
-    Tags(Name),
-    Manifest(Name, Reference),
-    Blob(Name, Digest),
-    NewUpload(Name),
-    Upload(Name, String),
-    Referrers(Name, Digest),
+    Tags(ServedName),
+    Manifest(ServedName, ServedReference),
+    Blob(ServedName, ServedDigest),
+    NewUpload(ServedName),
+    Upload(ServedName, String),
+    Referrers(ServedName, ServedDigest),
 }
 
-impl Target {
+impl PathTarget {
     /// Reads from the right, because a name may have any number of components.
-    fn parse(method: &Method, path: &str) -> Result<Self, RegistryError> {
-        let unknown = || RegistryError::NameUnknown { name: path.to_owned() };
+    fn parse(method: &Method, path: &str) -> Result<Self, ServedError> {
+        let unknown = || ServedError::NameUnknown { name: path.to_owned() };
         let rest = match path {
             "/v2" | "/v2/" => return Ok(Self::Ping),
             _ => path.strip_prefix("/v2/").ok_or_else(unknown)?,
@@ -192,26 +192,30 @@ impl Target {
             rest.strip_suffix("/blobs/uploads/").or_else(|| rest.strip_suffix("/blobs/uploads"))
             && method == Method::POST
         {
-            return Name::parse(name).map(Self::NewUpload);
+            return ServedName::parse(name).map(Self::NewUpload);
         }
         if let Some(name) = rest.strip_suffix("/tags/list") {
-            return Name::parse(name).map(Self::Tags);
+            return ServedName::parse(name).map(Self::Tags);
         }
         let (before, last) = rest.rsplit_once('/').ok_or_else(unknown)?;
         let (name, kind) = before.rsplit_once('/').ok_or_else(unknown)?;
         match kind {
-            "manifests" => Ok(Self::Manifest(Name::parse(name)?, Reference::parse(last)?)),
-            "blobs" => Ok(Self::Blob(Name::parse(name)?, Digest::parse(last)?)),
-            "referrers" => Ok(Self::Referrers(Name::parse(name)?, Digest::parse(last)?)),
+            "manifests" => {
+                Ok(Self::Manifest(ServedName::parse(name)?, ServedReference::parse(last)?))
+            }
+            "blobs" => Ok(Self::Blob(ServedName::parse(name)?, ServedDigest::parse(last)?)),
+            "referrers" => {
+                Ok(Self::Referrers(ServedName::parse(name)?, ServedDigest::parse(last)?))
+            }
             "uploads" => {
                 let name = name.strip_suffix("/blobs").ok_or_else(unknown)?;
-                Ok(Self::Upload(Name::parse(name)?, last.to_owned()))
+                Ok(Self::Upload(ServedName::parse(name)?, last.to_owned()))
             }
             _ => Err(unknown()),
         }
     }
 
-    fn name(&self) -> Option<&Name> {
+    fn name(&self) -> Option<&ServedName> {
         match self {
             Self::Ping => None,
             Self::Tags(name)

@@ -1,20 +1,20 @@
 //! Makes repository names, digests and tags out of request paths; it never lets one through that
 //! could leave the registry's folder.
 
-use super::errors::RegistryError;
+use super::errors::ServedError;
 use crate::sandbox::keys;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Name(String);
+pub(super) struct ServedName(String);
 
-impl Name {
+impl ServedName {
     /// The distribution specification's grammar: lower-case components joined by slashes.
-    pub(super) fn parse(text: &str) -> Result<Self, RegistryError> {
+    pub(super) fn parse(text: &str) -> Result<Self, ServedError> {
         let valid = text.len() <= 255 && text.split('/').all(is_component);
         if valid {
             Ok(Self(text.to_owned()))
         } else {
-            Err(RegistryError::NameInvalid { name: text.to_owned() })
+            Err(ServedError::NameInvalid { name: text.to_owned() })
         }
     }
 
@@ -39,17 +39,17 @@ fn is_component(text: &str) -> bool {
 
 /// A SHA-256 digest; `as_str` is `sha256:<hex>`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Digest(String);
+pub(super) struct ServedDigest(String);
 
-impl Digest {
-    pub(super) fn parse(text: &str) -> Result<Self, RegistryError> {
+impl ServedDigest {
+    pub(super) fn parse(text: &str) -> Result<Self, ServedError> {
         let hex = text.strip_prefix("sha256:").unwrap_or_default();
         let lower_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         let valid = hex.len() == 64 && hex.bytes().all(lower_hex);
         if valid {
             Ok(Self(text.to_owned()))
         } else {
-            Err(RegistryError::DigestInvalid { digest: text.to_owned() })
+            Err(ServedError::DigestInvalid { digest: text.to_owned() })
         }
     }
 
@@ -67,15 +67,15 @@ impl Digest {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Reference {
+pub(super) enum ServedReference {
     Tag(String),
-    Digest(Digest),
+    Digest(ServedDigest),
 }
 
-impl Reference {
-    pub(super) fn parse(text: &str) -> Result<Self, RegistryError> {
+impl ServedReference {
+    pub(super) fn parse(text: &str) -> Result<Self, ServedError> {
         if text.contains(':') {
-            return Digest::parse(text).map(Self::Digest);
+            return ServedDigest::parse(text).map(Self::Digest);
         }
         let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         let valid = text.len() <= 128
@@ -84,7 +84,7 @@ impl Reference {
         if valid {
             Ok(Self::Tag(text.to_owned()))
         } else {
-            Err(RegistryError::TagInvalid { tag: text.to_owned() })
+            Err(ServedError::TagInvalid { tag: text.to_owned() })
         }
     }
 }
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn names_follow_the_grammar() {
         let check =
-            |text: &str, valid: bool| assert_eq!(Name::parse(text).is_ok(), valid, "{text}");
+            |text: &str, valid: bool| assert_eq!(ServedName::parse(text).is_ok(), valid, "{text}");
         for valid in ["a", "example/hello", "a.b/c_d/e__f/g---h", "0/1"] {
             check(valid, true);
         }
@@ -112,12 +112,18 @@ mod tests {
     #[test]
     fn references_are_tags_or_whole_digests() {
         let hex = "0".repeat(64);
-        assert_eq!(Reference::parse("v1.2-rc_3"), Ok(Reference::Tag("v1.2-rc_3".to_owned())));
-        assert!(matches!(Reference::parse(&format!("sha256:{hex}")), Ok(Reference::Digest(_))));
+        assert_eq!(
+            ServedReference::parse("v1.2-rc_3"),
+            Ok(ServedReference::Tag("v1.2-rc_3".to_owned()))
+        );
+        assert!(matches!(
+            ServedReference::parse(&format!("sha256:{hex}")),
+            Ok(ServedReference::Digest(_))
+        ));
         for wrong in
             ["..", ".a", "", "a/b", "sha256:00", "sha512:00", &format!("sha256:{}", "A".repeat(64))]
         {
-            assert!(Reference::parse(wrong).is_err(), "{wrong}");
+            assert!(ServedReference::parse(wrong).is_err(), "{wrong}");
         }
     }
 }

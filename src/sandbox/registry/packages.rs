@@ -13,13 +13,13 @@ use axum::{Json, Router};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::Registry;
-use super::errors::RegistryError;
-use super::names::{Digest, Name, Reference};
+use super::SandboxRegistry;
+use super::errors::ServedError;
+use super::names::{ServedDigest, ServedName, ServedReference};
 
-type Pairs = Vec<(String, String)>;
+type PackagePairs = Vec<(String, String)>;
 
-impl Registry {
+impl SandboxRegistry {
     pub(in crate::sandbox) fn packages_router(self: Arc<Self>) -> Router {
         Router::new()
             .route("/users/{owner}", get(owner))
@@ -33,17 +33,20 @@ impl Registry {
     }
 
     /// The repository of a package, if it is asked for under the right kind of owner.
-    fn packaged(&self, kind: &str, owner: &str, package: &str) -> Option<Name> {
-        (kind == self.kind()).then(|| Name::parse(&format!("{owner}/{package}")).ok())?
+    fn packaged(&self, kind: &str, owner: &str, package: &str) -> Option<ServedName> {
+        (kind == self.kind()).then(|| ServedName::parse(&format!("{owner}/{package}")).ok())?
     }
 
-    async fn listed(&self, name: &Name) -> Result<Vec<(u64, Digest, Value)>, RegistryError> {
+    async fn listed(
+        &self,
+        name: &ServedName,
+    ) -> Result<Vec<(u64, ServedDigest, Value)>, ServedError> {
         let mut tagged = Vec::new();
         for tag in self.store.tags(name).await? {
             tagged.extend(self.store.tag(name, &tag).await?.map(|digest| (tag, digest)));
         }
         let manifests = self.store.manifests(name).await?;
-        let version = |(digest, time): (Digest, std::time::SystemTime)| {
+        let version = |(digest, time): (ServedDigest, std::time::SystemTime)| {
             let id = u64::from_str_radix(digest.hex().get(..12)?, 16).ok()?;
             let time = Timestamp::try_from(time).ok()?.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
             let tags: Vec<&String> =
@@ -63,16 +66,19 @@ fn problem(status: StatusCode, message: &str) -> Response {
         .into_response()
 }
 
-async fn owner(State(registry): State<Arc<Registry>>, Path(owner): Path<String>) -> Json<Value> {
+async fn owner(
+    State(registry): State<Arc<SandboxRegistry>>,
+    Path(owner): Path<String>,
+) -> Json<Value> {
     Json(
         json!({ "login": owner, "type": if registry.owner_is_user { "User" } else { "Organization" } }),
     )
 }
 
 async fn versions(
-    State(registry): State<Arc<Registry>>,
+    State(registry): State<Arc<SandboxRegistry>>,
     Path((kind, owner, package)): Path<(String, String, String)>,
-    Query(query): Query<Pairs>,
+    Query(query): Query<PackagePairs>,
 ) -> Response {
     let number = |wanted: &str, otherwise: usize| {
         query
@@ -102,7 +108,7 @@ async fn versions(
 }
 
 async fn remove(
-    State(registry): State<Arc<Registry>>,
+    State(registry): State<Arc<SandboxRegistry>>,
     Path((kind, owner, package, id)): Path<(String, String, String, u64)>,
 ) -> Response {
     let Some(name) = registry.packaged(&kind, &owner, &package) else {
@@ -124,7 +130,7 @@ async fn remove(
             "You cannot delete the last tagged version of a package. You must delete the package instead.",
         );
     }
-    match registry.delete_manifest(&name, &Reference::Digest(digest.clone())).await {
+    match registry.delete_manifest(&name, &ServedReference::Digest(digest.clone())).await {
         Ok(_) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }

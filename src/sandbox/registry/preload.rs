@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::Registry;
-use super::names::{Digest, Name, Reference};
-use super::store::Manifest;
-use crate::files::{FileError, Folder};
+use super::SandboxRegistry;
+use super::names::{ServedDigest, ServedName, ServedReference};
+use super::store::StoredManifest;
+use crate::files::{FileError, OpenFolder};
 use crate::sandbox::SandboxError;
 
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
@@ -20,22 +20,22 @@ const DEEPEST: usize = 8;
 /// Of a document, in bytes: registries take four MiB.
 const LARGEST: u64 = 8 << 20;
 
-struct Layout<'a> {
+struct PreloadedLayout<'a> {
     path: &'a Path,
-    root: Folder,
-    blobs: Folder,
+    root: OpenFolder,
+    blobs: OpenFolder,
     /// What was put: a layout that names one manifest often costs no more than what it holds.
-    put: BTreeSet<Digest>,
+    put: BTreeSet<ServedDigest>,
 }
 
 fn refused(path: &Path, reason: impl ToString) -> SandboxError {
     SandboxError::Layout { path: path.to_owned(), reason: reason.to_string() }
 }
 
-impl<'a> Layout<'a> {
+impl<'a> PreloadedLayout<'a> {
     fn open(path: &'a Path) -> Result<Self, SandboxError> {
         let told = |error: FileError| refused(path, error);
-        let root = Folder::open(path, path).map_err(told)?;
+        let root = OpenFolder::open(path, path).map_err(told)?;
         let blobs = root
             .below(Path::new("blobs"), false)
             .and_then(|blobs| blobs.below(Path::new("sha256"), false))
@@ -47,7 +47,7 @@ impl<'a> Layout<'a> {
         refused(self.path, reason)
     }
 
-    fn blob_path(&self, digest: &Digest) -> PathBuf {
+    fn blob_path(&self, digest: &ServedDigest) -> PathBuf {
         self.path.join("blobs").join("sha256").join(digest.hex())
     }
 
@@ -56,7 +56,7 @@ impl<'a> Layout<'a> {
         serde_json::from_slice(&bytes).map_err(|error| self.refused(error))
     }
 
-    fn document(&self, folder: &Folder, name: &Path) -> Result<Vec<u8>, SandboxError> {
+    fn document(&self, folder: &OpenFolder, name: &Path) -> Result<Vec<u8>, SandboxError> {
         let file = folder.file(name).map_err(|error| self.refused(error))?;
         let file =
             file.ok_or_else(|| self.refused(format!("`{}` is not there", name.display())))?;
@@ -71,25 +71,25 @@ impl<'a> Layout<'a> {
     }
 }
 
-impl Registry {
+impl SandboxRegistry {
     /// Puts every named entry of a layout's index under its name.
     pub(crate) async fn preload(&self, path: &Path) -> Result<(), SandboxError> {
-        let mut layout = Layout::open(path)?;
+        let mut layout = PreloadedLayout::open(path)?;
         let index = layout.index()?;
         for descriptor in index["manifests"].as_array().into_iter().flatten() {
             let Some(full_name) = descriptor["annotations"][REF_NAME].as_str() else {
                 continue;
             };
             let (name, tag) = full_name.rsplit_once(':').unwrap_or((full_name, "latest"));
-            let name = Name::parse(name).map_err(|error| layout.refused(error))?;
+            let name = ServedName::parse(name).map_err(|error| layout.refused(error))?;
             let digest = self.preload_manifest(&mut layout, &name, descriptor, 0).await?;
-            match Reference::parse(tag).map_err(|error| layout.refused(error))? {
-                Reference::Tag(tag) => self
+            match ServedReference::parse(tag).map_err(|error| layout.refused(error))? {
+                ServedReference::Tag(tag) => self
                     .store
                     .put_tag(&name, &tag, &digest)
                     .await
                     .map_err(|error| layout.refused(error))?,
-                Reference::Digest(_) => {
+                ServedReference::Digest(_) => {
                     return Err(layout.refused(format!("`{full_name}` has no tag")));
                 }
             }
@@ -100,15 +100,15 @@ impl Registry {
     /// Puts every entry of a layout's index into one repository, under the tag that its name ends
     /// with, if it has one.
     pub(crate) async fn preload_whole(&self, path: &Path, name: &str) -> Result<(), SandboxError> {
-        let mut layout = Layout::open(path)?;
-        let name = Name::parse(name).map_err(|error| layout.refused(error))?;
+        let mut layout = PreloadedLayout::open(path)?;
+        let name = ServedName::parse(name).map_err(|error| layout.refused(error))?;
         let index = layout.index()?;
         for descriptor in index["manifests"].as_array().into_iter().flatten() {
             let digest = self.preload_manifest(&mut layout, &name, descriptor, 0).await?;
             let named = descriptor["annotations"][REF_NAME]
                 .as_str()
                 .map(|name| name.rsplit([':', '/']).next().unwrap_or(name));
-            if let Some(Ok(Reference::Tag(tag))) = named.map(Reference::parse) {
+            if let Some(Ok(ServedReference::Tag(tag))) = named.map(ServedReference::parse) {
                 self.store
                     .put_tag(&name, &tag, &digest)
                     .await
@@ -121,23 +121,23 @@ impl Registry {
     /// The manifest after its children and blobs, so that it never lacks a part.
     async fn preload_manifest(
         &self,
-        layout: &mut Layout<'_>,
-        name: &Name,
+        layout: &mut PreloadedLayout<'_>,
+        name: &ServedName,
         descriptor: &Value,
         depth: usize,
-    ) -> Result<Digest, SandboxError> {
+    ) -> Result<ServedDigest, SandboxError> {
         if depth > DEEPEST {
             return Err(layout.refused("its indexes nest too deeply"));
         }
         let text = descriptor["digest"].as_str().unwrap_or_default();
-        let digest = Digest::parse(text).map_err(|error| layout.refused(error))?;
+        let digest = ServedDigest::parse(text).map_err(|error| layout.refused(error))?;
         if layout.put.contains(&digest) {
             return Ok(digest);
         }
         let bytes = layout.document(&layout.blobs, Path::new(digest.hex()))?;
         let document: Value =
             serde_json::from_slice(&bytes).map_err(|error| layout.refused(error))?;
-        if Digest::of(&bytes) != digest {
+        if ServedDigest::of(&bytes) != digest {
             return Err(layout.refused(format!("blob `{text}` has another digest")));
         }
         let list = |field: &str| document[field].as_array().cloned().unwrap_or_default();
@@ -154,7 +154,7 @@ impl Registry {
         self.store_manifest(
             name,
             &digest,
-            &Manifest { bytes, media_type },
+            &StoredManifest { bytes, media_type },
             &document,
             subject.as_ref(),
         )
@@ -167,12 +167,12 @@ impl Registry {
     /// Linked where the file system allows it: base images are large and never change.
     async fn preload_blob(
         &self,
-        layout: &Layout<'_>,
-        name: &Name,
+        layout: &PreloadedLayout<'_>,
+        name: &ServedName,
         descriptor: &Value,
     ) -> Result<(), SandboxError> {
         let text = descriptor["digest"].as_str().unwrap_or_default();
-        let digest = Digest::parse(text).map_err(|error| layout.refused(error))?;
+        let digest = ServedDigest::parse(text).map_err(|error| layout.refused(error))?;
         let (from, to) = (layout.blob_path(&digest), self.store.blob_path(&digest));
         let known = super::store::exists(&to).await;
         let there =

@@ -6,23 +6,27 @@ use axum::http::{HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::Registry;
-use super::errors::RegistryError;
-use super::names::{Digest, Name};
-use super::store::Manifest;
+use super::SandboxRegistry;
+use super::errors::ServedError;
+use super::names::{ServedDigest, ServedName};
+use super::store::StoredManifest;
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 
 /// Parameters of the referrers endpoint.
-pub(super) struct Asked {
+pub(super) struct ReferrersQuery {
     pub(super) artifact_type: Option<String>,
     /// The digest at which the page before ended.
     pub(super) last: Option<String>,
 }
 
 /// The descriptor the referrers endpoint lists for a manifest with a subject.
-pub(super) fn descriptor(digest: &Digest, manifest: &Manifest, document: &Value) -> Value {
+pub(super) fn descriptor(
+    digest: &ServedDigest,
+    manifest: &StoredManifest,
+    document: &Value,
+) -> Value {
     let mut descriptor = json!({
         "mediaType": manifest.media_type, "digest": digest.as_str(), "size": manifest.bytes.len(),
     });
@@ -36,19 +40,19 @@ pub(super) fn descriptor(digest: &Digest, manifest: &Manifest, document: &Value)
     descriptor
 }
 
-impl Registry {
+impl SandboxRegistry {
     pub(super) async fn referrers(
         &self,
         method: &Method,
-        name: &Name,
-        digest: &Digest,
-        asked: &Asked,
-    ) -> Result<Response, RegistryError> {
+        name: &ServedName,
+        digest: &ServedDigest,
+        asked: &ReferrersQuery,
+    ) -> Result<Response, ServedError> {
         if !matches!(*method, Method::GET | Method::HEAD) {
-            return Err(RegistryError::Unsupported);
+            return Err(ServedError::Unsupported);
         }
         if !self.manners.referrers_api {
-            return Err(RegistryError::ManifestUnknown { reference: "referrers".to_owned() });
+            return Err(ServedError::ManifestUnknown { reference: "referrers".to_owned() });
         }
         let stored = self.store.referrers(name, digest).await?;
         let all = stored.iter().filter_map(|bytes| serde_json::from_slice::<Value>(bytes).ok());

@@ -11,17 +11,22 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::Registry;
+use super::SandboxRegistry;
 use super::blobs::CONTENT_DIGEST;
-use super::errors::RegistryError;
-use super::names::{Digest, Name};
+use super::errors::ServedError;
+use super::names::{ServedDigest, ServedName};
 
-impl Registry {
+impl SandboxRegistry {
     pub(in crate::sandbox) fn storage_router(self: Arc<Self>) -> Router {
         Router::new().fallback(serve).with_state(self)
     }
 
-    pub(super) fn sent_to_storage(&self, status: u16, name: &Name, digest: &Digest) -> Response {
+    pub(super) fn sent_to_storage(
+        &self,
+        status: u16,
+        name: &ServedName,
+        digest: &ServedDigest,
+    ) -> Response {
         let location =
             format!("http://{}/{}/{}?signature=0f1e", self.storage, name.as_str(), digest.as_str());
         (
@@ -45,7 +50,7 @@ impl Registry {
     }
 }
 
-async fn serve(State(registry): State<Arc<Registry>>, request: Request) -> Response {
+async fn serve(State(registry): State<Arc<SandboxRegistry>>, request: Request) -> Response {
     if request.headers().contains_key(AUTHORIZATION) {
         return (StatusCode::BAD_REQUEST, "Only one auth mechanism allowed").into_response();
     }
@@ -53,11 +58,16 @@ async fn serve(State(registry): State<Arc<Registry>>, request: Request) -> Respo
     found(&registry, &parts).await.unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn found(registry: &Registry, request: &Parts) -> Result<Response, RegistryError> {
+async fn found(registry: &SandboxRegistry, request: &Parts) -> Result<Response, ServedError> {
     let path = request.uri.path().trim_start_matches('/');
-    let unknown = || RegistryError::NameUnknown { name: path.to_owned() };
+    let unknown = || ServedError::NameUnknown { name: path.to_owned() };
     let (name, digest) = path.rsplit_once('/').ok_or_else(unknown)?;
     registry
-        .read_blob(&request.method, &Name::parse(name)?, &Digest::parse(digest)?, &request.headers)
+        .read_blob(
+            &request.method,
+            &ServedName::parse(name)?,
+            &ServedDigest::parse(digest)?,
+            &request.headers,
+        )
         .await
 }

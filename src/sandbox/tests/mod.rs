@@ -6,7 +6,7 @@ mod sigstore;
 
 use serde_json::Value;
 
-use super::{Config, Effect, Fault, Sandbox, Service, start};
+use super::{Fault, FaultEffect, Sandbox, SandboxConfig, SandboxService, start};
 
 struct World {
     sandbox: Sandbox,
@@ -19,19 +19,19 @@ impl World {
         Self::configured(|_| {}).await
     }
 
-    async fn configured(change: impl FnOnce(&mut Config)) -> Self {
+    async fn configured(change: impl FnOnce(&mut SandboxConfig)) -> Self {
         Self::in_dir(tempfile::tempdir().unwrap(), change).await
     }
 
-    async fn in_dir(dir: tempfile::TempDir, change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config::new(dir.path().to_owned());
+    async fn in_dir(dir: tempfile::TempDir, change: impl FnOnce(&mut SandboxConfig)) -> Self {
+        let mut config = SandboxConfig::new(dir.path().to_owned());
         change(&mut config);
         let sandbox = start(config).await.unwrap();
         Self { sandbox, client: reqwest::Client::new(), dir }
     }
 
     /// The same world after a stop and a start.
-    async fn restarted(self, change: impl FnOnce(&mut Config)) -> Self {
+    async fn restarted(self, change: impl FnOnce(&mut SandboxConfig)) -> Self {
         self.sandbox.stop().await;
         Self::in_dir(self.dir, change).await
     }
@@ -49,7 +49,13 @@ impl World {
         answer["value"].as_str().unwrap().to_owned()
     }
 
-    fn fault(&self, service: Service, method: &'static str, path_contains: &str, effect: Effect) {
+    fn fault(
+        &self,
+        service: SandboxService,
+        method: &'static str,
+        path_contains: &str,
+        effect: FaultEffect,
+    ) {
         let path_contains = path_contains.to_owned();
         self.sandbox.faults().add(Fault {
             service,
@@ -84,7 +90,7 @@ async fn every_request_is_remembered_without_headers() {
     let [request] = seen.as_slice() else { panic!("{seen:?}") };
     assert_eq!(
         (request.service, request.method.as_str(), request.path.as_str()),
-        (Service::Oidc, "GET", "/token")
+        (SandboxService::Oidc, "GET", "/token")
     );
     assert_eq!(
         (request.query.as_deref(), request.status),

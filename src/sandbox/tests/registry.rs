@@ -4,7 +4,7 @@
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Config, Effect, Service, World, start};
+use super::{FaultEffect, SandboxConfig, SandboxService, World, start};
 use crate::sandbox::keys;
 
 const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -279,11 +279,16 @@ async fn corruption_is_one_byte_and_a_header_can_go_missing() {
     let world = World::new().await;
     let image = world.image("a/b").await;
     world.put_manifest("a/b", "v1", &image).await;
-    world.fault(Service::Registry, "GET", "/manifests/v1", Effect::Corrupt);
+    world.fault(SandboxService::Registry, "GET", "/manifests/v1", FaultEffect::Corrupt);
     let got = world.get("/v2/a/b/manifests/v1").await.bytes().await.unwrap();
     let differing = got.iter().zip(image.as_bytes()).filter(|(left, right)| left != right).count();
     assert_eq!((got.len(), differing), (image.len(), 1));
-    world.fault(Service::Registry, "PUT", "/manifests/", Effect::WithoutHeader("location"));
+    world.fault(
+        SandboxService::Registry,
+        "PUT",
+        "/manifests/",
+        FaultEffect::WithoutHeader("location"),
+    );
     let put = world.put_manifest("a/b", "v1", &image).await;
     assert_eq!((put.status().as_u16(), header(&put, "location")), (201, String::new()));
 }
@@ -335,7 +340,7 @@ fn layout_of(
 
 async fn refusal(folder: &std::path::Path) -> String {
     let state = tempfile::tempdir().unwrap();
-    let mut config = Config::new(state.path().to_owned());
+    let mut config = SandboxConfig::new(state.path().to_owned());
     config.layouts.push((folder.to_owned(), "layout/image".to_owned()));
     match start(config).await {
         Ok(_) => "served".to_owned(),

@@ -14,7 +14,7 @@ use sigstore_tsa::TimestampClient;
 use sigstore_types::{Bundle, DsseEnvelope, DsseSignature, KeyId, KindVersion, PayloadBytes};
 use sigstore_verify::{VerificationPolicy, Verifier};
 
-use super::{Effect, Service, World};
+use super::{FaultEffect, SandboxService, World};
 use crate::sandbox::{keys, proposed};
 
 const IN_TOTO: &str = "application/vnd.in-toto+json";
@@ -116,13 +116,13 @@ async fn no_certificate_for_expired_or_foreign_tokens() {
 #[tokio::test]
 async fn every_fault_reaches_the_client_once() {
     let world = World::new().await;
-    for service in [Service::Fulcio, Service::Rekor, Service::Timestamp] {
+    for service in [SandboxService::Fulcio, SandboxService::Rekor, SandboxService::Timestamp] {
         for effect in [
-            Effect::Status(503),
-            Effect::StatusRetryAfter(429, 1),
-            Effect::Body(b"{}".to_vec()),
-            Effect::Drop,
-            Effect::LoseAnswer,
+            FaultEffect::Status(503),
+            FaultEffect::StatusRetryAfter(429, 1),
+            FaultEffect::Body(b"{}".to_vec()),
+            FaultEffect::Drop,
+            FaultEffect::LoseAnswer,
         ] {
             world.fault(service, "POST", "/api/", effect.clone());
             assert!(signed(&world, b"x").await.is_err(), "{service:?} {effect:?}");

@@ -16,13 +16,13 @@ pub const LARGEST: usize = 40 << 20;
 
 /// The two formats that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Format {
+pub enum ForeignFormat {
     #[default]
     Spdx,
     CycloneDx,
 }
 
-impl Format {
+impl ForeignFormat {
     /// The type of an in-toto statement whose predicate is such a document.
     pub fn predicate_type(self) -> &'static str {
         match self {
@@ -42,7 +42,7 @@ impl Format {
 
 /// A package as a document lists it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Entry {
+pub struct ForeignPackage {
     /// The type of its purl; empty without one.
     pub kind: String,
     /// With its namespace, spelt so that two generators that mean the same package agree.
@@ -76,7 +76,7 @@ pub enum ForeignError {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[derive(Default)]
-struct Typed {
+struct TypedDocument {
     spdx_version: Option<String>,
     bom_format: Option<String>,
     spec_version: Option<String>,
@@ -86,57 +86,57 @@ struct Typed {
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct Spdx {
+struct ForeignSpdx {
     #[serde(rename = "SPDXID")]
     id: String,
     name: String,
     data_license: String,
     document_namespace: String,
-    creation_info: CreationInfo,
+    creation_info: ForeignCreation,
     document_describes: Vec<String>,
-    packages: Vec<SpdxPackage>,
-    files: Vec<Element>,
-    snippets: Vec<Element>,
-    relationships: Vec<Relationship>,
+    packages: Vec<ForeignSpdxPackage>,
+    files: Vec<SpdxElement>,
+    snippets: Vec<SpdxElement>,
+    relationships: Vec<ForeignRelationship>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct CreationInfo {
+struct ForeignCreation {
     created: String,
     creators: Vec<String>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct SpdxPackage {
+struct ForeignSpdxPackage {
     #[serde(rename = "SPDXID")]
     id: String,
     name: String,
     version_info: Option<String>,
     download_location: String,
     primary_package_purpose: Option<String>,
-    external_refs: Vec<Reference>,
+    external_refs: Vec<ForeignReference>,
     has_files: Vec<String>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct Reference {
+struct ForeignReference {
     reference_type: String,
     reference_locator: String,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Element {
+struct SpdxElement {
     #[serde(rename = "SPDXID")]
     id: String,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct Relationship {
+struct ForeignRelationship {
     spdx_element_id: String,
     relationship_type: String,
     related_spdx_element: String,
@@ -144,22 +144,22 @@ struct Relationship {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct CycloneDx {
-    metadata: Metadata,
-    components: Vec<Component>,
-    services: Vec<Service>,
+struct ForeignCycloneDx {
+    metadata: ForeignMetadata,
+    components: Vec<ForeignComponent>,
+    services: Vec<ForeignService>,
     dependencies: Vec<Dependency>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Metadata {
-    component: Option<Component>,
+struct ForeignMetadata {
+    component: Option<ForeignComponent>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Component {
+struct ForeignComponent {
     #[serde(rename = "bom-ref")]
     reference: Option<String>,
     #[serde(rename = "type")]
@@ -173,7 +173,7 @@ struct Component {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Service {
+struct ForeignService {
     #[serde(rename = "bom-ref")]
     reference: Option<String>,
     services: Vec<Self>,
@@ -188,13 +188,13 @@ struct Dependency {
 }
 
 /// The format a document says it has.
-pub fn format(bytes: &[u8]) -> Result<Format, ForeignError> {
+pub fn format(bytes: &[u8]) -> Result<ForeignFormat, ForeignError> {
     if bytes.len() > LARGEST {
         return Err(ForeignError::TooLarge { size: bytes.len() });
     }
-    let typed: Typed = parsed(bytes)?;
+    let typed: TypedDocument = parsed(bytes)?;
     match (typed.spdx_version.as_deref(), typed.bom_format.as_deref()) {
-        (Some("SPDX-2.1" | "SPDX-2.2" | "SPDX-2.3"), None) => Ok(Format::Spdx),
+        (Some("SPDX-2.1" | "SPDX-2.2" | "SPDX-2.3"), None) => Ok(ForeignFormat::Spdx),
         (Some(other), None) => Err(ForeignError::Version {
             field: "spdxVersion",
             value: other.to_owned(),
@@ -202,7 +202,7 @@ pub fn format(bytes: &[u8]) -> Result<Format, ForeignError> {
         }),
         (None, Some("CycloneDX")) => match typed.spec_version.unwrap_or_default() {
             version if ["1.2", "1.3", "1.4", "1.5", "1.6", "1.7"].contains(&version.as_str()) => {
-                Ok(Format::CycloneDx)
+                Ok(ForeignFormat::CycloneDx)
             }
             value => Err(ForeignError::Version {
                 field: "specVersion",
@@ -221,18 +221,18 @@ pub fn format(bytes: &[u8]) -> Result<Format, ForeignError> {
 
 /// Whether a document is whole: what its format requires is there, it describes something, and
 /// every name in it leads somewhere.
-pub fn check(bytes: &[u8]) -> Result<Format, ForeignError> {
+pub fn check(bytes: &[u8]) -> Result<ForeignFormat, ForeignError> {
     let format = format(bytes)?;
     match format {
-        Format::Spdx => check_spdx(&parsed(bytes)?)?,
-        Format::CycloneDx => check_cyclonedx(&parsed(bytes)?)?,
+        ForeignFormat::Spdx => check_spdx(&parsed(bytes)?)?,
+        ForeignFormat::CycloneDx => check_cyclonedx(&parsed(bytes)?)?,
     }
     Ok(format)
 }
 
 /// How much a document lists; the least first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Listed {
+pub enum ListedAmount {
     /// No package at all.
     Nothing,
     /// The image itself, and no package in it.
@@ -241,32 +241,32 @@ pub enum Listed {
 }
 
 /// How many packages a document lists.
-pub fn listed(bytes: &[u8]) -> Result<Listed, ForeignError> {
+pub fn listed(bytes: &[u8]) -> Result<ListedAmount, ForeignError> {
     let packages = packages(bytes)?.len();
     Ok(match format(bytes)? {
-        Format::CycloneDx => {
+        ForeignFormat::CycloneDx => {
             if packages == 0 {
-                Listed::Nothing
+                ListedAmount::Nothing
             } else {
-                Listed::Packages
+                ListedAmount::Packages
             }
         }
-        Format::Spdx => match (parsed::<Spdx>(bytes)?.packages.len(), packages) {
-            (0, _) => Listed::Nothing,
+        ForeignFormat::Spdx => match (parsed::<ForeignSpdx>(bytes)?.packages.len(), packages) {
+            (0, _) => ListedAmount::Nothing,
             // What a document of one package describes is that one.
-            (1, _) | (_, 0) => Listed::Image,
-            _ => Listed::Packages,
+            (1, _) | (_, 0) => ListedAmount::Image,
+            _ => ListedAmount::Packages,
         },
     })
 }
 
 /// The packages that a document lists, sorted, without the image itself.
-pub fn packages(bytes: &[u8]) -> Result<Vec<Entry>, ForeignError> {
+pub fn packages(bytes: &[u8]) -> Result<Vec<ForeignPackage>, ForeignError> {
     let mut entries = match format(bytes)? {
-        Format::Spdx => spdx_entries(parsed(bytes)?),
-        Format::CycloneDx => {
+        ForeignFormat::Spdx => spdx_entries(parsed(bytes)?),
+        ForeignFormat::CycloneDx => {
             let mut entries = Vec::new();
-            cyclonedx_entries(parsed::<CycloneDx>(bytes)?.components, &mut entries);
+            cyclonedx_entries(parsed::<ForeignCycloneDx>(bytes)?.components, &mut entries);
             entries
         }
     };
@@ -279,15 +279,18 @@ pub fn packages(bytes: &[u8]) -> Result<Vec<Entry>, ForeignError> {
 /// have no purl.
 pub fn purls(bytes: &[u8]) -> Result<Vec<(String, Option<String>)>, ForeignError> {
     let mut packages = match format(bytes)? {
-        Format::Spdx => {
+        ForeignFormat::Spdx => {
             let packages = spdx_packages(parsed(bytes)?);
             packages.map(|(purl, name, _)| (name, purl)).collect()
         }
-        Format::CycloneDx => {
+        ForeignFormat::CycloneDx => {
             let mut packages = Vec::new();
-            cyclonedx_packages(parsed::<CycloneDx>(bytes)?.components, &mut |purl, name, _| {
-                packages.push((name, purl));
-            });
+            cyclonedx_packages(
+                parsed::<ForeignCycloneDx>(bytes)?.components,
+                &mut |purl, name, _| {
+                    packages.push((name, purl));
+                },
+            );
             packages
         }
     };
@@ -308,7 +311,7 @@ pub(super) fn parsed<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Forei
 }
 
 /// <https://spdx.github.io/spdx-spec/v2.3/document-creation-information/>
-fn check_spdx(document: &Spdx) -> Result<(), ForeignError> {
+fn check_spdx(document: &ForeignSpdx) -> Result<(), ForeignError> {
     const DOCUMENT: &str = "SPDXRef-DOCUMENT";
     for (field, value) in
         [("name", &document.name), ("documentNamespace", &document.document_namespace)]
@@ -376,7 +379,7 @@ fn check_spdx(document: &Spdx) -> Result<(), ForeignError> {
             return Err(ForeignError::Dangling(id.clone()));
         }
     }
-    let describes = |one: &&Relationship| match one.relationship_type.as_str() {
+    let describes = |one: &&ForeignRelationship| match one.relationship_type.as_str() {
         "DESCRIBES" => one.spdx_element_id == DOCUMENT && !elsewhere(&one.related_spdx_element),
         "DESCRIBED_BY" => one.related_spdx_element == DOCUMENT && !elsewhere(&one.spdx_element_id),
         _ => false,
@@ -390,12 +393,12 @@ fn check_spdx(document: &Spdx) -> Result<(), ForeignError> {
 }
 
 /// <https://cyclonedx.org/docs/1.6/json/>
-fn check_cyclonedx(document: &CycloneDx) -> Result<(), ForeignError> {
+fn check_cyclonedx(document: &ForeignCycloneDx) -> Result<(), ForeignError> {
     if document.components.is_empty() && document.metadata.component.is_none() {
         return Err(ForeignError::Empty);
     }
     let mut known = HashSet::new();
-    let mut components: Vec<&Component> =
+    let mut components: Vec<&ForeignComponent> =
         document.metadata.component.iter().chain(&document.components).collect();
     while let Some(component) = components.pop() {
         for (field, value) in
@@ -412,7 +415,7 @@ fn check_cyclonedx(document: &CycloneDx) -> Result<(), ForeignError> {
         }
         components.extend(&component.components);
     }
-    let mut services: Vec<&Service> = document.services.iter().collect();
+    let mut services: Vec<&ForeignService> = document.services.iter().collect();
     while let Some(service) = services.pop() {
         known.extend(service.reference.as_deref());
         services.extend(&service.services);
@@ -425,13 +428,15 @@ fn check_cyclonedx(document: &CycloneDx) -> Result<(), ForeignError> {
     }
 }
 
-fn spdx_entries(document: Spdx) -> Vec<Entry> {
+fn spdx_entries(document: ForeignSpdx) -> Vec<ForeignPackage> {
     let packages = spdx_packages(document);
     packages.filter_map(|(purl, name, version)| entry(purl.as_deref(), name, version)).collect()
 }
 
 /// Purl, name and version of each package that is no whole.
-fn spdx_packages(document: Spdx) -> impl Iterator<Item = (Option<String>, String, Option<String>)> {
+fn spdx_packages(
+    document: ForeignSpdx,
+) -> impl Iterator<Item = (Option<String>, String, Option<String>)> {
     let described: HashSet<String> = document
         .relationships
         .into_iter()
@@ -461,7 +466,7 @@ pub(super) fn is_whole(purpose: Option<&str>, is_described: bool, purl: Option<&
     purpose.is_some_and(|purpose| wholes.contains(&purpose)) || purl.map_or(is_described, is_image)
 }
 
-fn cyclonedx_entries(components: Vec<Component>, entries: &mut Vec<Entry>) {
+fn cyclonedx_entries(components: Vec<ForeignComponent>, entries: &mut Vec<ForeignPackage>) {
     cyclonedx_packages(components, &mut |purl, name, version| {
         entries.extend(entry(purl.as_deref(), name, version));
     });
@@ -469,7 +474,7 @@ fn cyclonedx_entries(components: Vec<Component>, entries: &mut Vec<Entry>) {
 
 /// The same of CycloneDX, components within components among them.
 fn cyclonedx_packages(
-    components: Vec<Component>,
+    components: Vec<ForeignComponent>,
     keep: &mut dyn FnMut(Option<String>, String, Option<String>),
 ) {
     for component in components {
@@ -487,9 +492,9 @@ fn cyclonedx_packages(
 
 /// By its purl where there is one: names and versions are spelt in too many ways. Images are no
 /// packages.
-fn entry(purl: Option<&str>, name: String, version: Option<String>) -> Option<Entry> {
+fn entry(purl: Option<&str>, name: String, version: Option<String>) -> Option<ForeignPackage> {
     let Some(purl) = purl.and_then(|purl| PackageUrl::from_str(purl).ok()) else {
-        return Some(Entry { kind: String::new(), name, version });
+        return Some(ForeignPackage { kind: String::new(), name, version });
     };
     let kind = purl.ty().to_lowercase();
     let name = match (purl.namespace(), purl.name()) {
@@ -510,7 +515,7 @@ fn entry(purl: Option<&str>, name: String, version: Option<String>) -> Option<En
     let of_purl = purl.version().map(|version| {
         epoch.map_or_else(|| version.to_owned(), |epoch| format!("{epoch}:{version}"))
     });
-    Some(Entry { kind, name, version: of_purl.or(version) })
+    Some(ForeignPackage { kind, name, version: of_purl.or(version) })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde::Deserialize;
 
-use super::{Format, format, parsed};
+use super::{ForeignFormat, format, parsed};
 
 /// Where a package lies, by the document's word.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,13 +18,13 @@ pub struct Places {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Spdx {
-    packages: Vec<SpdxPackage>,
+struct PlacedSpdx {
+    packages: Vec<PlacedSpdxPackage>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct SpdxPackage {
+struct PlacedSpdxPackage {
     source_info: Option<String>,
     external_refs: Vec<SpdxReference>,
 }
@@ -38,22 +38,22 @@ struct SpdxReference {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct CycloneDx {
-    components: Vec<Component>,
+struct PlacedCycloneDx {
+    components: Vec<PlacedComponent>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Component {
+struct PlacedComponent {
     purl: Option<String>,
-    evidence: Evidence,
+    evidence: PlaceEvidence,
     properties: Vec<Property>,
     components: Vec<Self>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Evidence {
+struct PlaceEvidence {
     occurrences: Vec<Occurrence>,
 }
 
@@ -74,8 +74,8 @@ struct Property {
 pub fn places(bytes: &[u8]) -> HashMap<String, Places> {
     let mut found: HashMap<String, Places> = HashMap::new();
     match format(bytes) {
-        Ok(Format::Spdx) => {
-            for package in parsed::<Spdx>(bytes).unwrap_or_default().packages {
+        Ok(ForeignFormat::Spdx) => {
+            for package in parsed::<PlacedSpdx>(bytes).unwrap_or_default().packages {
                 let said = package.source_info.as_deref().map(of_source_info).unwrap_or_default();
                 let is_purl = |one: &&SpdxReference| one.reference_type == "purl";
                 let purl = package.external_refs.iter().find(is_purl);
@@ -84,8 +84,11 @@ pub fn places(bytes: &[u8]) -> HashMap<String, Places> {
                 }
             }
         }
-        Ok(Format::CycloneDx) => {
-            of_components(parsed::<CycloneDx>(bytes).unwrap_or_default().components, &mut found);
+        Ok(ForeignFormat::CycloneDx) => {
+            of_components(
+                parsed::<PlacedCycloneDx>(bytes).unwrap_or_default().components,
+                &mut found,
+            );
         }
         Err(_) => {}
     }
@@ -116,7 +119,7 @@ fn of_source_info(text: &str) -> Places {
     Places { paths: words(paths, ", /"), layers: words(layers, ", ") }
 }
 
-fn of_components(components: Vec<Component>, found: &mut HashMap<String, Places>) {
+fn of_components(components: Vec<PlacedComponent>, found: &mut HashMap<String, Places>) {
     for component in components {
         let paths = component.evidence.occurrences.into_iter().map(|it| it.location);
         let layers = component.properties.into_iter().filter(|it| it.name.ends_with(":layer"));

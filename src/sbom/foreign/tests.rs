@@ -32,7 +32,7 @@ fn cyclonedx() -> Value {
     })
 }
 
-fn told(entries: &[Entry]) -> Vec<String> {
+fn told(entries: &[ForeignPackage]) -> Vec<String> {
     entries
         .iter()
         .map(|entry| {
@@ -49,12 +49,12 @@ fn packages_are_named_by_their_purl_and_without_one_by_what_is_written() {
         [" org.x/y 1", "pypi zope-x 2"]
     );
     let marked = [b"\xef\xbb\xbf", cyclonedx().to_string().as_bytes()].concat();
-    assert_eq!(check(&marked), Ok(Format::CycloneDx));
+    assert_eq!(check(&marked), Ok(ForeignFormat::CycloneDx));
 }
 
 #[test]
 fn whole_documents_are_taken_and_each_fault_is_named() {
-    assert_eq!(check(spdx().to_string().as_bytes()), Ok(Format::Spdx));
+    assert_eq!(check(spdx().to_string().as_bytes()), Ok(ForeignFormat::Spdx));
     let changed = |mut document: Value, at: &str, value: Value| {
         *document.pointer_mut(at).unwrap() = value;
         check(document.to_string().as_bytes()).unwrap_err().to_string()
@@ -144,24 +144,24 @@ fn the_image_itself_is_no_package_in_it() {
     };
     let count =
         |document: &mut Value, count| document["packages"].as_array_mut().unwrap().truncate(count);
-    assert_eq!(with(&|_| {}), Listed::Packages);
-    assert_eq!(with(&|document| count(document, 2)), Listed::Packages);
-    assert_eq!(with(&|document| count(document, 1)), Listed::Image);
-    assert_eq!(with(&|document| count(document, 0)), Listed::Nothing);
+    assert_eq!(with(&|_| {}), ListedAmount::Packages);
+    assert_eq!(with(&|document| count(document, 2)), ListedAmount::Packages);
+    assert_eq!(with(&|document| count(document, 1)), ListedAmount::Image);
+    assert_eq!(with(&|document| count(document, 0)), ListedAmount::Nothing);
     assert_eq!(
         with(&|document| drop(document.as_object_mut().unwrap().remove("packages"))),
-        Listed::Nothing
+        ListedAmount::Nothing
     );
     let mut other = cyclonedx();
-    assert_eq!(listed(other.to_string().as_bytes()), Ok(Listed::Packages));
+    assert_eq!(listed(other.to_string().as_bytes()), Ok(ListedAmount::Packages));
     other["components"].as_array_mut().unwrap().truncate(1);
     assert_eq!(
         listed(other.to_string().as_bytes()),
-        Ok(Listed::Nothing),
+        Ok(ListedAmount::Nothing),
         "an operating system is no package"
     );
     assert!(
-        Listed::Nothing < Listed::Image && Listed::Image < Listed::Packages,
+        ListedAmount::Nothing < ListedAmount::Image && ListedAmount::Image < ListedAmount::Packages,
         "the emptiest counts"
     );
 }
@@ -177,7 +177,10 @@ fn our_own_documents_are_whole() {
         newest: None,
         files: Default::default(),
     };
-    let about = spdx::About { name: "x".into(), ..spdx::About::default() };
-    assert_eq!(check(spdx::document(&catalog, &about).as_bytes()), Ok(Format::Spdx));
-    assert_eq!(check(cyclonedx::document(&catalog, &about).as_bytes()), Ok(Format::CycloneDx));
+    let about = spdx::DocumentSubject { name: "x".into(), ..spdx::DocumentSubject::default() };
+    assert_eq!(check(spdx::document(&catalog, &about).as_bytes()), Ok(ForeignFormat::Spdx));
+    assert_eq!(
+        check(cyclonedx::document(&catalog, &about).as_bytes()),
+        Ok(ForeignFormat::CycloneDx)
+    );
 }

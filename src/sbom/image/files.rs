@@ -11,11 +11,11 @@ use tempfile::NamedTempFile;
 use super::MOST;
 use crate::sbom::SbomError;
 use crate::sbom::layers::is_endless;
-use crate::sbom::layers::tar::{Forward, Kind, Tar, Trouble};
+use crate::sbom::layers::tar::{Forward, Tar, TarError, TarKind};
 use crate::sbom::source::Links;
 
 /// Files by name; names come from manifests, so they are checked.
-pub(super) trait Files: Send + Sync {
+pub(super) trait ImageFiles: Send + Sync {
     /// Nothing where there is no such file.
     fn open(&self, name: &str) -> io::Result<Option<Box<dyn Read + Send>>>;
 
@@ -33,9 +33,9 @@ pub(super) trait Files: Send + Sync {
 }
 
 /// A folder. Only plain names are looked up in it.
-pub(super) struct Folder(pub(super) PathBuf);
+pub(super) struct LayoutFolder(pub(super) PathBuf);
 
-impl Files for Folder {
+impl ImageFiles for LayoutFolder {
     fn open(&self, name: &str) -> io::Result<Option<Box<dyn Read + Send>>> {
         let is_plain = name.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
         match is_plain.then(|| File::open(self.0.join(name))) {
@@ -90,15 +90,15 @@ fn inflated(mut file: File, start: &[u8]) -> io::Result<Option<NamedTempFile>> {
 const MOST_ENTRIES: usize = 100_000;
 
 /// Passes over what is not wanted without reading it.
-struct Seeking(BufReader<File>);
+struct SkippingReader(BufReader<File>);
 
-impl Read for Seeking {
+impl Read for SkippingReader {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         self.0.read(bytes)
     }
 }
 
-impl io::BufRead for Seeking {
+impl io::BufRead for SkippingReader {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         self.0.fill_buf()
     }
@@ -107,7 +107,7 @@ impl io::BufRead for Seeking {
     }
 }
 
-impl Forward for Seeking {
+impl Forward for SkippingReader {
     fn skip(&mut self, bytes: u64) -> io::Result<()> {
         self.0.seek_relative(i64::try_from(bytes).map_err(|_| io::ErrorKind::InvalidData)?)
     }
@@ -140,32 +140,32 @@ impl Archive {
         }
         let mut archive =
             Self { path, places: BTreeMap::new(), links: Links::default(), _inflated: inflated };
-        let mut tar = Tar::new(Seeking(BufReader::new(file)));
+        let mut tar = Tar::new(SkippingReader(BufReader::new(file)));
         loop {
             let entry = match tar.next() {
                 Ok(Some(entry)) => entry,
                 Ok(None) => break,
-                Err(Trouble::Malformed(reason)) => return Err(malformed(reason)),
-                Err(Trouble::Read(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Err(TarError::Malformed(reason)) => return Err(malformed(reason)),
+                Err(TarError::Read(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
                     return Err(malformed("it ends too early".to_owned()));
                 }
-                Err(Trouble::Read(error)) => return Err(unreadable(error)),
+                Err(TarError::Read(error)) => return Err(unreadable(error)),
             };
             let name = String::from_utf8_lossy(&entry.path).trim_start_matches("./").to_owned();
             let start = tar.position();
             match entry.kind {
-                Kind::File if entry.is_sparse || start.saturating_add(entry.size) > size => {
+                TarKind::File if entry.is_sparse || start.saturating_add(entry.size) > size => {
                     return Err(malformed("it ends too early".to_owned()));
                 }
-                Kind::File => drop(archive.places.insert(name, (start, entry.size))),
+                TarKind::File => drop(archive.places.insert(name, (start, entry.size))),
                 // Docker saves a layer that is there twice as a link to the first.
-                Kind::SymbolicLink => {
+                TarKind::SymbolicLink => {
                     archive.links.insert(&name, &String::from_utf8_lossy(&entry.link))
                 }
-                Kind::HardLink => archive
+                TarKind::HardLink => archive
                     .links
                     .insert(&name, &format!("/{}", String::from_utf8_lossy(&entry.link))),
-                Kind::Directory | Kind::Other => {}
+                TarKind::Directory | TarKind::Other => {}
             }
             if archive.places.len() > MOST_ENTRIES {
                 return Err(malformed("it has more files than any saved image".to_owned()));
@@ -175,7 +175,7 @@ impl Archive {
     }
 }
 
-impl Files for Archive {
+impl ImageFiles for Archive {
     fn open(&self, name: &str) -> io::Result<Option<Box<dyn Read + Send>>> {
         let place = self.links.resolve(name).and_then(|real| self.places.get(&real));
         let Some((start, size)) = place else { return Ok(None) };

@@ -7,26 +7,29 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::files::{Archive, Files, Folder};
-use super::{Image, Platform, Start, Store, bad, choose, config, find, from_config, hex_of};
-use crate::oci::{DOCKER_CONFIG, Descriptor, Document, Index, OCI_CONFIG, Saved};
+use super::files::{Archive, ImageFiles, LayoutFolder};
+use super::{
+    CatalogedImage, ImageStore, LayoutPlatform, SearchStart, bad, choose, config, find,
+    from_config, hex_of,
+};
+use crate::oci::{DOCKER_CONFIG, Descriptor, ImageIndex, OCI_CONFIG, OciDocument, SavedImage};
 use crate::sbom::SbomError;
-use crate::sbom::layers::{Blob, Blobs};
+use crate::sbom::layers::{Blob, LayerBlobs};
 
 const INDEX: &str = "index.json";
 const NAMES: [&str; 2] = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];
 
 /// An image on disk, with its layers.
-pub struct Local {
-    pub image: Image,
+pub struct LocalImage {
+    pub image: CatalogedImage,
     /// As the image was named when it was saved.
     pub name: Option<String>,
-    files: Box<dyn Files>,
+    files: Box<dyn ImageFiles>,
     /// Layers of an archive of Docker, by diffID.
     paths: BTreeMap<String, String>,
 }
 
-impl Blobs for Local {
+impl LayerBlobs for LocalImage {
     fn open(&self, blob: &Blob) -> io::Result<Box<dyn Read + Send>> {
         let path = match (self.paths.get(&blob.diff_id), &blob.digest) {
             (Some(path), _) => path.clone(),
@@ -40,15 +43,15 @@ impl Blobs for Local {
     }
 }
 
-struct Layout<'a>(&'a dyn Files);
+struct LocalLayout<'a>(&'a dyn ImageFiles);
 
-impl Blobs for Layout<'_> {
+impl LayerBlobs for LocalLayout<'_> {
     fn open(&self, blob: &Blob) -> io::Result<Box<dyn Read + Send>> {
         Err(io::Error::new(io::ErrorKind::Unsupported, blob.name().to_owned()))
     }
 }
 
-impl Store for Layout<'_> {
+impl ImageStore for LocalLayout<'_> {
     fn manifest(&self, digest: &str) -> Result<(Vec<u8>, Option<String>), SbomError> {
         let path = blob_path(digest)?;
         let bytes = self.0.read(&path)?.map_or_else(|| bad(format!("there is no `{path}`")), Ok)?;
@@ -68,9 +71,9 @@ fn blob_path(digest: &str) -> Result<String, SbomError> {
 pub fn layout(
     folder: &Path,
     name: Option<&str>,
-    wanted: Option<&Platform>,
-) -> Result<Local, SbomError> {
-    let files = Box::new(Folder(folder.to_owned()));
+    wanted: Option<&LayoutPlatform>,
+) -> Result<LocalImage, SbomError> {
+    let files = Box::new(LayoutFolder(folder.to_owned()));
     match files.read(INDEX)? {
         Some(index) => from_layout(files, &index, name, wanted),
         None => bad(format!("`{}` is no OCI layout: it has no `{INDEX}`", folder.display())),
@@ -81,8 +84,8 @@ pub fn layout(
 pub fn archive(
     path: &Path,
     name: Option<&str>,
-    wanted: Option<&Platform>,
-) -> Result<Local, SbomError> {
+    wanted: Option<&LayoutPlatform>,
+) -> Result<LocalImage, SbomError> {
     let files = Box::new(Archive::open(path)?);
     // Newer archives are both; the layout names digests.
     if let Some(index) = files.read(INDEX)? {
@@ -98,12 +101,12 @@ pub fn archive(
 }
 
 /// An entry of a layout that is an image, and its names.
-pub struct Entry {
+pub struct LayoutImage {
     pub descriptor: Descriptor,
     pub names: Vec<String>,
 }
 
-impl Entry {
+impl LayoutImage {
     /// What people call it.
     pub fn shown(&self) -> String {
         self.names.first().cloned().unwrap_or_else(|| self.descriptor.digest.to_string())
@@ -112,17 +115,21 @@ impl Entry {
 
 /// The images of a layout in a folder, those of this name or digest if one is given; one image may
 /// have several names.
-pub fn images_of(folder: &Path, name: Option<&str>) -> Result<Vec<Entry>, SbomError> {
-    let files = Folder(folder.to_owned());
+pub fn images_of(folder: &Path, name: Option<&str>) -> Result<Vec<LayoutImage>, SbomError> {
+    let files = LayoutFolder(folder.to_owned());
     match files.read(INDEX)? {
         Some(index) => entries(&files, &index, name),
         None => bad(format!("`{}` is no OCI layout: it has no `{INDEX}`", folder.display())),
     }
 }
 
-fn entries(files: &dyn Files, index: &[u8], name: Option<&str>) -> Result<Vec<Entry>, SbomError> {
-    let index =
-        Index::local(index).or_else(|why| bad(format!("`{INDEX}` cannot be understood: {why}")))?;
+fn entries(
+    files: &dyn ImageFiles,
+    index: &[u8],
+    name: Option<&str>,
+) -> Result<Vec<LayoutImage>, SbomError> {
+    let index = ImageIndex::local(index)
+        .or_else(|why| bad(format!("`{INDEX}` cannot be understood: {why}")))?;
     let names = |entry: &Descriptor| {
         NAMES.iter().filter_map(|key| entry.annotations.get(*key).cloned()).collect::<Vec<_>>()
     };
@@ -131,13 +138,12 @@ fn entries(files: &dyn Files, index: &[u8], name: Option<&str>) -> Result<Vec<En
             names(entry).iter().any(|known| known == name) || entry.digest.as_str() == name
         })
     };
-    let mut entries: Vec<Entry> = Vec::new();
+    let mut entries: Vec<LayoutImage> = Vec::new();
     for descriptor in index.manifests.iter().filter(is_named) {
         match entries.iter_mut().find(|entry| entry.descriptor.digest == descriptor.digest) {
             Some(known) => known.names.extend(names(descriptor)),
-            None => {
-                entries.push(Entry { descriptor: descriptor.clone(), names: names(descriptor) })
-            }
+            None => entries
+                .push(LayoutImage { descriptor: descriptor.clone(), names: names(descriptor) }),
         }
     }
     if let (true, Some(name)) = (entries.is_empty(), name) {
@@ -159,11 +165,11 @@ fn entries(files: &dyn Files, index: &[u8], name: Option<&str>) -> Result<Vec<En
 }
 
 fn from_layout(
-    files: Box<dyn Files>,
+    files: Box<dyn ImageFiles>,
     index: &[u8],
     name: Option<&str>,
-    wanted: Option<&Platform>,
-) -> Result<Local, SbomError> {
+    wanted: Option<&LayoutPlatform>,
+) -> Result<LocalImage, SbomError> {
     let entries = entries(&*files, index, name)?;
     let known = entries.first().and_then(|entry| entry.names.first().cloned());
     if entries.len() > 1 && entries.iter().all(|entry| entry.descriptor.platform.is_none()) {
@@ -175,15 +181,16 @@ fn from_layout(
         ));
     }
     let entries: Vec<Descriptor> = entries.into_iter().map(|entry| entry.descriptor).collect();
-    let image = find(&Layout(&*files), &Start::Entry(choose(&entries, wanted)?), wanted)?;
-    Ok(Local { image, name: known, files, paths: BTreeMap::new() })
+    let image =
+        find(&LocalLayout(&*files), &SearchStart::Entry(choose(&entries, wanted)?), wanted)?;
+    Ok(LocalImage { image, name: known, files, paths: BTreeMap::new() })
 }
 
 /// Whether an entry holds no image, as its config is none. What cannot be read may be an image.
-fn is_artifact(files: &dyn Files, entry: &Descriptor) -> bool {
+fn is_artifact(files: &dyn ImageFiles, entry: &Descriptor) -> bool {
     let bytes = blob_path(entry.digest.as_str()).and_then(|path| files.read(&path)).ok().flatten();
-    match bytes.map(|bytes| Document::read(&bytes, &entry.media_type)) {
-        Some(Ok(Document::Image(manifest))) => {
+    match bytes.map(|bytes| OciDocument::read(&bytes, &entry.media_type)) {
+        Some(Ok(OciDocument::Image(manifest))) => {
             ![OCI_CONFIG, DOCKER_CONFIG].contains(&manifest.config.media_type.as_str())
         }
         _ => false,
@@ -202,15 +209,15 @@ fn names_a_digest(name: &str) -> bool {
 }
 
 fn from_docker(
-    files: Box<dyn Files>,
+    files: Box<dyn ImageFiles>,
     manifest: &[u8],
     name: Option<&str>,
-    wanted: Option<&Platform>,
-) -> Result<Local, SbomError> {
-    let saved = Saved::read(manifest)
+    wanted: Option<&LayoutPlatform>,
+) -> Result<LocalImage, SbomError> {
+    let saved = SavedImage::read(manifest)
         .or_else(|why| bad(format!("`manifest.json` cannot be understood: {why}")))?;
-    let tags = |saved: &Saved| saved.repo_tags.clone();
-    let chosen: Vec<&Saved> = saved
+    let tags = |saved: &SavedImage| saved.repo_tags.clone();
+    let chosen: Vec<&SavedImage> = saved
         .iter()
         .filter(|saved| name.is_none_or(|name| tags(saved).iter().any(|tag| tag == name)))
         .collect();
@@ -255,5 +262,5 @@ fn from_docker(
         .map(|layer| layer.diff_id.clone())
         .zip(saved.layers.iter().cloned())
         .collect();
-    Ok(Local { image, name: tags(saved).into_iter().next(), files, paths })
+    Ok(LocalImage { image, name: tags(saved).into_iter().next(), files, paths })
 }

@@ -9,16 +9,16 @@ use std::num::NonZeroUsize;
 use sha2::{Digest as _, Sha256};
 
 use super::SbomError;
-use super::layers::{Blob, Blobs};
-use super::spdx::About;
-use crate::oci::{self, Config, DescribedPlatform, Descriptor, Document, ImageManifest};
+use super::layers::{Blob, LayerBlobs};
+use super::spdx::DocumentSubject;
+use crate::oci::{self, DescribedPlatform, Descriptor, ImageConfig, ImageManifest, OciDocument};
 
 mod files;
 mod local;
 #[cfg(test)]
 mod tests;
 
-pub use local::{Entry, Local, archive, images_of, layout};
+pub use local::{LayoutImage, LocalImage, archive, images_of, layout};
 
 /// Manifests and configs are not larger anywhere.
 pub const MOST: usize = 8 << 20;
@@ -30,20 +30,20 @@ const DEEPEST: usize = 4;
 
 /// An operating system and an architecture.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Platform {
+pub struct LayoutPlatform {
     pub os: String,
     pub architecture: String,
     pub variant: Option<String>,
 }
 
-impl fmt::Display for Platform {
+impl fmt::Display for LayoutPlatform {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}/{}", self.os, self.architecture)?;
         self.variant.as_ref().map_or(Ok(()), |variant| write!(formatter, "/{variant}"))
     }
 }
 
-impl Platform {
+impl LayoutPlatform {
     /// What containers on this machine run as.
     pub fn host() -> Self {
         let architecture = match std::env::consts::ARCH {
@@ -67,7 +67,7 @@ impl Platform {
 }
 
 /// Where manifests, configs and layers are.
-pub trait Store: Blobs {
+pub trait ImageStore: LayerBlobs {
     /// A manifest of at most [`MOST`] bytes, and what it was served as, where it was served; it is
     /// checked by who asks.
     fn manifest(&self, digest: &str) -> Result<(Vec<u8>, Option<String>), SbomError>;
@@ -78,10 +78,10 @@ pub trait Store: Blobs {
 
 /// An image for one platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Image {
+pub struct CatalogedImage {
     /// Of its manifest, where it has one.
     pub digest: Option<String>,
-    pub platform: Platform,
+    pub platform: LayoutPlatform,
     pub created: Option<jiff::Timestamp>,
     /// Who says in its labels that they supply it.
     pub vendor: Option<String>,
@@ -89,10 +89,10 @@ pub struct Image {
     pub layers: Vec<Blob>,
 }
 
-impl Image {
+impl CatalogedImage {
     /// What a document says of it.
-    pub fn about(&self, name: String) -> About {
-        About {
+    pub fn about(&self, name: String) -> DocumentSubject {
+        DocumentSubject {
             name,
             digest: self.digest.clone(),
             supplier: self.vendor.clone(),
@@ -106,7 +106,7 @@ fn bad<T>(what: impl Into<String>) -> Result<T, SbomError> {
 }
 
 /// Where a search begins.
-pub enum Start<'a> {
+pub enum SearchStart<'a> {
     /// A digest that somebody names; what kind of thing it is, whoever serves it tells.
     Digest(&'a str),
     /// An entry of an index.
@@ -115,21 +115,21 @@ pub enum Start<'a> {
 
 /// Follows a digest to the image for the wanted platform.
 pub fn find(
-    store: &dyn Store,
-    start: &Start<'_>,
-    wanted: Option<&Platform>,
-) -> Result<Image, SbomError> {
+    store: &dyn ImageStore,
+    start: &SearchStart<'_>,
+    wanted: Option<&LayoutPlatform>,
+) -> Result<CatalogedImage, SbomError> {
     let (mut digest, mut entry) = match start {
-        Start::Digest(digest) => ((*digest).to_owned(), None),
-        Start::Entry(entry) => (entry.digest.to_string(), Some((*entry).clone())),
+        SearchStart::Digest(digest) => ((*digest).to_owned(), None),
+        SearchStart::Entry(entry) => (entry.digest.to_string(), Some((*entry).clone())),
     };
     for _ in 0..DEEPEST {
         match manifest(store, &digest, entry.as_ref())? {
-            Document::Index(index) => {
+            OciDocument::Index(index) => {
                 let chosen = choose(&index.manifests, wanted)?;
                 (digest, entry) = (chosen.digest.to_string(), Some(chosen.clone()));
             }
-            Document::Image(manifest) => return image(store, &digest, &manifest, wanted),
+            OciDocument::Image(manifest) => return image(store, &digest, &manifest, wanted),
         }
     }
     bad("its index names an index, and so on")
@@ -137,10 +137,10 @@ pub fn find(
 
 /// A manifest that is what its digest, who serves it and the entry that names it say.
 fn manifest(
-    store: &dyn Store,
+    store: &dyn ImageStore,
     digest: &str,
     entry: Option<&Descriptor>,
-) -> Result<Document, SbomError> {
+) -> Result<OciDocument, SbomError> {
     let hex = hex_of(digest)?;
     if let Some(entry) = entry.filter(|entry| entry.size > MOST as u64) {
         return bad(format!(
@@ -168,16 +168,16 @@ fn manifest(
         (Some(served), None) => served,
         (None, None) => return bad(format!("nobody says what `{digest}` is")),
     };
-    Document::read(&bytes, &said)
+    OciDocument::read(&bytes, &said)
         .or_else(|why| bad(format!("`{digest}` cannot be understood: {why}")))
 }
 
 fn image(
-    store: &dyn Store,
+    store: &dyn ImageStore,
     digest: &str,
     manifest: &ImageManifest,
-    wanted: Option<&Platform>,
-) -> Result<Image, SbomError> {
+    wanted: Option<&LayoutPlatform>,
+) -> Result<CatalogedImage, SbomError> {
     let pointer = &manifest.config;
     if pointer.size > MOST as u64 {
         return bad(format!(
@@ -195,21 +195,21 @@ fn image(
         is_foreign: layer.is_foreign(),
     });
     let image = from_config(&found, blobs.collect(), manifest.layers.len(), wanted)?;
-    Ok(Image { digest: Some(digest.to_owned()), ..image })
+    Ok(CatalogedImage { digest: Some(digest.to_owned()), ..image })
 }
 
-fn config(bytes: &[u8], name: &str) -> Result<Config, SbomError> {
-    Config::read(bytes).or_else(|why| bad(format!("`{name}` cannot be understood: {why}")))
+fn config(bytes: &[u8], name: &str) -> Result<ImageConfig, SbomError> {
+    ImageConfig::read(bytes).or_else(|why| bad(format!("`{name}` cannot be understood: {why}")))
 }
 
 /// `count` is how many layers the manifest lists.
 fn from_config(
-    config: &Config,
+    config: &ImageConfig,
     layers: Vec<Blob>,
     count: usize,
-    wanted: Option<&Platform>,
-) -> Result<Image, SbomError> {
-    let platform = Platform::of(&config.platform);
+    wanted: Option<&LayoutPlatform>,
+) -> Result<CatalogedImage, SbomError> {
+    let platform = LayoutPlatform::of(&config.platform);
     if let Some(wanted) = wanted.filter(|wanted| !wanted.is_met_by(&platform)) {
         return bad(format!("the image is for `{platform}`, not for `{wanted}`"));
     }
@@ -222,24 +222,30 @@ fn from_config(
     let created = config.created.as_deref().and_then(oci::created);
     let vendor =
         config.labels.get(VENDOR).map(|vendor| vendor.trim()).filter(|vendor| !vendor.is_empty());
-    Ok(Image { digest: None, platform, created, vendor: vendor.map(str::to_owned), layers })
+    Ok(CatalogedImage {
+        digest: None,
+        platform,
+        created,
+        vendor: vendor.map(str::to_owned),
+        layers,
+    })
 }
 
 /// The entry for the wanted platform; without a wish the only one, or else this machine's.
 fn choose<'a>(
     entries: &'a [Descriptor],
-    wanted: Option<&Platform>,
+    wanted: Option<&LayoutPlatform>,
 ) -> Result<&'a Descriptor, SbomError> {
     // BuildKit's attestations are entries for no platform.
     let is_image = |entry: &&Descriptor| {
         entry.platform.as_ref().is_none_or(|platform| platform.os != "unknown")
     };
     let images: Vec<&Descriptor> = entries.iter().filter(is_image).collect();
-    let host = Platform::host();
-    let platform = |entry: &Descriptor| entry.platform.as_ref().map(Platform::of);
+    let host = LayoutPlatform::host();
+    let platform = |entry: &Descriptor| entry.platform.as_ref().map(LayoutPlatform::of);
     // Of a platform and its variant, the one that is spelled as the wish.
-    let meets = |wanted: &Platform| {
-        let found = |is: &dyn Fn(&Platform) -> bool| {
+    let meets = |wanted: &LayoutPlatform| {
+        let found = |is: &dyn Fn(&LayoutPlatform) -> bool| {
             images.iter().copied().find(|entry| platform(entry).is_some_and(|found| is(&found)))
         };
         found(&|found| found == wanted).or_else(|| found(&|found| wanted.is_met_by(found)))

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::sbom::exclude::Exclude;
-use crate::sbom::layers::{Reading, Unwatched, collect};
+use crate::sbom::layers::{LayerReading, Unwatched, collect};
 
 fn sum(bytes: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
@@ -76,12 +76,12 @@ fn index(root: &Path, manifests: &[Value]) {
     .unwrap();
 }
 
-fn platform(architecture: &str) -> Platform {
-    Platform { os: "linux".into(), architecture: architecture.into(), variant: None }
+fn platform(architecture: &str) -> LayoutPlatform {
+    LayoutPlatform { os: "linux".into(), architecture: architecture.into(), variant: None }
 }
 
-fn packages(local: &Local) -> Vec<String> {
-    let reading = Reading {
+fn packages(local: &LocalImage) -> Vec<String> {
+    let reading = LayerReading {
         blobs: local,
         threads: 1,
         cache: None,
@@ -99,7 +99,7 @@ fn packages(local: &Local) -> Vec<String> {
         .collect()
 }
 
-fn refused(outcome: Result<Local, SbomError>, expected: &str) {
+fn refused(outcome: Result<LocalImage, SbomError>, expected: &str) {
     let told = outcome.err().unwrap().to_string();
     assert!(told.contains(expected), "{told}");
 }

@@ -8,7 +8,10 @@ use std::str::FromStr as _;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Contained, Detail, Index, Package, Platform, Said, only};
+use super::{
+    Contained, DocumentPackage, DocumentedIndex, DocumentedPlatform, IndexDetail, SaidByDocument,
+    only,
+};
 use crate::sbom::cyclonedx::{property, serial_number, tools};
 use crate::sbom::foreign::{ForeignError, parsed};
 use crate::sbom::spdx::oci_purl;
@@ -18,23 +21,23 @@ const INDEX: &str = "index";
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct CycloneDx {
+struct PlatformCycloneDx {
     serial_number: Option<Value>,
     version: Option<Value>,
-    metadata: Metadata,
-    components: Vec<Component>,
+    metadata: PlatformMetadata,
+    components: Vec<PlatformComponent>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Metadata {
+struct PlatformMetadata {
     timestamp: Option<Value>,
-    component: Option<Component>,
+    component: Option<PlatformComponent>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Component {
+struct PlatformComponent {
     #[serde(rename = "type")]
     kind: String,
     group: Option<String>,
@@ -47,14 +50,14 @@ struct Component {
 }
 
 /// What is taken over of a document.
-pub(super) fn read(text: &str) -> Result<Said, ForeignError> {
-    let document: CycloneDx = parsed(text.as_bytes())?;
+pub(super) fn read(text: &str) -> Result<SaidByDocument, ForeignError> {
+    let document: PlatformCycloneDx = parsed(text.as_bytes())?;
     let time = document.metadata.timestamp;
-    let mut said = Said {
+    let mut said = SaidByDocument {
         address: link(document.serial_number.as_ref(), document.version.as_ref()),
         created: time.and_then(|time| jiff::Timestamp::from_str(time.as_str()?).ok()),
         supplier: document.metadata.component.and_then(|image| entity(&image.supplier?)),
-        ..Said::default()
+        ..SaidByDocument::default()
     };
     let mut components = document.components;
     while let Some(mut component) = components.pop() {
@@ -74,7 +77,7 @@ fn link(serial: Option<&Value>, version: Option<&Value>) -> Option<String> {
 }
 
 /// What identifies a component, who supplies it and under which licence.
-fn taken(component: Component) -> Package {
+fn taken(component: PlatformComponent) -> DocumentPackage {
     let supplier = component.supplier.as_ref().and_then(entity);
     let licences = component.licenses.as_ref().and_then(licences);
     let members = [
@@ -87,7 +90,7 @@ fn taken(component: Component) -> Package {
     let text = |(name, value): (&str, Option<String>)| {
         Some((name.to_owned(), Value::from(value.filter(|value| !value.is_empty())?)))
     };
-    let mut taken: Package = members.into_iter().filter_map(text).collect();
+    let mut taken: DocumentPackage = members.into_iter().filter_map(text).collect();
     taken.extend(supplier.map(|supplier| ("supplier".to_owned(), supplier)));
     taken.extend(licences.map(|licences| ("licenses".to_owned(), licences)));
     taken
@@ -130,15 +133,15 @@ fn licences(licences: &Value) -> Option<Value> {
 }
 
 /// The document as JSON text.
-pub(super) fn document(index: &Index, detail: Detail) -> String {
+pub(super) fn document(index: &DocumentedIndex, detail: IndexDetail) -> String {
     const NAMES: [&str; 5] = ["type", "group", "name", "version", "purl"];
     let platforms = index.platforms.iter();
-    let written: Vec<Vec<Package>> = match detail {
-        Detail::Whole => platforms.map(|platform| platform.packages.clone()).collect(),
-        Detail::Names => platforms
+    let written: Vec<Vec<DocumentPackage>> = match detail {
+        IndexDetail::Whole => platforms.map(|platform| platform.packages.clone()).collect(),
+        IndexDetail::Names => platforms
             .map(|platform| platform.packages.iter().map(|it| only(it, &NAMES)).collect())
             .collect(),
-        Detail::References => platforms.map(|_| Vec::new()).collect(),
+        IndexDetail::References => platforms.map(|_| Vec::new()).collect(),
     };
     let contained = index.contained(&written);
     let mut metadata = json!({
@@ -185,7 +188,7 @@ fn described(id: &str, name: &str, digest: &str, supplier: Option<&Value>) -> Va
     described
 }
 
-fn image(index: &Index, platform: &Platform) -> Value {
+fn image(index: &DocumentedIndex, platform: &DocumentedPlatform) -> Value {
     let (id, supplier) = (image_id(platform), platform.supplier.as_ref());
     let mut image = described(&id, &index.name, &platform.digest, supplier);
     image["properties"] = json!([property("platform", &platform.name)]);
@@ -203,12 +206,12 @@ fn image(index: &Index, platform: &Platform) -> Value {
     image
 }
 
-fn image_id(platform: &Platform) -> String {
+fn image_id(platform: &DocumentedPlatform) -> String {
     format!("image-{}", platform.id)
 }
 
 /// The index needs the images of its platforms, and each of these its packages.
-fn dependencies(index: &Index, contained: &Contained<'_>) -> Vec<Value> {
+fn dependencies(index: &DocumentedIndex, contained: &Contained<'_>) -> Vec<Value> {
     let images: Vec<String> = index.platforms.iter().map(image_id).collect();
     let of_images = images
         .iter()

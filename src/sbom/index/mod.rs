@@ -12,12 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_lc_rs::digest::{Algorithm, SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use serde_json::{Map, Value};
 
-use super::foreign::{ForeignError, Format};
+use super::foreign::{ForeignError, ForeignFormat};
 use super::spdx::{legal, short_hash};
 
 /// The image of one platform.
 #[derive(Debug)]
-pub struct Part<'a> {
+pub struct IndexPart<'a> {
     /// Such as `linux/arm/v7`.
     pub platform: String,
     /// Of its manifest: `sha256:…`.
@@ -28,7 +28,7 @@ pub struct Part<'a> {
 
 /// How much is said of what the platforms contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Detail {
+pub enum IndexDetail {
     /// Of each package its name, version, purl, supplier and licence.
     Whole,
     /// Of each package its name, version and purl.
@@ -37,19 +37,19 @@ pub enum Detail {
     References,
 }
 
-impl Detail {
+impl IndexDetail {
     /// The most first.
     pub const ALL: [Self; 3] = [Self::Whole, Self::Names, Self::References];
 }
 
 /// What an index is, and what the documents of its platforms say.
 #[derive(Debug)]
-pub struct Index {
-    format: Format,
+pub struct DocumentedIndex {
+    format: ForeignFormat,
     /// Such as `ghcr.io/owner/app`.
     name: String,
     digest: String,
-    platforms: Vec<Platform>,
+    platforms: Vec<DocumentedPlatform>,
     /// When the newest of the documents was made.
     created: Option<jiff::Timestamp>,
     /// Licences that the documents define, by their name; `None` where two define one differently.
@@ -58,20 +58,20 @@ pub struct Index {
 
 /// The image of one platform, and what its documents say.
 #[derive(Debug)]
-struct Platform {
+struct DocumentedPlatform {
     name: String,
     /// Fit for an identifier, and no other's.
     id: String,
     digest: String,
     /// In the words of the format.
     supplier: Option<Value>,
-    documents: Vec<Document>,
-    packages: Vec<Package>,
+    documents: Vec<PlatformDocument>,
+    packages: Vec<DocumentPackage>,
 }
 
 /// A document about the image of a platform.
 #[derive(Debug)]
-struct Document {
+struct PlatformDocument {
     /// Fit for an identifier; platforms that share a document share it.
     id: String,
     /// Where other documents find it, if it says so: a namespace or a BOM-Link.
@@ -81,34 +81,34 @@ struct Document {
 }
 
 /// A package in the words of the format, without the name that its document gives it.
-type Package = Map<String, Value>;
+type DocumentPackage = Map<String, Value>;
 
 /// What one document says.
 #[derive(Debug, Default)]
-struct Said {
+struct SaidByDocument {
     name: Option<String>,
     address: Option<String>,
     created: Option<jiff::Timestamp>,
     /// Of the image.
     supplier: Option<Value>,
-    packages: Vec<Package>,
+    packages: Vec<DocumentPackage>,
     licences: Vec<(String, Value)>,
 }
 
 /// The packages of all platforms, each once under its name in the document, and those of each
 /// platform.
 struct Contained<'a> {
-    packages: BTreeMap<String, &'a Package>,
+    packages: BTreeMap<String, &'a DocumentPackage>,
     of: Vec<BTreeSet<String>>,
 }
 
-impl Index {
+impl DocumentedIndex {
     /// Reads what the documents of the platforms say.
     pub fn read(
-        format: Format,
+        format: ForeignFormat,
         name: &str,
         digest: &str,
-        parts: &[Part<'_>],
+        parts: &[IndexPart<'_>],
     ) -> Result<Self, ForeignError> {
         let mut index = Self {
             format,
@@ -120,19 +120,19 @@ impl Index {
         };
         for part in parts {
             let said = part.documents.iter().map(|text| match format {
-                Format::Spdx => spdx::read(text),
-                Format::CycloneDx => cyclonedx::read(text),
+                ForeignFormat::Spdx => spdx::read(text),
+                ForeignFormat::CycloneDx => cyclonedx::read(text),
             });
-            let said: Vec<Said> = said.collect::<Result<_, _>>()?;
+            let said: Vec<SaidByDocument> = said.collect::<Result<_, _>>()?;
             index.add(part, said);
         }
         Ok(index)
     }
 
-    fn add(&mut self, part: &Part<'_>, said: Vec<Said>) {
+    fn add(&mut self, part: &IndexPart<'_>, said: Vec<SaidByDocument>) {
         let taken = |id: &str| self.platforms.iter().any(|platform| platform.id == id);
         let id = unused(&legal(&part.platform, 60), taken);
-        let mut documents: Vec<Document> = Vec::new();
+        let mut documents: Vec<PlatformDocument> = Vec::new();
         for (text, said) in part.documents.iter().zip(&said) {
             let sha1 = hash(&SHA1_FOR_LEGACY_USE_ONLY, text);
             if documents.iter().any(|known| known.sha1 == sha1) {
@@ -146,7 +146,7 @@ impl Index {
                 None => unused(&id, |id| known.clone().any(|known| known.id == id)),
             };
             let address = said.address.clone();
-            documents.push(Document { id, address, sha1, sha256: hash(&SHA256, text) });
+            documents.push(PlatformDocument { id, address, sha1, sha256: hash(&SHA256, text) });
         }
         for (licence, text) in said.iter().flat_map(|said| &said.licences) {
             let known = self.licences.entry(licence.clone()).or_insert_with(|| Some(text.clone()));
@@ -161,27 +161,27 @@ impl Index {
             packages.extend(said.packages);
         }
         let (name, digest) = (part.platform.clone(), part.digest.clone());
-        self.platforms.push(Platform { name, id, digest, supplier, documents, packages });
+        self.platforms.push(DocumentedPlatform { name, id, digest, supplier, documents, packages });
     }
 
     /// The document as JSON text: the same bytes for the same facts.
-    pub fn document(&self, detail: Detail) -> String {
+    pub fn document(&self, detail: IndexDetail) -> String {
         match self.format {
-            Format::Spdx => spdx::document(self, detail),
-            Format::CycloneDx => cyclonedx::document(self, detail),
+            ForeignFormat::Spdx => spdx::document(self, detail),
+            ForeignFormat::CycloneDx => cyclonedx::document(self, detail),
         }
     }
 
     /// Who supplies the images of all platforms.
     fn supplier(&self) -> Option<&Value> {
         let first = self.platforms.first()?.supplier.as_ref()?;
-        let is_all = |platform: &Platform| platform.supplier.as_ref() == Some(first);
+        let is_all = |platform: &DocumentedPlatform| platform.supplier.as_ref() == Some(first);
         self.platforms.iter().all(is_all).then_some(first)
     }
 
     /// The name of a package comes from what is said of it, so that equal ones of several
     /// platforms are one.
-    fn contained<'a>(&self, packages: &'a [Vec<Package>]) -> Contained<'a> {
+    fn contained<'a>(&self, packages: &'a [Vec<DocumentPackage>]) -> Contained<'a> {
         let mut contained = Contained { packages: BTreeMap::new(), of: Vec::new() };
         for packages in packages {
             let mut of = BTreeSet::new();
@@ -196,31 +196,33 @@ impl Index {
     }
 
     /// What the document says of itself.
-    fn remark(&self, detail: Detail) -> String {
+    fn remark(&self, detail: IndexDetail) -> String {
         const MORE: &str = "Each platform's own document, which is attested to the digest of its \
                             image, says more";
         match detail {
-            Detail::Whole => format!(
+            IndexDetail::Whole => format!(
                 "Lists the image of each platform, and the packages that it contains as the \
                  platform's own document lists them. {MORE}: checksums, files and dependencies."
             ),
-            Detail::Names => format!(
+            IndexDetail::Names => format!(
                 "Lists the image of each platform, and of the packages that it contains names, \
                  versions and purls alone, since it would be too large with more. {MORE}."
             ),
-            Detail::References => "Lists the image of each platform and none of the packages that \
+            IndexDetail::References => {
+                "Lists the image of each platform and none of the packages that \
                                    it contains, since it would be too large with them. Each \
                                    platform's own document, which is attested to the digest of \
                                    its image, lists them."
-                .to_owned(),
+                    .to_owned()
+            }
         }
     }
 }
 
 /// Of several documents about one platform the image's own: BuildKit calls that of the image `sbom`,
 /// and what else it scanned, such as stages that the image does not contain, otherwise.
-fn of_the_image(said: Vec<Said>) -> Vec<Said> {
-    let is_images = |said: &&Said| said.name.as_deref() == Some("sbom");
+fn of_the_image(said: Vec<SaidByDocument>) -> Vec<SaidByDocument> {
+    let is_images = |said: &&SaidByDocument| said.name.as_deref() == Some("sbom");
     let is_one = said.iter().filter(is_images).count() == 1;
     said.into_iter().filter(|said| !is_one || is_images(&said)).collect()
 }
@@ -231,7 +233,7 @@ fn unused(id: &str, is_taken: impl Fn(&str) -> bool) -> String {
     ids.find(|id| !is_taken(id)).unwrap_or_default()
 }
 
-fn identifier(package: &Package) -> String {
+fn identifier(package: &DocumentPackage) -> String {
     let name = package.get("name").and_then(Value::as_str).unwrap_or_default();
     // A map of texts has always a text of its own.
     let text = serde_json::to_string(package).unwrap_or_default();
@@ -239,7 +241,7 @@ fn identifier(package: &Package) -> String {
 }
 
 /// The members of these names, as they are.
-fn only(package: &Package, members: &[&str]) -> Package {
+fn only(package: &DocumentPackage, members: &[&str]) -> DocumentPackage {
     let member = |name: &&str| Some(((*name).to_owned(), package.get(*name)?.clone()));
     members.iter().filter_map(member).collect()
 }

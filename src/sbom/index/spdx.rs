@@ -9,7 +9,10 @@ use std::str::FromStr as _;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Contained, Detail, Index, Package, Platform, Said, only};
+use super::{
+    Contained, DocumentPackage, DocumentedIndex, DocumentedPlatform, IndexDetail, SaidByDocument,
+    only,
+};
 use crate::sbom::foreign::{ForeignError, is_whole, parsed};
 use crate::sbom::spdx::{UNKNOWN, creators, namespace, oci_purl, purl_reference};
 use crate::sbom::text::Text;
@@ -19,32 +22,32 @@ const PURL: &str = "purl";
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct Spdx {
+struct PlatformSpdx {
     name: String,
     document_namespace: String,
-    creation_info: CreationInfo,
+    creation_info: IndexedCreation,
     document_describes: Vec<String>,
     packages: Vec<Map<String, Value>>,
-    relationships: Vec<Relationship>,
+    relationships: Vec<IndexedRelationship>,
     has_extracted_licensing_infos: Option<Vec<Value>>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct CreationInfo {
+struct IndexedCreation {
     created: String,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct Relationship {
+struct IndexedRelationship {
     relationship_type: String,
     related_spdx_element: String,
 }
 
 /// What is taken over of a document.
-pub(super) fn read(text: &str) -> Result<Said, ForeignError> {
-    let document: Spdx = parsed(text.as_bytes())?;
+pub(super) fn read(text: &str) -> Result<SaidByDocument, ForeignError> {
+    let document: PlatformSpdx = parsed(text.as_bytes())?;
     let described: HashSet<String> = document
         .relationships
         .into_iter()
@@ -52,11 +55,11 @@ pub(super) fn read(text: &str) -> Result<Said, ForeignError> {
         .map(|one| one.related_spdx_element)
         .chain(document.document_describes)
         .collect();
-    let mut said = Said {
+    let mut said = SaidByDocument {
         name: Some(document.name),
         address: Some(document.document_namespace),
         created: jiff::Timestamp::from_str(&document.creation_info.created).ok(),
-        ..Said::default()
+        ..SaidByDocument::default()
     };
     for package in document.packages {
         let purl = purl(&package);
@@ -76,18 +79,18 @@ pub(super) fn read(text: &str) -> Result<Said, ForeignError> {
     Ok(said)
 }
 
-fn member<'a>(package: &'a Package, name: &str) -> Option<&'a str> {
+fn member<'a>(package: &'a DocumentPackage, name: &str) -> Option<&'a str> {
     package.get(name).and_then(Value::as_str)
 }
 
-fn purl(package: &Package) -> Option<String> {
+fn purl(package: &DocumentPackage) -> Option<String> {
     let references = package.get("externalRefs").and_then(Value::as_array).into_iter().flatten();
     let mut purls = references.filter(|reference| reference["referenceType"] == PURL);
     purls.find_map(|reference| reference["referenceLocator"].as_str().map(str::to_owned))
 }
 
 /// What identifies a package, who supplies it and under which licence.
-fn taken(package: &Package, purl: Option<String>) -> Package {
+fn taken(package: &DocumentPackage, purl: Option<String>) -> DocumentPackage {
     const TEXTS: [&str; 5] =
         ["name", "versionInfo", "supplier", "licenseDeclared", "downloadLocation"];
     let mut taken = only(package, &TEXTS);
@@ -98,10 +101,14 @@ fn taken(package: &Package, purl: Option<String>) -> Package {
 }
 
 /// The packages of each platform, as they are written.
-fn written(index: &Index, detail: Detail, licences: &mut BTreeSet<String>) -> Vec<Vec<Package>> {
+fn written(
+    index: &DocumentedIndex,
+    detail: IndexDetail,
+    licences: &mut BTreeSet<String>,
+) -> Vec<Vec<DocumentPackage>> {
     const NAMES: [&str; 5] =
         ["name", "versionInfo", "downloadLocation", "filesAnalyzed", "externalRefs"];
-    let mut whole = |package: &Package| {
+    let mut whole = |package: &DocumentPackage| {
         let mut package = package.clone();
         let named = member(&package, "licenseDeclared").map(references).unwrap_or_default();
         let is_defined = |name: &String| matches!(index.licences.get(name), Some(Some(_)));
@@ -114,13 +121,13 @@ fn written(index: &Index, detail: Detail, licences: &mut BTreeSet<String>) -> Ve
     };
     let platforms = index.platforms.iter();
     match detail {
-        Detail::Whole => {
+        IndexDetail::Whole => {
             platforms.map(|platform| platform.packages.iter().map(&mut whole).collect()).collect()
         }
-        Detail::Names => platforms
+        IndexDetail::Names => platforms
             .map(|platform| platform.packages.iter().map(|it| only(it, &NAMES)).collect())
             .collect(),
-        Detail::References => platforms.map(|_| Vec::new()).collect(),
+        IndexDetail::References => platforms.map(|_| Vec::new()).collect(),
     }
 }
 
@@ -131,7 +138,7 @@ fn references(expression: &str) -> Vec<String> {
 }
 
 /// The document as JSON text.
-pub(super) fn document(index: &Index, detail: Detail) -> String {
+pub(super) fn document(index: &DocumentedIndex, detail: IndexDetail) -> String {
     let mut licences = BTreeSet::new();
     let written = written(index, detail, &mut licences);
     let contained = index.contained(&written);
@@ -186,7 +193,7 @@ fn described(id: &str, name: &str, digest: &str, supplier: Option<&Value>) -> Va
     described
 }
 
-fn image(index: &Index, platform: &Platform) -> Value {
+fn image(index: &DocumentedIndex, platform: &DocumentedPlatform) -> Value {
     let (id, supplier) = (image_id(platform), platform.supplier.as_ref());
     let mut image = described(&id, &index.name, &platform.digest, supplier);
     image["comment"] = Value::from(if platform.documents.is_empty() {
@@ -197,14 +204,14 @@ fn image(index: &Index, platform: &Platform) -> Value {
     image
 }
 
-fn image_id(platform: &Platform) -> String {
+fn image_id(platform: &DocumentedPlatform) -> String {
     format!("SPDXRef-Image-{}", platform.id)
 }
 
 /// The documents of the platforms, by the names that they have here.
-fn documents(index: &Index) -> BTreeMap<String, Value> {
+fn documents(index: &DocumentedIndex) -> BTreeMap<String, Value> {
     let documents = index.platforms.iter().flat_map(|platform| &platform.documents);
-    let reference = |document: &super::Document| {
+    let reference = |document: &super::PlatformDocument| {
         let id = document_id(document)?;
         let reference = json!({
             "externalDocumentId": id,
@@ -216,11 +223,11 @@ fn documents(index: &Index) -> BTreeMap<String, Value> {
     documents.filter_map(reference).collect()
 }
 
-fn document_id(document: &super::Document) -> Option<String> {
+fn document_id(document: &super::PlatformDocument) -> Option<String> {
     document.address.as_ref().map(|_| format!("DocumentRef-{}", document.id))
 }
 
-fn relationships(index: &Index, contained: &Contained<'_>) -> Vec<Value> {
+fn relationships(index: &DocumentedIndex, contained: &Contained<'_>) -> Vec<Value> {
     let one = |from: &str, kind: &str, to: &str| json!({ "relatedSpdxElement": to, "relationshipType": kind, "spdxElementId": from });
     let mut all = vec![one("SPDXRef-DOCUMENT", "DESCRIBES", INDEX)];
     for (platform, packages) in index.platforms.iter().zip(&contained.of) {

@@ -7,19 +7,19 @@ use crate::sbom::foreign::{check, packages};
 
 const DIGEST: &str = "sha256:00aa";
 
-fn index(format: Format, platforms: &[(&str, Vec<String>)]) -> Index {
-    let parts: Vec<Part<'_>> = platforms
+fn index(format: ForeignFormat, platforms: &[(&str, Vec<String>)]) -> DocumentedIndex {
+    let parts: Vec<IndexPart<'_>> = platforms
         .iter()
-        .map(|(platform, documents)| Part {
+        .map(|(platform, documents)| IndexPart {
             platform: (*platform).to_owned(),
             digest: format!("sha256:{}", short_hash(platform, 8)),
             documents: documents.iter().map(String::as_str).collect(),
         })
         .collect();
-    Index::read(format, "ghcr.io/o/app", DIGEST, &parts).unwrap()
+    DocumentedIndex::read(format, "ghcr.io/o/app", DIGEST, &parts).unwrap()
 }
 
-fn written(index: &Index, detail: Detail) -> Value {
+fn written(index: &DocumentedIndex, detail: IndexDetail) -> Value {
     let text = index.document(detail);
     assert_eq!(text, index.document(detail), "the same bytes for the same facts");
     check(text.as_bytes()).unwrap();
@@ -69,12 +69,12 @@ fn related(document: &Value) -> Vec<String> {
     document["relationships"].as_array().unwrap().iter().map(one).collect()
 }
 
-fn two_platforms() -> Index {
+fn two_platforms() -> DocumentedIndex {
     let mut later = spdx("sbom", "https://x.example/2", &[package("libc", "?a"), package("b", "")]);
     later["creationInfo"]["created"] = "2026-02-01T00:00:00Z".into();
     let first = spdx("sbom", "https://x.example/1", &[package("libc", "?b"), package("b", "")]);
     index(
-        Format::Spdx,
+        ForeignFormat::Spdx,
         &[("linux/amd64", vec![first.to_string()]), ("linux/arm/v7", vec![later.to_string()])],
     )
 }
@@ -82,7 +82,7 @@ fn two_platforms() -> Index {
 #[test]
 fn an_index_contains_the_images_and_these_their_packages_each_once() {
     let index = two_platforms();
-    let document = written(&index, Detail::Whole);
+    let document = written(&index, IndexDetail::Whole);
     let [amd64, arm] = ["SPDXRef-Image-linux-amd64", "SPDXRef-Image-linux-arm-v7"];
     let mut found = related(&document);
     found.sort();
@@ -120,17 +120,17 @@ fn an_index_contains_the_images_and_these_their_packages_each_once() {
 #[test]
 fn less_is_said_in_less_room_and_the_documents_are_named_always() {
     let index = two_platforms();
-    let [whole, names, references] = Detail::ALL.map(|detail| index.document(detail));
+    let [whole, names, references] = IndexDetail::ALL.map(|detail| index.document(detail));
     assert!(whole.len() > names.len() && names.len() > references.len());
     let namespaces: Vec<Value> = [&whole, &names, &references]
         .map(|text| serde_json::from_str::<Value>(text).unwrap())
         .map(|document| document["documentNamespace"].clone())
         .into();
     assert!(namespaces[0] != namespaces[1] && namespaces[1] != namespaces[2]);
-    let names = written(&index, Detail::Names);
+    let names = written(&index, IndexDetail::Names);
     assert_eq!(packages(names.to_string().as_bytes()).unwrap().len(), 2);
     assert!(!names.to_string().contains("Person: A") && !names.to_string().contains("MIT"));
-    let references = written(&index, Detail::References);
+    let references = written(&index, IndexDetail::References);
     assert_eq!(references["packages"].as_array().unwrap().len(), 3);
     let first = &references["externalDocumentRefs"][0];
     assert_eq!(
@@ -145,14 +145,14 @@ fn less_is_said_in_less_room_and_the_documents_are_named_always() {
 fn platforms_that_share_a_document_share_its_name_and_packages() {
     let shared = spdx("mine", "https://x.example/1", &[package("b", "")]).to_string();
     let index = index(
-        Format::Spdx,
+        ForeignFormat::Spdx,
         &[
             ("linux/amd64", vec![shared.clone()]),
             ("linux/arm64", vec![shared]),
             ("linux/s390x", vec![]),
         ],
     );
-    let document = written(&index, Detail::Whole);
+    let document = written(&index, IndexDetail::Whole);
     assert_eq!(document["externalDocumentRefs"].as_array().unwrap().len(), 1);
     let related = related(&document);
     for expected in [
@@ -174,7 +174,8 @@ fn stages_that_buildkit_scanned_besides_are_no_part_of_the_image() {
     let stage = spdx("sbom-build", "https://x.example/2", &[package("gcc", "")]).to_string();
     let image = spdx("sbom", "https://x.example/1", &[package("b", "")]).to_string();
     let contained = |documents: Vec<String>| {
-        let document = written(&index(Format::Spdx, &[("linux/amd64", documents)]), Detail::Whole);
+        let document =
+            written(&index(ForeignFormat::Spdx, &[("linux/amd64", documents)]), IndexDetail::Whole);
         let names = packages(document.to_string().as_bytes()).unwrap();
         let names: Vec<String> = names.into_iter().map(|entry| entry.name).collect();
         (names, document["externalDocumentRefs"].as_array().unwrap().len())
@@ -203,8 +204,8 @@ fn licences_that_documents_define_come_along_unless_they_differ() {
         let documents =
             [with("https://x.example/1", texts[0]), with("https://x.example/2", texts[1])];
         let [one, other] = documents.map(|document| vec![document]);
-        let index = index(Format::Spdx, &[("linux/amd64", one), ("linux/arm64", other)]);
-        let document = written(&index, Detail::Whole);
+        let index = index(ForeignFormat::Spdx, &[("linux/amd64", one), ("linux/arm64", other)]);
+        let document = written(&index, IndexDetail::Whole);
         let infos = document["hasExtractedLicensingInfos"].as_array().unwrap().clone();
         let declared = |name: &str| {
             let packages = document["packages"].as_array().unwrap();
@@ -238,13 +239,13 @@ fn cyclonedx_lists_the_images_and_their_packages_as_what_they_depend_on() {
     ]);
     let serial = "urn:uuid:3e671687-395b-41f5-a30f-a58921a69b79";
     let index = index(
-        Format::CycloneDx,
+        ForeignFormat::CycloneDx,
         &[
             ("linux/amd64", vec![cyclonedx(Some(serial), &nested)]),
             ("linux/arm64", vec![cyclonedx(None, &json!([{ "type": "library", "name": "b" }]))]),
         ],
     );
-    let document = written(&index, Detail::Whole);
+    let document = written(&index, IndexDetail::Whole);
     let components = document["components"].as_array().unwrap();
     let find = |name: &str| components.iter().find(|found| found["name"] == name).unwrap();
     assert_eq!(components.len(), 6);
@@ -276,7 +277,7 @@ fn cyclonedx_lists_the_images_and_their_packages_as_what_they_depend_on() {
     assert!(arm64.get("externalReferences").is_none(), "what has no name cannot be linked");
     assert_eq!(document["metadata"]["component"]["supplier"], json!({ "name": "o" }));
     assert_eq!(document["metadata"]["timestamp"], "2026-01-01T00:00:00Z");
-    let references = written(&index, Detail::References);
+    let references = written(&index, IndexDetail::References);
     assert_eq!(references["components"].as_array().unwrap().len(), 2);
     assert_eq!(references["dependencies"][1]["dependsOn"], json!([]));
 }

@@ -21,9 +21,9 @@ const BUFFERS: usize = 32;
 /// How many threads may still start. A layer takes one to be read, and a second one where no other
 /// layer waits for it.
 #[derive(Debug)]
-pub(super) struct Threads(AtomicUsize);
+pub(super) struct SpareThreads(AtomicUsize);
 
-impl Threads {
+impl SpareThreads {
     pub(super) fn new(free: usize) -> Self {
         Self(AtomicUsize::new(free))
     }
@@ -44,13 +44,13 @@ impl Threads {
 /// Where inflated bytes come from: here at first, and from another thread once there is one.
 pub(super) struct Supply<'scope, 'env, R: Read> {
     scope: &'scope Scope<'scope, 'env>,
-    threads: &'env Threads,
-    side: Side<'scope, R>,
+    threads: &'env SpareThreads,
+    side: AheadSide<'scope, R>,
     is_plain: bool,
     was_asked: bool,
 }
 
-enum Side<'scope, R: Read> {
+enum AheadSide<'scope, R: Read> {
     Here(Inflated<R>),
     Ahead(Ahead<'scope>),
     /// Only on the way from one to the other.
@@ -58,7 +58,7 @@ enum Side<'scope, R: Read> {
 }
 
 struct Ahead<'scope> {
-    pieces: Receiver<Piece>,
+    pieces: Receiver<AheadPiece>,
     empty: Sender<Buffer>,
     /// Of the compressed bytes.
     hasher: Sha256,
@@ -69,7 +69,7 @@ struct Ahead<'scope> {
 }
 
 /// What the other thread has for this one, in the order in which it was read.
-enum Piece {
+enum AheadPiece {
     Compressed(Vec<u8>),
     Inflated(io::Result<(Buffer, usize)>),
 }
@@ -78,13 +78,13 @@ impl<'scope, 'env, R: Read + Send + 'scope> Supply<'scope, 'env, R> {
     pub(super) fn new(
         inflated: Inflated<R>,
         scope: &'scope Scope<'scope, 'env>,
-        threads: &'env Threads,
+        threads: &'env SpareThreads,
     ) -> Self {
         Self {
             scope,
             threads,
             is_plain: inflated.is_plain(),
-            side: Side::Here(inflated),
+            side: AheadSide::Here(inflated),
             was_asked: false,
         }
     }
@@ -96,30 +96,30 @@ impl<'scope, 'env, R: Read + Send + 'scope> Supply<'scope, 'env, R> {
     /// Fills the buffer with what comes next, or puts another one in its place; nothing at the end.
     pub(super) fn fill(&mut self, buffer: &mut Buffer) -> io::Result<usize> {
         // A layer of one buffer is not worth a thread.
-        if matches!(self.side, Side::Here(_)) && self.was_asked && self.threads.take(1) == 1 {
-            self.side = match std::mem::replace(&mut self.side, Side::Between) {
-                Side::Here(inflated) => {
-                    Side::Ahead(Ahead::start(inflated, self.scope, self.threads))
+        if matches!(self.side, AheadSide::Here(_)) && self.was_asked && self.threads.take(1) == 1 {
+            self.side = match std::mem::replace(&mut self.side, AheadSide::Between) {
+                AheadSide::Here(inflated) => {
+                    AheadSide::Ahead(Ahead::start(inflated, self.scope, self.threads))
                 }
                 other => other,
             };
         }
         self.was_asked = true;
         match &mut self.side {
-            Side::Here(inflated) => inflated.fill(buffer),
-            Side::Ahead(ahead) => ahead.fill(buffer),
-            Side::Between => Ok(0),
+            AheadSide::Here(inflated) => inflated.fill(buffer),
+            AheadSide::Ahead(ahead) => ahead.fill(buffer),
+            AheadSide::Between => Ok(0),
         }
     }
 
     /// Size and digest of the compressed bytes, however little sense they make inside.
     pub(super) fn drained(self) -> io::Result<(u64, String)> {
         match self.side {
-            Side::Here(inflated) => {
+            AheadSide::Here(inflated) => {
                 inflated.drained().map(|(size, hasher)| (size, named(hasher.unwrap_or_default())))
             }
-            Side::Ahead(ahead) => ahead.drained(),
-            Side::Between => Err(io::ErrorKind::UnexpectedEof.into()),
+            AheadSide::Ahead(ahead) => ahead.drained(),
+            AheadSide::Between => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
 }
@@ -128,7 +128,7 @@ impl<'scope> Ahead<'scope> {
     fn start<'env, R: Read + Send + 'scope>(
         mut inflated: Inflated<R>,
         scope: &'scope Scope<'scope, 'env>,
-        threads: &'env Threads,
+        threads: &'env SpareThreads,
     ) -> Self {
         let (empty, to_fill) = channel::<Buffer>();
         let (hashed, to_copy) = channel::<Vec<u8>>();
@@ -144,7 +144,7 @@ impl<'scope> Ahead<'scope> {
             copy.clear();
             copy.extend_from_slice(bytes);
             // Nobody is there once nobody wants to know.
-            let _ = compressed.send(Piece::Compressed(copy));
+            let _ = compressed.send(AheadPiece::Compressed(copy));
         }));
         let worker = scope.spawn(move || {
             let size = inflate(inflated, &to_fill, &filled);
@@ -159,11 +159,11 @@ impl<'scope> Ahead<'scope> {
         let _ = self.empty.send(std::mem::take(buffer));
         loop {
             match self.pieces.recv() {
-                Ok(Piece::Compressed(bytes)) => {
+                Ok(AheadPiece::Compressed(bytes)) => {
                     self.hasher.update(&bytes);
                     let _ = self.hashed.send(bytes);
                 }
-                Ok(Piece::Inflated(outcome)) => {
+                Ok(AheadPiece::Inflated(outcome)) => {
                     self.has_failed = outcome.is_err();
                     let (next, length) = outcome?;
                     *buffer = next;
@@ -179,7 +179,7 @@ impl<'scope> Ahead<'scope> {
         let Self { pieces, empty, mut hasher, hashed, worker, .. } = self;
         drop(empty);
         for piece in pieces {
-            if let Piece::Compressed(bytes) = piece {
+            if let AheadPiece::Compressed(bytes) = piece {
                 hasher.update(&bytes);
                 let _ = hashed.send(bytes);
             }
@@ -193,12 +193,12 @@ impl<'scope> Ahead<'scope> {
 fn inflate<R: Read>(
     mut inflated: Inflated<R>,
     to_fill: &Receiver<Buffer>,
-    filled: &SyncSender<Piece>,
+    filled: &SyncSender<AheadPiece>,
 ) -> io::Result<u64> {
     while let Ok(mut buffer) = to_fill.recv() {
         let outcome = inflated.fill(&mut buffer);
         let goes_on = matches!(outcome, Ok(1..));
-        let sent = filled.send(Piece::Inflated(outcome.map(|length| (buffer, length))));
+        let sent = filled.send(AheadPiece::Inflated(outcome.map(|length| (buffer, length))));
         if sent.is_err() || !goes_on {
             break;
         }
@@ -222,7 +222,7 @@ mod tests {
         threads: usize,
         most: u64,
     ) -> (u64, Result<(), String>, (u64, String)) {
-        let threads = Threads::new(threads);
+        let threads = SpareThreads::new(threads);
         std::thread::scope(|scope| {
             let mut stream = Stream::new(
                 Supply::new(Inflated::new(layer, None).unwrap(), scope, &threads),
@@ -274,7 +274,7 @@ mod tests {
                 [alone.clone(), alone]
             );
         }
-        let threads = Threads::new(2);
+        let threads = SpareThreads::new(2);
         let sums = std::thread::scope(|scope| {
             let stream = Stream::new(
                 Supply::new(Inflated::new(&whole[..], None).unwrap(), scope, &threads),

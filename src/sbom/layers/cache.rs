@@ -32,7 +32,7 @@ pub struct Cache {
 
 /// What the directory holds of a layer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Known {
+pub(super) enum KnownLayer {
     Layer(Box<Layer>),
     /// Nothing, or what another program left.
     Nothing,
@@ -43,7 +43,7 @@ pub(super) enum Known {
 /// A layer is another one when its compressed bytes are others: that those inflate to the diffID
 /// was seen of these alone.
 #[derive(Serialize, Deserialize)]
-struct Kept<L> {
+struct CachedLayer<L> {
     cataloger: String,
     digest: Option<String>,
     size: Option<u64>,
@@ -51,7 +51,7 @@ struct Kept<L> {
     layer: L,
 }
 
-impl<L> Kept<L> {
+impl<L> CachedLayer<L> {
     fn is_of(&self, cataloger: &str, blob: &Blob) -> bool {
         self.cataloger == cataloger
             && self.digest == blob.digest
@@ -137,32 +137,36 @@ impl Cache {
     }
 
     /// What is kept of a layer. It follows no link out of the directory.
-    pub(super) fn get(&self, blob: &Blob) -> Known {
+    pub(super) fn get(&self, blob: &Blob) -> KnownLayer {
         let path = self.path(blob);
         match fs::symlink_metadata(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Known::Nothing,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return KnownLayer::Nothing;
+            }
             Ok(found) if found.is_file() && found.len() <= LARGEST => {}
-            _ => return Known::Distrusted,
+            _ => return KnownLayer::Distrusted,
         }
         let mut text = String::new();
         let read =
             fs::File::open(&path).and_then(|file| file.take(LARGEST).read_to_string(&mut text));
         let Some((seal, body)) = text.split_once('\n').filter(|_| read.is_ok()) else {
-            return Known::Distrusted;
+            return KnownLayer::Distrusted;
         };
         if !self.is_sealed(blob, body, seal) {
-            return Known::Distrusted;
+            return KnownLayer::Distrusted;
         }
-        match serde_json::from_str::<Kept<Layer>>(body) {
-            Ok(kept) if kept.is_of(&self.cataloger, blob) => Known::Layer(Box::new(kept.layer)),
-            _ => Known::Distrusted,
+        match serde_json::from_str::<CachedLayer<Layer>>(body) {
+            Ok(kept) if kept.is_of(&self.cataloger, blob) => {
+                KnownLayer::Layer(Box::new(kept.layer))
+            }
+            _ => KnownLayer::Distrusted,
         }
     }
 
     /// Keeps a layer. Whoever reads meanwhile sees the old entry or the new one.
     pub(super) fn put(&self, blob: &Blob, layer: &Layer) -> std::io::Result<()> {
         let Blob { digest, size, diff_id, .. } = blob.clone();
-        let body = serde_json::to_string(&Kept {
+        let body = serde_json::to_string(&CachedLayer {
             cataloger: self.cataloger.clone(),
             digest,
             size,
@@ -170,7 +174,8 @@ impl Cache {
             layer,
         })?;
         debug_assert!(
-            serde_json::from_str::<Kept<Layer>>(&body).is_ok_and(|read| read.layer == *layer),
+            serde_json::from_str::<CachedLayer<Layer>>(&body)
+                .is_ok_and(|read| read.layer == *layer),
             "what is kept must be readable"
         );
         fs::create_dir_all(&self.folder)?;
@@ -198,8 +203,8 @@ mod tests {
         Layer { whiteouts: [name.to_owned()].into(), ..Layer::default() }
     }
 
-    fn known(name: &str) -> Known {
-        Known::Layer(Box::new(layer(name)))
+    fn known(name: &str) -> KnownLayer {
+        KnownLayer::Layer(Box::new(layer(name)))
     }
 
     #[test]
@@ -211,8 +216,8 @@ mod tests {
         cache.put(&two, &layer("two")).unwrap();
         assert_eq!((cache.get(&one), cache.get(&two)), (known("one"), known("two")));
         // Of the same diffID, but of other bytes or another size: nobody saw those inflate to it.
-        assert_eq!(cache.get(&blob("9", "a")), Known::Nothing);
-        assert_eq!(cache.get(&Blob { size: Some(8), ..one.clone() }), Known::Nothing);
+        assert_eq!(cache.get(&blob("9", "a")), KnownLayer::Nothing);
+        assert_eq!(cache.get(&Blob { size: Some(8), ..one.clone() }), KnownLayer::Nothing);
         let whole = fs::read_to_string(cache.path(&one)).unwrap();
         let plain = Cache::new(folder.path());
         let others = Cache::new(folder.path()).with_key(b"another secret of someone");
@@ -237,19 +242,19 @@ mod tests {
             String::new(),
         ] {
             fs::write(cache.path(&one), &changed).unwrap();
-            assert_eq!(cache.get(&one), Known::Distrusted, "{changed}");
+            assert_eq!(cache.get(&one), KnownLayer::Distrusted, "{changed}");
         }
         fs::write(cache.path(&one), &whole).unwrap();
         assert_eq!(cache.get(&one), known("one"));
         // What was sealed truly, but says that it is of another layer.
         let lies = body.replace("sha256:a", "sha256:b");
         fs::write(cache.path(&one), format!("{}\n{lies}", cache.seal(&one, &lies))).unwrap();
-        assert_eq!(cache.get(&one), Known::Distrusted);
+        assert_eq!(cache.get(&one), KnownLayer::Distrusted);
         // A link is not followed, and what is written takes its place.
         fs::remove_file(cache.path(&one)).unwrap();
         fs::write(folder.path().join("elsewhere"), &whole).unwrap();
         std::os::unix::fs::symlink(folder.path().join("elsewhere"), cache.path(&one)).unwrap();
-        assert_eq!(cache.get(&one), Known::Distrusted);
+        assert_eq!(cache.get(&one), KnownLayer::Distrusted);
         cache.put(&one, &layer("new")).unwrap();
         assert_eq!(
             (cache.get(&one), fs::read_to_string(folder.path().join("elsewhere")).unwrap()),

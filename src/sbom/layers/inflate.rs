@@ -27,9 +27,9 @@ pub(super) struct Endless(u64, u64);
 /// What keeps the compressed bytes from being read.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub(super) struct Unreadable(io::Error);
+pub(super) struct UnreadableLayer(io::Error);
 
-impl Unreadable {
+impl UnreadableLayer {
     /// The first error, if an error is one of these.
     pub(super) fn of(error: io::Error) -> Result<io::Error, io::Error> {
         if !error.get_ref().is_some_and(|inner| inner.is::<Self>()) {
@@ -45,17 +45,17 @@ impl Unreadable {
 pub(super) type Take = Box<dyn FnMut(&[u8]) + Send>;
 
 /// Who hashes the compressed bytes.
-enum Sum {
+enum SumSide {
     Here(Sha256),
     There(Take),
 }
 
 /// Compressed bytes, counted and hashed; at most one more than promised.
-struct Hashed<R> {
+struct HashedReader<R> {
     inner: R,
     /// The first bytes, while nobody but who tells the compression has seen them.
     start: Vec<u8>,
-    sum: Sum,
+    sum: SumSide,
     read: u64,
     most: u64,
 }
@@ -63,7 +63,7 @@ struct Hashed<R> {
 /// As many bytes tell how a layer is compressed.
 const TELLING: usize = 4;
 
-impl<R: Read> Hashed<R> {
+impl<R: Read> HashedReader<R> {
     /// The first bytes, which come again when it is read: all of them, however few a source gives
     /// at once.
     fn start(&mut self) -> io::Result<&[u8]> {
@@ -90,21 +90,21 @@ impl<R: Read> Hashed<R> {
                 // Told apart from what a decoder finds wrong.
                 outcome => {
                     break outcome
-                        .map_err(|error| io::Error::new(error.kind(), Unreadable(error)))?;
+                        .map_err(|error| io::Error::new(error.kind(), UnreadableLayer(error)))?;
                 }
             }
         };
         let bytes = bytes.get(..read).unwrap_or_default();
         match &mut self.sum {
-            Sum::Here(hasher) => hasher.update(bytes),
-            Sum::There(take) => take(bytes),
+            SumSide::Here(hasher) => hasher.update(bytes),
+            SumSide::There(take) => take(bytes),
         }
         self.read += read as u64;
         Ok(read)
     }
 }
 
-impl<R: Read> Read for Hashed<R> {
+impl<R: Read> Read for HashedReader<R> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         if self.start.is_empty() {
             return self.read_on(bytes);
@@ -116,9 +116,9 @@ impl<R: Read> Read for Hashed<R> {
 }
 
 enum Decoder<R: Read> {
-    Gzip(Gzip<Hashed<R>>),
-    Zstd(zstd::Decoder<'static, BufReader<Hashed<R>>>),
-    Plain(BufReader<Hashed<R>>),
+    Gzip(Gzip<HashedReader<R>>),
+    Zstd(zstd::Decoder<'static, BufReader<HashedReader<R>>>),
+    Plain(BufReader<HashedReader<R>>),
 }
 
 /// The bytes a layer stands for.
@@ -132,10 +132,10 @@ impl<R: Read> Inflated<R> {
     /// types are not always right.
     pub(super) fn new(layer: R, size: Option<u64>) -> io::Result<Self> {
         let most = size.map_or(MOST, |size| size.saturating_add(1)).min(MOST);
-        let mut layer = Hashed {
+        let mut layer = HashedReader {
             inner: layer,
             start: Vec::new(),
-            sum: Sum::Here(Sha256::new()),
+            sum: SumSide::Here(Sha256::new()),
             read: 0,
             most,
         };
@@ -155,7 +155,7 @@ impl<R: Read> Inflated<R> {
         matches!(self.decoder, Decoder::Plain(_))
     }
 
-    fn compressed(&self) -> &Hashed<R> {
+    fn compressed(&self) -> &HashedReader<R> {
         match &self.decoder {
             Decoder::Gzip(decoder) => decoder.get_ref(),
             Decoder::Zstd(decoder) => decoder.get_ref().get_ref(),
@@ -170,9 +170,9 @@ impl<R: Read> Inflated<R> {
             Decoder::Zstd(decoder) => decoder.get_mut().get_mut(),
             Decoder::Plain(reader) => reader.get_mut(),
         };
-        match std::mem::replace(&mut compressed.sum, Sum::There(take)) {
-            Sum::Here(hasher) => hasher,
-            Sum::There(_) => Sha256::new(),
+        match std::mem::replace(&mut compressed.sum, SumSide::There(take)) {
+            SumSide::Here(hasher) => hasher,
+            SumSide::There(_) => Sha256::new(),
         }
     }
 
@@ -207,8 +207,8 @@ impl<R: Read> Inflated<R> {
         io::copy(&mut reader, &mut io::sink())?;
         let compressed = reader.into_inner();
         let hasher = match compressed.sum {
-            Sum::Here(hasher) => Some(hasher),
-            Sum::There(_) => None,
+            SumSide::Here(hasher) => Some(hasher),
+            SumSide::There(_) => None,
         };
         Ok((compressed.read, hasher))
     }

@@ -27,7 +27,7 @@ const MARGIN: u64 = 1 << 20;
 pub(super) struct Ledger {
     taken: Mutex<u64>,
     returned: Condvar,
-    spare: Arc<Spare>,
+    spare: Arc<SpareChunks>,
     /// Whether each file's checksum is made.
     pub(super) files: bool,
     /// Files that are not looked at.
@@ -37,12 +37,12 @@ pub(super) struct Ledger {
 /// Chunks that were used before: the kernel takes longer to give a new one than it takes to be
 /// filled.
 #[derive(Debug, Default)]
-pub(super) struct Spare(Mutex<Vec<Vec<u8>>>);
+pub(super) struct SpareChunks(Mutex<Vec<Vec<u8>>>);
 
 /// More than this is given back.
 const MOST_SPARE: usize = 256;
 
-impl Spare {
+impl SpareChunks {
     pub(super) fn chunk(&self) -> Vec<u8> {
         let used = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         used.unwrap_or_else(|| vec![0; CHUNK])
@@ -66,30 +66,30 @@ impl Ledger {
         Self { files, exclude, ..Self::default() }
     }
 
-    pub(super) fn take(&self, bytes: u64) -> Share<'_> {
+    pub(super) fn take(&self, bytes: u64) -> MemoryShare<'_> {
         if bytes < COUNTED {
-            return Share { ledger: self, bytes: 0 };
+            return MemoryShare { ledger: self, bytes: 0 };
         }
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         while *taken > 0 && taken.saturating_add(bytes) > SHARED {
             taken = self.returned.wait(taken).unwrap_or_else(PoisonError::into_inner);
         }
         *taken = taken.saturating_add(bytes);
-        Share { ledger: self, bytes }
+        MemoryShare { ledger: self, bytes }
     }
 
-    pub(super) fn spare(&self) -> &Spare {
+    pub(super) fn spare(&self) -> &SpareChunks {
         &self.spare
     }
 }
 
 /// Memory that goes back when the value is dropped.
-pub(super) struct Share<'a> {
+pub(super) struct MemoryShare<'a> {
     ledger: &'a Ledger,
     bytes: u64,
 }
 
-impl Drop for Share<'_> {
+impl Drop for MemoryShare<'_> {
     fn drop(&mut self) {
         let mut taken = self.ledger.taken.lock().unwrap_or_else(PoisonError::into_inner);
         *taken = taken.saturating_sub(self.bytes);
@@ -99,34 +99,34 @@ impl Drop for Share<'_> {
 
 /// A file's bytes, with gaps.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct KeptBytes {
     /// Ascending, at most a chunk each.
-    pieces: Vec<Piece>,
+    pieces: Vec<KeptPiece>,
     size: u64,
-    spare: Arc<Spare>,
+    spare: Arc<SpareChunks>,
 }
 
 #[derive(Debug)]
-struct Piece {
+struct KeptPiece {
     at: u64,
     /// A whole chunk, of which `length` bytes are the file's.
     chunk: Vec<u8>,
     length: usize,
 }
 
-impl Piece {
+impl KeptPiece {
     fn bytes(&self) -> &[u8] {
         self.chunk.get(..self.length).unwrap_or_default()
     }
 }
 
-impl Drop for Kept {
+impl Drop for KeptBytes {
     fn drop(&mut self) {
         self.pieces.drain(..).for_each(|piece| self.spare.give_back(piece.chunk));
     }
 }
 
-impl Kept {
+impl KeptBytes {
     /// Holds nothing of a file that has this size.
     pub(super) fn nothing(size: u64, ledger: &Ledger) -> Self {
         Self { pieces: Vec::new(), size, spare: ledger.spare.clone() }
@@ -144,9 +144,9 @@ impl Kept {
         Ok(kept)
     }
 
-    fn read(&self, reader: &mut dyn Read, at: u64) -> io::Result<Piece> {
+    fn read(&self, reader: &mut dyn Read, at: u64) -> io::Result<KeptPiece> {
         let length = usize::try_from(self.size - at).map_or(CHUNK, |rest| rest.min(CHUNK));
-        let mut piece = Piece { at, chunk: self.spare.chunk(), length };
+        let mut piece = KeptPiece { at, chunk: self.spare.chunk(), length };
         reader.read_exact(piece.chunk.get_mut(..length).unwrap_or_default())?;
         Ok(piece)
     }
@@ -157,7 +157,7 @@ impl Kept {
         size: u64,
         ledger: &'a Ledger,
         mut each: impl FnMut(&[u8]),
-    ) -> io::Result<(Self, Share<'a>)> {
+    ) -> io::Result<(Self, MemoryShare<'a>)> {
         let mut kept = Self::nothing(size, ledger);
         let (mut at, mut held, mut held_data) = (0, 0, 0);
         let (mut gaps, mut share) = (Gaps::default(), None);
@@ -270,18 +270,18 @@ fn names_of<Elf: FileHeader<Endian = Endianness>>(
 }
 
 /// Reads what is kept, from anywhere.
-pub(super) struct Reader {
-    kept: Arc<Kept>,
+pub(super) struct KeptReader {
+    kept: Arc<KeptBytes>,
     at: u64,
 }
 
-impl Reader {
-    pub(super) fn new(kept: Arc<Kept>) -> Self {
+impl KeptReader {
+    pub(super) fn new(kept: Arc<KeptBytes>) -> Self {
         Self { kept, at: 0 }
     }
 }
 
-impl Read for Reader {
+impl Read for KeptReader {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         if bytes.is_empty() || self.at >= self.kept.size {
             return Ok(0);
@@ -301,7 +301,7 @@ impl Read for Reader {
     }
 }
 
-impl Seek for Reader {
+impl Seek for KeptReader {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let place = match to {
             SeekFrom::Start(at) => Some(at),
@@ -317,11 +317,11 @@ impl Seek for Reader {
 mod tests {
     use super::*;
 
-    fn keep(bytes: &[u8]) -> Kept {
+    fn keep(bytes: &[u8]) -> KeptBytes {
         let ledger = Ledger::default();
         let mut seen = 0;
         let (kept, _share) =
-            Kept::executable(&mut &bytes[..], bytes.len() as u64, &ledger, |chunk| {
+            KeptBytes::executable(&mut &bytes[..], bytes.len() as u64, &ledger, |chunk| {
                 seen += chunk.len()
             })
             .unwrap();
@@ -359,7 +359,7 @@ mod tests {
         let held: usize = kept.pieces.iter().map(|piece| piece.length).sum();
         assert!(held < 43 << 20, "{held}");
         let byte = |at: u64| {
-            let mut reader = Reader::new(kept.clone());
+            let mut reader = KeptReader::new(kept.clone());
             reader.seek(SeekFrom::Start(at)).unwrap();
             let mut byte = [0];
             reader.read_exact(&mut byte).map(|()| byte[0])

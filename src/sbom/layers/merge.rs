@@ -5,20 +5,21 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::paths::{self, Hashes, hash, hashes};
-use super::scan::{Context, Layer, Told, renamed};
+use super::scan::{DatedFacts, Layer, LayerContext, renamed};
 use crate::sbom::SbomError;
-use crate::sbom::collect::{Collected, are_read_alike, matching_path};
+use crate::sbom::collect::{CollectedPackages, are_read_alike, matching_path};
 use crate::sbom::matchers::DIRECTORIES;
 use crate::sbom::package::Package;
 use crate::sbom::source::rootfs::NOT_FILES;
 use crate::sbom::source::{Links, Pair, Visitor as _};
 
 /// Reads a layer of the stack, by its place, once more.
-pub(super) type Again<'a> = dyn FnMut(usize, &Context) -> Result<Layer, SbomError> + 'a;
+pub(super) type ReadLayerAgain<'a> =
+    dyn FnMut(usize, &LayerContext) -> Result<Layer, SbomError> + 'a;
 
 /// What a file told, and which layers brought its packages.
-struct Held {
-    told: Told,
+struct HeldFacts {
+    told: DatedFacts,
     origins: Vec<usize>,
     hashes: Vec<u64>,
 }
@@ -26,7 +27,7 @@ struct Held {
 /// The layers so far.
 #[derive(Default)]
 struct Stack {
-    facts: BTreeMap<String, Held>,
+    facts: BTreeMap<String, HeldFacts>,
     links: Links,
     link_hashes: BTreeMap<String, Vec<u64>>,
     layers: Vec<Arc<Layer>>,
@@ -39,16 +40,20 @@ pub(super) fn merge(
     layers: Vec<Arc<Layer>>,
     names: &[Arc<str>],
     files: bool,
-    again: &mut Again<'_>,
-) -> Result<Collected, SbomError> {
+    again: &mut ReadLayerAgain<'_>,
+) -> Result<CollectedPackages, SbomError> {
     let mut stack = Stack::default();
     for (place, layer) in layers.into_iter().enumerate() {
         stack.add(place, layer, names, again)?;
     }
     stack.add_aliases(again)?;
     stack.add_journals(files, again)?;
-    let mut collected =
-        Collected { links: stack.links, files, is_image: true, ..Collected::default() };
+    let mut collected = CollectedPackages {
+        links: stack.links,
+        files,
+        is_image: true,
+        ..CollectedPackages::default()
+    };
     for (path, held) in stack.facts {
         if held.told.facts.dates_documents() {
             collected.newest = collected.newest.max(Some(held.told.modified));
@@ -111,7 +116,7 @@ impl Stack {
         place: usize,
         mut layer: Arc<Layer>,
         names: &[Arc<str>],
-        again: &mut Again<'_>,
+        again: &mut ReadLayerAgain<'_>,
     ) -> Result<(), SbomError> {
         let ahead = self.links_under(&layer, |cover, hashes| cover.takes_away(hashes));
         let passes = |path: &str| ahead.resolve(path).as_deref() != Some(path);
@@ -123,8 +128,10 @@ impl Stack {
                 || layer.hard.values().any(is_through_links))
         {
             // Some of its entries lie elsewhere than they say.
-            layer =
-                Arc::new(again(place, &Context { links: ahead.clone(), ..Context::default() })?);
+            layer = Arc::new(again(
+                place,
+                &LayerContext { links: ahead.clone(), ..LayerContext::default() },
+            )?);
             self.passed.push(ahead);
         } else {
             self.passed.push(Links::default());
@@ -132,7 +139,7 @@ impl Stack {
         let links = self.links_under(&layer, |cover, hashes| cover.hides(hashes, true));
         let linked = self.hard_links(&layer, names.get(place), again)?;
         let cover = Cover::of(&layer);
-        let before: BTreeMap<String, Held> =
+        let before: BTreeMap<String, HeldFacts> =
             self.facts.extract_if(.., |_, held| cover.hides(&held.hashes, false)).collect();
         self.links = links;
         for (path, target) in layer.links.iter() {
@@ -140,11 +147,11 @@ impl Stack {
         }
         for (path, file) in linked {
             match file {
-                Lower::Link(target) => self.links.insert(&path, &target),
-                Lower::File(told, origins) => drop(
-                    self.facts
-                        .insert(path.clone(), Held { told: *told, origins, hashes: hashes(&path) }),
-                ),
+                HardLinkTarget::Link(target) => self.links.insert(&path, &target),
+                HardLinkTarget::File(told, origins) => drop(self.facts.insert(
+                    path.clone(),
+                    HeldFacts { told: *told, origins, hashes: hashes(&path) },
+                )),
             }
         }
         let mut known = Hashes::default();
@@ -172,7 +179,7 @@ impl Stack {
             }
             let origins = origins(&told, place, before.get(&path));
             let hashes = hashes.of(&path);
-            self.facts.insert(path, Held { told, origins, hashes });
+            self.facts.insert(path, HeldFacts { told, origins, hashes });
         }
         self.layers.push(layer);
         Ok(())
@@ -191,8 +198,8 @@ impl Stack {
         &self,
         layer: &Layer,
         name: Option<&Arc<str>>,
-        again: &mut Again<'_>,
-    ) -> Result<Vec<(String, Lower)>, SbomError> {
+        again: &mut ReadLayerAgain<'_>,
+    ) -> Result<Vec<(String, HardLinkTarget)>, SbomError> {
         let mut found = Vec::new();
         let mut asked: BTreeMap<usize, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
         for (path, target) in &layer.hard {
@@ -202,7 +209,7 @@ impl Stack {
                 .resolve(parent)
                 .map_or_else(|| target.clone(), |parent| paths::join(&parent, base));
             if let Some(link) = self.links.get(&target) {
-                found.push((path.clone(), Lower::Link(link.to_owned())));
+                found.push((path.clone(), HardLinkTarget::Link(link.to_owned())));
                 continue;
             }
             let Some(owner) = self.owner(&target) else {
@@ -222,23 +229,29 @@ impl Stack {
             } else if let Some(held) = self.facts.get(&target) {
                 found.push((
                     path.clone(),
-                    Lower::File(Box::new(renamed(&held.told, &target, path)), held.origins.clone()),
+                    HardLinkTarget::File(
+                        Box::new(renamed(&held.told, &target, path)),
+                        held.origins.clone(),
+                    ),
                 ));
             }
         }
         for (owner, told_as) in asked {
-            let layer = again(owner, &Context { told_as, ..self.context_of(owner) })?;
+            let layer = again(owner, &LayerContext { told_as, ..self.context_of(owner) })?;
             for (path, told) in layer.told {
                 let origins = vec![owner; told.facts.packages.len()];
-                found.push((path, Lower::File(Box::new(told), origins)));
+                found.push((path, HardLinkTarget::File(Box::new(told), origins)));
             }
         }
         Ok(found)
     }
 
     /// For another reading of a layer that is in the stack, with the names it has there.
-    fn context_of(&self, place: usize) -> Context {
-        Context { links: self.passed.get(place).cloned().unwrap_or_default(), ..Context::default() }
+    fn context_of(&self, place: usize) -> LayerContext {
+        LayerContext {
+            links: self.passed.get(place).cloned().unwrap_or_default(),
+            ..LayerContext::default()
+        }
     }
 
     /// The layer whose file shows at a path.
@@ -257,8 +270,8 @@ impl Stack {
     }
 
     /// Databases that are looked for under a name through which only a link leads to them.
-    fn add_aliases(&mut self, again: &mut Again<'_>) -> Result<(), SbomError> {
-        let mut asked: BTreeMap<usize, Context> = BTreeMap::new();
+    fn add_aliases(&mut self, again: &mut ReadLayerAgain<'_>) -> Result<(), SbomError> {
+        let mut asked: BTreeMap<usize, LayerContext> = BTreeMap::new();
         for (path, _) in self.links.iter().filter(|(path, _)| matching_path(path).is_some()) {
             let Some(real) = self.links.resolve(path).filter(|real| matching_path(real).is_none())
             else {
@@ -296,7 +309,7 @@ impl Stack {
                 if real.is_some_and(|real| self.owner(&real) == Some(place)) {
                     let origins = vec![place; told.facts.packages.len()];
                     let hashes = hashes(&alias);
-                    self.facts.insert(alias, Held { told, origins, hashes });
+                    self.facts.insert(alias, HeldFacts { told, origins, hashes });
                 }
             }
         }
@@ -306,8 +319,12 @@ impl Stack {
 
 impl Stack {
     /// Databases that cannot be read without their journals; the layers with either are read again.
-    fn add_journals(&mut self, files: bool, again: &mut Again<'_>) -> Result<(), SbomError> {
-        let of = |(path, held): (&String, &Held)| {
+    fn add_journals(
+        &mut self,
+        files: bool,
+        again: &mut ReadLayerAgain<'_>,
+    ) -> Result<(), SbomError> {
+        let of = |(path, held): (&String, &HeldFacts)| {
             Some((path.clone(), held.told.facts.journal_of.clone()?))
         };
         let journals: Vec<(String, String)> = self.facts.iter().filter_map(of).collect();
@@ -315,7 +332,7 @@ impl Stack {
             let modified = self.facts.get(&journal).map_or(0, |held| held.told.modified);
             let (bytes, place) = self.bytes(&journal, again)?;
             let pair = Pair { database: self.bytes(&database, again)?.0, journal: bytes };
-            let mut collected = Collected { files, ..Collected::default() };
+            let mut collected = CollectedPackages { files, ..CollectedPackages::default() };
             for path in [&journal, &database] {
                 let told = self.facts.get(path).map(|held| held.told.facts.clone());
                 collected.facts.extend(told.map(|facts| (path.clone(), facts)));
@@ -324,11 +341,11 @@ impl Stack {
             let before = self.facts.remove(&database);
             self.facts.remove(&journal);
             for (path, facts) in collected.facts {
-                let told = Told { facts, modified };
+                let told = DatedFacts { facts, modified };
                 let before = before.as_ref().filter(|_| path == database);
                 let origins = origins(&told, place, before);
                 let hashes = hashes(&path);
-                self.facts.insert(path, Held { told, origins, hashes });
+                self.facts.insert(path, HeldFacts { told, origins, hashes });
             }
         }
         Ok(())
@@ -338,11 +355,12 @@ impl Stack {
     fn bytes(
         &self,
         path: &str,
-        again: &mut Again<'_>,
+        again: &mut ReadLayerAgain<'_>,
     ) -> Result<(Option<Vec<u8>>, usize), SbomError> {
         let real = self.links.resolve(path).unwrap_or_default();
         let Some(owner) = self.owner(&real) else { return Ok((None, 0)) };
-        let context = Context { whole: BTreeSet::from([real.clone()]), ..self.context_of(owner) };
+        let context =
+            LayerContext { whole: BTreeSet::from([real.clone()]), ..self.context_of(owner) };
         let mut layer = again(owner, &context)?;
         Ok((layer.bytes.remove(&real), owner))
     }
@@ -356,9 +374,9 @@ fn is_mounted(path: &str) -> bool {
 }
 
 /// What a hard link leads to.
-enum Lower {
+enum HardLinkTarget {
     Link(String),
-    File(Box<Told>, Vec<usize>),
+    File(Box<DatedFacts>, Vec<usize>),
 }
 
 /// Whether files that are looked for in `directory` would be missed in `real`.
@@ -381,7 +399,7 @@ fn is_unusual(directory: &str, real: &str) -> bool {
 
 /// Which layer brought each package: where the file was already below with that package in it, the
 /// one that brought it there.
-fn origins(told: &Told, place: usize, before: Option<&Held>) -> Vec<usize> {
+fn origins(told: &DatedFacts, place: usize, before: Option<&HeldFacts>) -> Vec<usize> {
     type Key<'a> = (&'a str, Option<&'a str>, Option<&'a str>);
     fn key(package: &Package) -> Key<'_> {
         (&package.name, package.version.as_deref(), package.arch.as_deref())

@@ -10,17 +10,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::SbomError;
-use super::collect::Collected;
+use super::collect::CollectedPackages;
 use super::exclude::Exclude;
-use ahead::{Supply, Threads};
+use ahead::{SpareThreads, Supply};
 pub use cache::Cache;
-use cache::Known;
+use cache::KnownLayer;
 pub(in crate::sbom) use inflate::is_endless;
-use inflate::{Inflated, Unreadable};
+use inflate::{Inflated, UnreadableLayer};
 use kept::Ledger;
-use scan::{Context, Failure, Layer};
+use scan::{Layer, LayerContext, LayerFailure};
 use stream::Stream;
-use tar::{Tar, Trouble};
+use tar::{Tar, TarError};
 
 mod ahead;
 mod cache;
@@ -56,7 +56,7 @@ impl Blob {
 }
 
 /// Where layers are. It is asked from several threads.
-pub trait Blobs: Sync {
+pub trait LayerBlobs: Sync {
     /// The compressed bytes from their beginning; they are checked by who reads them.
     fn open(&self, blob: &Blob) -> io::Result<Box<dyn Read + Send>>;
 }
@@ -77,8 +77,8 @@ pub struct Unwatched;
 impl Watcher for Unwatched {}
 
 /// How layers are read.
-pub struct Reading<'a> {
-    pub blobs: &'a dyn Blobs,
+pub struct LayerReading<'a> {
+    pub blobs: &'a dyn LayerBlobs,
     pub threads: usize,
     pub cache: Option<&'a Cache>,
     pub watcher: &'a dyn Watcher,
@@ -93,23 +93,26 @@ pub struct Reading<'a> {
     pub diff_ids: bool,
 }
 
-impl Reading<'_> {
+impl LayerReading<'_> {
     fn needs_diff_id(&self, blob: &Blob) -> bool {
         self.diff_ids || self.cache.is_some() || blob.digest.is_none()
     }
 }
 
 /// What readers of layers share.
-struct Shared {
+struct SharedReaders {
     ledger: Ledger,
-    threads: Threads,
+    threads: SpareThreads,
 }
 
 /// The facts of each image, whose layers come lowest first; a layer of several images is read once.
-pub fn collect(images: &[Vec<Blob>], reading: &Reading<'_>) -> Result<Vec<Collected>, SbomError> {
-    let shared = Shared {
+pub fn collect(
+    images: &[Vec<Blob>],
+    reading: &LayerReading<'_>,
+) -> Result<Vec<CollectedPackages>, SbomError> {
+    let shared = SharedReaders {
         ledger: Ledger::new(reading.files, reading.exclude.clone()),
-        threads: Threads::new(reading.threads.max(1)),
+        threads: SpareThreads::new(reading.threads.max(1)),
     };
     let unique: BTreeSet<&Blob> = images.iter().flatten().collect();
     let mut waiting: Vec<&Blob> = unique.into_iter().collect();
@@ -133,11 +136,11 @@ pub fn collect(images: &[Vec<Blob>], reading: &Reading<'_>) -> Result<Vec<Collec
 fn stacked(
     image: &[Blob],
     stack: Vec<Arc<Layer>>,
-    reading: &Reading<'_>,
-    shared: &Shared,
-) -> Result<Collected, SbomError> {
+    reading: &LayerReading<'_>,
+    shared: &SharedReaders,
+) -> Result<CollectedPackages, SbomError> {
     let names: Vec<Arc<str>> = image.iter().map(|blob| Arc::from(blob.diff_id.as_str())).collect();
-    let mut again = |place: usize, context: &Context| match image.get(place) {
+    let mut again = |place: usize, context: &LayerContext| match image.get(place) {
         Some(blob) => read(blob, context, reading, shared),
         None => Ok(Layer::default()),
     };
@@ -149,8 +152,8 @@ fn stacked(
 /// Every layer. The first in the list that fails tells why there is none of them.
 fn read_all<'a>(
     waiting: &[&'a Blob],
-    reading: &Reading<'_>,
-    shared: &Shared,
+    reading: &LayerReading<'_>,
+    shared: &SharedReaders,
 ) -> Result<BTreeMap<&'a Blob, Arc<Layer>>, SbomError> {
     let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let outcomes: Mutex<BTreeMap<usize, Result<Layer, SbomError>>> = Mutex::default();
@@ -182,16 +185,20 @@ fn read_all<'a>(
         .collect()
 }
 
-fn known_or_read(blob: &Blob, reading: &Reading<'_>, shared: &Shared) -> Result<Layer, SbomError> {
+fn known_or_read(
+    blob: &Blob,
+    reading: &LayerReading<'_>,
+    shared: &SharedReaders,
+) -> Result<Layer, SbomError> {
     match reading.cache.map(|cache| cache.get(blob)) {
-        Some(Known::Layer(known)) => {
+        Some(KnownLayer::Layer(known)) => {
             reading.watcher.done(blob, true);
             return Ok(*known);
         }
-        Some(Known::Distrusted) => reading.watcher.distrusted(blob),
-        Some(Known::Nothing) | None => {}
+        Some(KnownLayer::Distrusted) => reading.watcher.distrusted(blob),
+        Some(KnownLayer::Nothing) | None => {}
     }
-    let layer = read(blob, &Context::default(), reading, shared)?;
+    let layer = read(blob, &LayerContext::default(), reading, shared)?;
     if let Some(cache) = reading.cache {
         cache.put(blob, &layer).map_err(|source| SbomError::Cache {
             path: cache.folder().display().to_string(),
@@ -206,9 +213,9 @@ fn known_or_read(blob: &Blob, reading: &Reading<'_>, shared: &Shared) -> Result<
 /// of.
 fn read(
     blob: &Blob,
-    context: &Context,
-    reading: &Reading<'_>,
-    shared: &Shared,
+    context: &LayerContext,
+    reading: &LayerReading<'_>,
+    shared: &SharedReaders,
 ) -> Result<Layer, SbomError> {
     let (layer, complete) = read_once(blob, context, reading, shared)?;
     if complete.told_as == context.told_as {
@@ -219,10 +226,10 @@ fn read(
 
 fn read_once(
     blob: &Blob,
-    context: &Context,
-    reading: &Reading<'_>,
-    shared: &Shared,
-) -> Result<(Layer, Context), SbomError> {
+    context: &LayerContext,
+    reading: &LayerReading<'_>,
+    shared: &SharedReaders,
+) -> Result<(Layer, LayerContext), SbomError> {
     let name = || blob.name().to_owned();
     let unreadable = |source| SbomError::UnreadableLayer { layer: name(), source };
     let bad = |reason: String| SbomError::BadLayer { layer: name(), reason };
@@ -232,9 +239,9 @@ fn read_once(
         )),
         false => unreadable(error),
     })?;
-    let watched = Watched { inner: opened, watcher: reading.watcher };
+    let watched = WatchedReader { inner: opened, watcher: reading.watcher };
     let inflated = Inflated::new(watched, blob.size)
-        .map_err(|error| trouble(Trouble::Read(error), &bad, &unreadable))?;
+        .map_err(|error| trouble(TarError::Read(error), &bad, &unreadable))?;
     std::thread::scope(|scope| {
         let mut tar = Tar::new(Stream::new(
             Supply::new(inflated, scope, &shared.threads),
@@ -246,7 +253,7 @@ fn read_once(
             Ok(found) => {
                 let sums = stream
                     .finish()
-                    .map_err(|error| trouble(Trouble::Read(error), &bad, &unreadable))?;
+                    .map_err(|error| trouble(TarError::Read(error), &bad, &unreadable))?;
                 if let Some(reason) = mismatch(blob, sums.size, &sums.digest) {
                     return Err(bad(reason));
                 }
@@ -260,8 +267,8 @@ fn read_once(
             }
             Err(failure) => {
                 let error = match failure {
-                    Failure::Contents(error) => error,
-                    Failure::Stream(found) => trouble(found, &bad, &unreadable),
+                    LayerFailure::Contents(error) => error,
+                    LayerFailure::Stream(found) => trouble(found, &bad, &unreadable),
                 };
                 if matches!(error, SbomError::UnreadableLayer { .. }) {
                     return Err(error);
@@ -289,13 +296,13 @@ fn mismatch(blob: &Blob, size: u64, digest: &str) -> Option<String> {
 }
 
 fn trouble(
-    found: Trouble,
+    found: TarError,
     bad: &dyn Fn(String) -> SbomError,
     unreadable: &dyn Fn(io::Error) -> SbomError,
 ) -> SbomError {
     match found {
-        Trouble::Malformed(reason) => bad(format!("cannot be used: {reason}")),
-        Trouble::Read(error) => match Unreadable::of(error) {
+        TarError::Malformed(reason) => bad(format!("cannot be used: {reason}")),
+        TarError::Read(error) => match UnreadableLayer::of(error) {
             Ok(error) => unreadable(error),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 bad("ends too early".to_owned())
@@ -305,12 +312,12 @@ fn trouble(
     }
 }
 
-struct Watched<'a> {
+struct WatchedReader<'a> {
     inner: Box<dyn Read + Send>,
     watcher: &'a dyn Watcher,
 }
 
-impl Read for Watched<'_> {
+impl Read for WatchedReader<'_> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(bytes)?;
         self.watcher.read(read as u64);

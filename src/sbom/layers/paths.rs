@@ -6,14 +6,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-use super::tar::{Trouble, malformed};
+use super::tar::{TarError, malformed};
 use crate::sbom::source::printable;
 
 /// Linux takes no longer one.
 pub(super) const LONGEST: usize = 4096;
 
 /// Relative to the root, without `.` and `..`; nothing for the root itself.
-pub(super) fn clean(path: &[u8]) -> Result<Option<String>, Trouble> {
+pub(super) fn clean(path: &[u8]) -> Result<Option<String>, TarError> {
     let shown = || printable(path).chars().take(200).collect::<String>();
     if path.len() > LONGEST {
         return malformed(format!("`{}…` is a longer name than any file has", shown()));
@@ -131,7 +131,7 @@ mod tests {
         check(b"./", None);
         check(b"bad\xff", Some("bad\\xff"));
         assert!(
-            matches!(clean(b"a/../../b"), Err(Trouble::Malformed(reason)) if reason == "`a/../../b` lies outside of the image")
+            matches!(clean(b"a/../../b"), Err(TarError::Malformed(reason)) if reason == "`a/../../b` lies outside of the image")
         );
         assert!(clean(&[b'a'; LONGEST + 1]).is_err());
     }

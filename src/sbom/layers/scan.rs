@@ -8,16 +8,18 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::kept::{Kept, Ledger, Reader};
+use super::kept::{KeptBytes, KeptReader, Ledger};
 use super::paths::{self, Paths, hash};
-use super::tar::{Entry, Forward, Kind, Tar, Trouble, malformed};
+use super::tar::{Forward, Tar, TarEntry, TarError, TarKind, malformed};
 use crate::sbom::SbomError;
 use crate::sbom::collect::{
-    Collected, SMALLEST_EXECUTABLE, are_read_alike, is_opened, matching_path, scanner,
+    CollectedPackages, SMALLEST_EXECUTABLE, are_read_alike, is_opened, matching_path, scanner,
 };
-use crate::sbom::matchers::{Facts, MATCHERS, Scanner, Wants, store};
+use crate::sbom::matchers::{FileFacts, MATCHERS, MatcherWants, PieceScanner, store};
 use crate::sbom::source::rootfs::NOT_FILES;
-use crate::sbom::source::{Contents, File, LARGEST_PAIRED, Links, Visitor as _, printable};
+use crate::sbom::source::{
+    FileContents, LARGEST_PAIRED, Links, SourceFile, Visitor as _, printable,
+};
 
 const MARK: &str = ".wh.";
 const OPAQUE: &str = ".wh..wh..opq";
@@ -35,15 +37,15 @@ const LARGEST_SPARSE: u64 = 1 << 30;
 
 /// What one file told, and when it was changed last.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Told {
-    pub(super) facts: Facts,
+pub(super) struct DatedFacts {
+    pub(super) facts: FileFacts,
     pub(super) modified: i64,
 }
 
 /// What one layer holds, as far as it matters to a catalog and to the layers around it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Layer {
-    pub(super) facts: BTreeMap<String, Told>,
+    pub(super) facts: BTreeMap<String, DatedFacts>,
     pub(super) links: Links,
     /// Hard links to files that are not in this layer, by their own path.
     pub(super) hard: BTreeMap<String, String>,
@@ -58,7 +60,7 @@ pub(super) struct Layer {
     pub(super) directories: Paths,
     /// Files told under names that another layer gives them, on request.
     #[serde(skip)]
-    pub(super) told: BTreeMap<String, Told>,
+    pub(super) told: BTreeMap<String, DatedFacts>,
     /// The bytes of files, on request.
     #[serde(skip)]
     pub(super) bytes: BTreeMap<String, Vec<u8>>,
@@ -66,7 +68,7 @@ pub(super) struct Layer {
 
 /// What other layers have to do with the reading of this one; as a rule nothing.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Context {
+pub(super) struct LayerContext {
     /// Links below, through which entries of this layer pass.
     pub(super) links: Links,
     /// Further names of files.
@@ -79,12 +81,12 @@ pub(super) struct Context {
 
 /// Why a layer gives nothing.
 #[derive(Debug)]
-pub(super) enum Failure {
-    Stream(Trouble),
+pub(super) enum LayerFailure {
+    Stream(TarError),
     Contents(SbomError),
 }
 
-impl<T: Into<Trouble>> From<T> for Failure {
+impl<T: Into<TarError>> From<T> for LayerFailure {
     fn from(trouble: T) -> Self {
         Self::Stream(trouble.into())
     }
@@ -94,10 +96,10 @@ impl<T: Into<Trouble>> From<T> for Failure {
 /// context, a second reading is complete.
 pub(super) fn scan<R: Forward>(
     tar: &mut Tar<R>,
-    context: &Context,
+    context: &LayerContext,
     ledger: &Ledger,
-) -> Result<(Layer, Context), Failure> {
-    let mut scan = Scan::new(context, ledger);
+) -> Result<(Layer, LayerContext), LayerFailure> {
+    let mut scan = LayerScan::new(context, ledger);
     let mut entries = 0_usize;
     while let Some(entry) = tar.next()? {
         entries += 1;
@@ -113,8 +115,8 @@ pub(super) fn scan<R: Forward>(
     Ok(scan.finished())
 }
 
-struct Scan<'a> {
-    context: &'a Context,
+struct LayerScan<'a> {
+    context: &'a LayerContext,
     ledger: &'a Ledger,
     layer: Layer,
     /// Links that entries pass through: those below, and those of this layer so far.
@@ -139,8 +141,8 @@ struct Scan<'a> {
     replaced: usize,
 }
 
-impl<'a> Scan<'a> {
-    fn new(context: &'a Context, ledger: &'a Ledger) -> Self {
+impl<'a> LayerScan<'a> {
+    fn new(context: &'a LayerContext, ledger: &'a Ledger) -> Self {
         Self {
             context,
             ledger,
@@ -160,7 +162,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn finished(mut self) -> (Layer, Context) {
+    fn finished(mut self) -> (Layer, LayerContext) {
         let is_directory = |path: &u64| self.nodes.get(path) == Some(&true);
         self.layer.implied = self
             .parents
@@ -180,7 +182,11 @@ impl<'a> Scan<'a> {
         (self.layer, context)
     }
 
-    fn entry<R: Forward>(&mut self, entry: &Entry, tar: &mut Tar<R>) -> Result<(), Failure> {
+    fn entry<R: Forward>(
+        &mut self,
+        entry: &TarEntry,
+        tar: &mut Tar<R>,
+    ) -> Result<(), LayerFailure> {
         let Some(path) = paths::clean(&entry.path)? else { return Ok(()) };
         let path = self.place(path)?;
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
@@ -213,12 +219,12 @@ impl<'a> Scan<'a> {
         }
         let is_file = is_file(&path) && !self.ledger.exclude.matches(&path);
         match entry.kind {
-            Kind::Directory => self.directory(&path),
-            Kind::File => {
+            TarKind::Directory => self.directory(&path),
+            TarKind::File => {
                 self.replace(&path);
                 return self.file(&path, is_file, entry, tar);
             }
-            Kind::SymbolicLink => {
+            TarKind::SymbolicLink => {
                 self.replace(&path);
                 let target = printable(&entry.link);
                 if target.len() > paths::LONGEST {
@@ -230,13 +236,13 @@ impl<'a> Scan<'a> {
                     self.link(&path, &target);
                 }
             }
-            Kind::HardLink => {
+            TarKind::HardLink => {
                 self.hard_link(&path, is_file, entry)?;
                 if is_file {
                     self.note_store(&path, entry);
                 }
             }
-            Kind::Other => self.replace(&path),
+            TarKind::Other => self.replace(&path),
         }
         Ok(())
     }
@@ -258,7 +264,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Where an entry really goes: parts of its path may be links.
-    fn place(&mut self, path: String) -> Result<String, Failure> {
+    fn place(&mut self, path: String) -> Result<String, LayerFailure> {
         if self.view.is_empty() {
             return Ok(path);
         }
@@ -355,7 +361,12 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn hard_link(&mut self, path: &str, is_file: bool, entry: &Entry) -> Result<(), Failure> {
+    fn hard_link(
+        &mut self,
+        path: &str,
+        is_file: bool,
+        entry: &TarEntry,
+    ) -> Result<(), LayerFailure> {
         let target = paths::clean(&entry.link)?.map(|target| self.place(target)).transpose()?;
         let Some(target) = target.filter(|target| target != path) else {
             return Ok(malformed(format!("`{path}` is a hard link to itself or to nothing"))?);
@@ -401,10 +412,10 @@ impl<'a> Scan<'a> {
     }
 
     /// The first of a store path's files tells that it is there.
-    fn note_store(&mut self, path: &str, entry: &Entry) {
+    fn note_store(&mut self, path: &str, entry: &TarEntry) {
         if let Some(found) = store::first(path, &mut self.stores) {
             self.packages += 1;
-            let fresh = || Told { modified: entry.modified, ..Told::default() };
+            let fresh = || DatedFacts { modified: entry.modified, ..DatedFacts::default() };
             let told = self.layer.facts.entry(path.to_owned()).or_insert_with(fresh);
             told.facts.packages.push(found);
         }
@@ -431,9 +442,9 @@ impl<'a> Scan<'a> {
         &mut self,
         path: &str,
         is_file: bool,
-        entry: &Entry,
+        entry: &TarEntry,
         tar: &mut Tar<R>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), LayerFailure> {
         if self.context.whole.contains(path) {
             let mut bytes = Vec::new();
             Read::take(&mut *tar, LARGEST_PAIRED.min(entry.size)).read_to_end(&mut bytes)?;
@@ -446,11 +457,11 @@ impl<'a> Scan<'a> {
             return Ok(());
         }
         for (name, facts) in read(&names, entry, tar, self.ledger)? {
-            if facts == Facts::default() {
+            if facts == FileFacts::default() {
                 continue;
             }
             self.packages += facts.packages.len() + usize::from(facts.sum.is_some());
-            let told = Told { facts, modified: entry.modified };
+            let told = DatedFacts { facts, modified: entry.modified };
             if name == path {
                 self.layer.facts.insert(name, told)
             } else {
@@ -475,20 +486,20 @@ fn is_file(path: &str) -> bool {
 #[expect(clippy::too_many_lines, reason = "one file, read once, for all of its names")]
 fn read<R: Forward>(
     names: &[String],
-    entry: &Entry,
+    entry: &TarEntry,
     tar: &mut Tar<R>,
     ledger: &Ledger,
-) -> Result<Vec<(String, Facts)>, Failure> {
+) -> Result<Vec<(String, FileFacts)>, LayerFailure> {
     let (mut has_path, mut whole) = (false, false);
     for wants in names.iter().filter_map(|name| matching_path(name)) {
         has_path = true;
-        whole |= matches!(wants, Wants::Path { cap, .. } if entry.size <= *cap);
+        whole |= matches!(wants, MatcherWants::Path { cap, .. } if entry.size <= *cap);
     }
     let opened = names.iter().any(|name| is_opened(name));
-    let mut scanners: Vec<Option<Box<dyn Scanner>>> =
+    let mut scanners: Vec<Option<Box<dyn PieceScanner>>> =
         names.iter().map(|name| scanner(name, ledger.files)).collect();
     let told = |sentence: &dyn Fn(&str) -> String| {
-        Ok(names.iter().map(|name| (name.clone(), Facts::warning(sentence(name)))).collect())
+        Ok(names.iter().map(|name| (name.clone(), FileFacts::warning(sentence(name)))).collect())
     };
     let could_be_executable = entry.size >= SMALLEST_EXECUTABLE;
     let is_scanned = scanners.iter().any(Option::is_some);
@@ -508,15 +519,15 @@ fn read<R: Forward>(
             )
         });
     }
-    let feed = |piece: &[u8], scanners: &mut Vec<Option<Box<dyn Scanner>>>| {
+    let feed = |piece: &[u8], scanners: &mut Vec<Option<Box<dyn PieceScanner>>>| {
         scanners.iter_mut().flatten().for_each(|one| one.feed(piece))
     };
     let (kept, _share) = if opened || whole {
         let share = ledger.take(entry.size);
-        let kept = Kept::whole(tar, entry.size, ledger)?;
+        let kept = KeptBytes::whole(tar, entry.size, ledger)?;
         (kept, share)
     } else if has_path {
-        (Kept::nothing(0, ledger), ledger.take(0))
+        (KeptBytes::nothing(0, ledger), ledger.take(0))
     } else {
         let mut start = [0; 4];
         let length = usize::try_from(entry.size).map_or(start.len(), |size| size.min(start.len()));
@@ -524,10 +535,12 @@ fn read<R: Forward>(
         tar.read_exact(start)?;
         let is_executable = MATCHERS
             .iter()
-            .any(|matcher| matches!(matcher.wants, Wants::Magic { matches, .. } if matches(start)));
+            .any(|matcher| matches!(matcher.wants, MatcherWants::Magic { matches, .. } if matches(start)));
         let mut rest = io::Cursor::new(&*start).chain(tar);
         if is_executable {
-            Kept::executable(&mut rest, entry.size, ledger, |piece| feed(piece, &mut scanners))?
+            KeptBytes::executable(&mut rest, entry.size, ledger, |piece| {
+                feed(piece, &mut scanners)
+            })?
         } else if is_scanned {
             let mut piece = ledger.spare().chunk();
             while scanners.iter().flatten().any(|one| !one.is_done()) {
@@ -537,7 +550,7 @@ fn read<R: Forward>(
                 }
             }
             ledger.spare().give_back(piece);
-            (Kept::whole(&mut &*start, length as u64, ledger)?, ledger.take(0))
+            (KeptBytes::whole(&mut &*start, length as u64, ledger)?, ledger.take(0))
         } else {
             return Ok(Vec::new());
         }
@@ -548,28 +561,28 @@ fn read<R: Forward>(
         // What is held whole can be scanned when its turn comes.
         let scanned =
             if opened || whole { None } else { scanner.map(|mut scanner| scanner.finish()) };
-        let mut open = || Ok(Box::new(Reader::new(kept.clone())) as Box<dyn Contents>);
-        let mut collected = Collected {
+        let mut open = || Ok(Box::new(KeptReader::new(kept.clone())) as Box<dyn FileContents>);
+        let mut collected = CollectedPackages {
             files: ledger.files,
             exclude: ledger.exclude.clone(),
             is_part: true,
-            ..Collected::default()
+            ..CollectedPackages::default()
         };
-        let file = File {
+        let file = SourceFile {
             path: name,
             size: entry.size,
             modified: entry.modified,
             open: &mut open,
             scanned,
         };
-        collected.file(file).map_err(Failure::Contents)?;
+        collected.file(file).map_err(LayerFailure::Contents)?;
         found.extend(collected.facts);
     }
     Ok(found)
 }
 
 /// What a file told, had it this other name; right for files that are read alike.
-pub(super) fn renamed(told: &Told, from: &str, to: &str) -> Told {
+pub(super) fn renamed(told: &DatedFacts, from: &str, to: &str) -> DatedFacts {
     let mut told = told.clone();
     for found in told.facts.packages.iter_mut().filter(|found| found.scope == from) {
         to.clone_into(&mut found.scope);

@@ -1,7 +1,7 @@
 //! The map of a sparse file: which of its bytes are stored. It never trusts one whose pieces
 //! overlap or do not sum up.
 
-use super::tar::{Trouble, malformed};
+use super::tar::{TarError, malformed};
 
 /// Go's reader takes no more.
 const MOST_PIECES: usize = 1 << 20;
@@ -25,7 +25,7 @@ impl Map {
     }
 
     /// From pairs of offset and length; `stored` is what they must sum up to.
-    pub(super) fn new(pairs: Vec<(u64, u64)>, size: u64, stored: u64) -> Result<Self, Trouble> {
+    pub(super) fn new(pairs: Vec<(u64, u64)>, size: u64, stored: u64) -> Result<Self, TarError> {
         if pairs.len() > MOST_PIECES {
             return malformed("a sparse file has more pieces than any real one");
         }

@@ -2,9 +2,11 @@
 //! what only the lists of repositories name.
 
 use super::owned::{Owned, Owner};
-use super::{Facts, Malformed, ends_with_path, parent};
+use super::{FileFacts, MalformedDatabase, ends_with_path, parent};
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Ecosystem, Found, Need, Package, Supplier, Upstream};
+use crate::sbom::package::{
+    Ecosystem, FoundPackage, Package, PackageNeed, SourcePackage, Supplier,
+};
 
 /// `**/lib/pacman/local/NAME-VERSION-RELEASE/desc`.
 pub(super) fn is_description(path: &str) -> bool {
@@ -22,19 +24,21 @@ fn is_in_database(path: &str, name: &str) -> bool {
     database.is_some_and(|database| ends_with_path(database, "lib/pacman/local"))
 }
 
-pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     let text = String::from_utf8_lossy(bytes);
     let one = |name: &str| {
         values(&text, name).next().filter(|value| !value.contains(char::is_whitespace))
     };
     let (Some(name), Some(version)) = (one("NAME"), one("VERSION")) else {
-        return Ok(Facts::warning(format!("`{path}` is not listed: it has no name or version")));
+        return Ok(FileFacts::warning(format!(
+            "`{path}` is not listed: it has no name or version"
+        )));
     };
     let base = one("BASE").filter(|base| *base != name);
     let package = Package {
         version: Some(version.to_owned()),
         arch: one("ARCH").map(str::to_owned),
-        upstream: base.map(|base| Upstream { name: base.to_owned(), version: None }),
+        upstream: base.map(|base| SourcePackage { name: base.to_owned(), version: None }),
         supplier: values(&text, "PACKAGER")
             .next()
             .filter(|packager| *packager != "Unknown Packager")
@@ -42,19 +46,19 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
         licence: licence(&values(&text, "LICENSE").collect::<Vec<_>>()),
         ..Package::named(Ecosystem::Alpm, name)
     };
-    let found = Found {
+    let found = FoundPackage {
         provides: values(&text, "PROVIDES").map(|it| bare(it).to_owned()).collect(),
-        requires: values(&text, "DEPENDS").map(|it| vec![Need::named(bare(it))]).collect(),
-        ..Found::alone(package, root_of(path))
+        requires: values(&text, "DEPENDS").map(|it| vec![PackageNeed::named(bare(it))]).collect(),
+        ..FoundPackage::alone(package, root_of(path))
     };
-    Ok(Facts { packages: vec![found], ..Facts::default() })
+    Ok(FileFacts { packages: vec![found], ..FileFacts::default() })
 }
 
-pub(super) fn read_list(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+pub(super) fn read_list(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     let text = String::from_utf8_lossy(bytes);
     let named = values(&text, "FILES").filter(|file| super::binary::is_candidate(file));
     let owns = named.map(|file| format!("{}{file}", root_of(path))).collect();
-    Ok(Facts { owns, ..Facts::default() })
+    Ok(FileFacts { owns, ..FileFacts::default() })
 }
 
 /// The same, whole, and whose they are.
@@ -100,7 +104,7 @@ fn root_of(path: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sbom::matchers::os_release::Release;
+    use crate::sbom::matchers::os_release::OsRelease;
 
     const DESC: &str = "%NAME%\npacman-contrib\n\n%VERSION%\n1:6.0.1-1\n\n%BASE%\npacman\n\n%DESC%\nA %NAME% that is none\n\n%ARCH%\nx86_64\n\n\
         %LICENSE%\nGPL-2.0-or-later\nMIT\n\n%PACKAGER%\nA B <a@archlinux.org>\n\n%DEPENDS%\nglibc>=2.1\nlibarchive\n\n%PROVIDES%\nlibalpm.so=13-64\n";
@@ -111,7 +115,7 @@ mod tests {
         assert!(is_description(path) && !is_description("var/lib/pacman/sync/core/a/desc"));
         let facts = read(path, DESC.as_bytes()).unwrap();
         let found = &facts.packages[0];
-        let release = Release { id: "manjaro".into(), version: None, name: None };
+        let release = OsRelease { id: "manjaro".into(), version: None, name: None };
         assert_eq!(
             crate::sbom::purl::of(&found.package, Some(&release)),
             "pkg:alpm/manjaro/pacman-contrib@1:6.0.1-1?arch=x86_64&distro=manjaro&upstream=pacman"
@@ -121,7 +125,7 @@ mod tests {
             (found.scope.as_str(), &found.provides[..]),
             ("r/", &["libalpm.so".to_owned()][..])
         );
-        assert_eq!(found.requires[0], [Need::named("glibc")]);
+        assert_eq!(found.requires[0], [PackageNeed::named("glibc")]);
         for text in ["", "%NAME%\na\n", "%NAME%\n\n%VERSION%\n1\n", "NAME\na\nVERSION\n1\n"] {
             let facts = read(path, text.as_bytes()).unwrap();
             assert_eq!((facts.packages.len(), facts.warnings.len()), (0, 1), "{text}");

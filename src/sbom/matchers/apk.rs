@@ -2,9 +2,11 @@
 //! it lists but those of well-known programs.
 
 use super::owned::{Owned, Owner};
-use super::{Facts, MOST_PACKAGES, Malformed, ends_with_path};
+use super::{FileFacts, MOST_PACKAGES, MalformedDatabase, ends_with_path};
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Ecosystem, Found, Need, Package, Supplier, Upstream};
+use crate::sbom::package::{
+    Ecosystem, FoundPackage, Package, PackageNeed, SourcePackage, Supplier,
+};
 
 const INSTALLED: &str = "lib/apk/db/installed";
 
@@ -12,14 +14,14 @@ pub(super) fn is_database(path: &str) -> bool {
     ends_with_path(path, INSTALLED)
 }
 
-pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     if bytes.contains(&0) {
-        return Err(Malformed("it contains null bytes".into()));
+        return Err(MalformedDatabase("it contains null bytes".into()));
     }
     let text = String::from_utf8_lossy(bytes);
     let scope = path.strip_suffix(INSTALLED).unwrap_or(path);
-    let mut facts = Facts::default();
-    let mut entry = Entry::default();
+    let mut facts = FileFacts::default();
+    let mut entry = ApkStanza::default();
     let mut directory = "";
     for (index, line) in text.lines().chain([""]).enumerate() {
         if !line.trim_end().is_empty() {
@@ -48,10 +50,10 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
         }
     }
     if facts.packages.len() > MOST_PACKAGES {
-        return Err(Malformed(format!("it lists more than {MOST_PACKAGES} packages")));
+        return Err(MalformedDatabase(format!("it lists more than {MOST_PACKAGES} packages")));
     }
     if facts.packages.is_empty() && !facts.warnings.is_empty() {
-        return Err(Malformed("it has no entry for any package".into()));
+        return Err(MalformedDatabase("it has no entry for any package".into()));
     }
     Ok(facts)
 }
@@ -61,7 +63,7 @@ pub(super) fn owned(path: &str, bytes: &[u8]) -> Vec<Owned> {
     let text = String::from_utf8_lossy(bytes);
     let scope = path.strip_suffix(INSTALLED).unwrap_or(path);
     let (mut lists, mut entry, mut directory, mut paths) =
-        (Vec::new(), Entry::default(), "", Vec::new());
+        (Vec::new(), ApkStanza::default(), "", Vec::new());
     for (index, line) in text.lines().chain([""]).enumerate() {
         match line.split_at_checked(2) {
             Some(("F:", path)) => directory = path,
@@ -102,7 +104,7 @@ fn root_of(scope: &str) -> &str {
 
 /// The fields of one package that matter here.
 #[derive(Default)]
-struct Entry<'a> {
+struct ApkStanza<'a> {
     /// Of its first line; zero if there is none.
     line: usize,
     name: &'a str,
@@ -116,7 +118,7 @@ struct Entry<'a> {
     provides: &'a str,
 }
 
-impl<'a> Entry<'a> {
+impl<'a> ApkStanza<'a> {
     /// Takes a line `X:value`; says whether it is one.
     fn accept(&mut self, number: usize, line: &'a str) -> bool {
         if self.line == 0 {
@@ -141,7 +143,7 @@ impl<'a> Entry<'a> {
         true
     }
 
-    fn found(self, scope: &str) -> Option<Found> {
+    fn found(self, scope: &str) -> Option<FoundPackage> {
         let is_word = |text: &str| !text.is_empty() && !text.contains(char::is_whitespace);
         if !is_word(self.name) || !is_word(self.version) {
             return None;
@@ -152,7 +154,7 @@ impl<'a> Entry<'a> {
             arch: given(self.arch),
             upstream: given(self.origin)
                 .filter(|origin| origin != self.name)
-                .map(|name| Upstream { name, version: None }),
+                .map(|name| SourcePackage { name, version: None }),
             supplier: Supplier::from_maintainer(self.maintainer),
             licence: Licence::from_field(self.licence),
             notes: given(self.commit)
@@ -163,11 +165,14 @@ impl<'a> Entry<'a> {
         };
         // `!name` is a conflict.
         let needed = self.depends.split_whitespace().filter(|token| !token.starts_with('!'));
-        Some(Found {
+        Some(FoundPackage {
             package,
             scope: scope.to_owned(),
             provides: self.provides.split_whitespace().filter_map(bare_name).collect(),
-            requires: needed.filter_map(bare_name).map(|name| vec![Need::named(name)]).collect(),
+            requires: needed
+                .filter_map(bare_name)
+                .map(|name| vec![PackageNeed::named(name)])
+                .collect(),
             licence_at: None,
         })
     }
@@ -211,7 +216,7 @@ mod tests {
         assert_eq!(needs, ["alpine-baselayout-data", "/bin/sh", "so:libc.musl-x86_64.so.1"]);
         assert_eq!(
             busybox.package.upstream,
-            Some(Upstream { name: "busybox".into(), version: None })
+            Some(SourcePackage { name: "busybox".into(), version: None })
         );
         assert_eq!(busybox.package.licence, Licence::Named("MIT BSD".into()));
         assert_eq!(busybox.provides, ["/bin/sh", "cmd:sh"]);
@@ -234,8 +239,11 @@ mod tests {
 
     #[test]
     fn what_is_no_database_is_malformed_and_an_empty_one_is_empty() {
-        assert_eq!(read("p", b"hello\n"), Err(Malformed("it has no entry for any package".into())));
-        assert_eq!(read("p", b"P:a\0"), Err(Malformed("it contains null bytes".into())));
-        assert_eq!(read("p", b"\n\n"), Ok(Facts::default()));
+        assert_eq!(
+            read("p", b"hello\n"),
+            Err(MalformedDatabase("it has no entry for any package".into()))
+        );
+        assert_eq!(read("p", b"P:a\0"), Err(MalformedDatabase("it contains null bytes".into())));
+        assert_eq!(read("p", b"\n\n"), Ok(FileFacts::default()));
     }
 }

@@ -3,9 +3,9 @@
 
 use regex::bytes::Regex;
 
-use super::classes::{CLASSES, Class};
-use super::{Facts, Malformed, Scanner, ends_with_path, parent};
-use crate::sbom::package::{Ecosystem, Found, Package, Supplier};
+use super::classes::{CLASSES, ProgramClass};
+use super::{FileFacts, MalformedDatabase, PieceScanner, ends_with_path, parent};
+use crate::sbom::package::{Ecosystem, FoundPackage, Package, Supplier};
 
 /// Whether a package's ownership of this file matters here.
 pub(super) fn is_candidate(path: &str) -> bool {
@@ -21,7 +21,7 @@ pub(super) fn is_program(path: &str) -> bool {
     classes(path).next().is_some()
 }
 
-fn classes(path: &str) -> impl Iterator<Item = &'static Class> {
+fn classes(path: &str) -> impl Iterator<Item = &'static ProgramClass> {
     let name = path.rsplit('/').next().unwrap_or_default();
     CLASSES.iter().filter(move |class| class.files.iter().any(|pattern| is_like(name, pattern)))
 }
@@ -49,13 +49,13 @@ fn is_like(name: &str, pattern: &str) -> bool {
     ends || pattern.ends_with('*')
 }
 
-pub(super) fn scanner(path: &str) -> Box<dyn Scanner> {
+pub(super) fn scanner(path: &str) -> Box<dyn PieceScanner> {
     let searches = classes(path).map(|class| {
         let patterns: Vec<Regex> =
             class.patterns.iter().filter_map(|pattern| compiled(path, pattern)).collect();
         (class.package, vec![None; patterns.len()], patterns)
     });
-    Box::new(Search {
+    Box::new(BinarySearch {
         path: path.to_owned(),
         searches: searches.collect(),
         window: Vec::with_capacity(WINDOW + OVERLAP),
@@ -102,7 +102,7 @@ type ForClass = (&'static str, Vec<Option<String>>, Vec<Regex>);
 
 /// Window by window, so that the size of a program does not matter to memory. The better pattern
 /// wins over the earlier place.
-struct Search {
+struct BinarySearch {
     path: String,
     searches: Vec<ForClass>,
     window: Vec<u8>,
@@ -111,7 +111,7 @@ struct Search {
     spent: u64,
 }
 
-impl Search {
+impl BinarySearch {
     fn look(&mut self, is_last: bool) {
         for (_, found, patterns) in &mut self.searches {
             for (pattern, version) in
@@ -132,7 +132,7 @@ impl Search {
     }
 }
 
-impl Scanner for Search {
+impl PieceScanner for BinarySearch {
     fn feed(&mut self, mut piece: &[u8]) {
         while !piece.is_empty() && !self.is_done() {
             let (now, later) = piece.split_at(piece.len().min(WINDOW - self.fresh));
@@ -154,7 +154,7 @@ impl Scanner for Search {
                 .is_none_or(|(_, found, _)| found.first().is_none_or(Option::is_some))
     }
 
-    fn finish(&mut self) -> Facts {
+    fn finish(&mut self) -> FileFacts {
         self.look(true);
         let found = self
             .searches
@@ -164,12 +164,12 @@ impl Scanner for Search {
             version: Some(version.clone()),
             ..Package::named(Ecosystem::Generic, *name)
         });
-        Facts {
+        FileFacts {
             packages: package
-                .map(|package| Found::alone(package, self.path.as_str()))
+                .map(|package| FoundPackage::alone(package, self.path.as_str()))
                 .into_iter()
                 .collect(),
-            ..Facts::default()
+            ..FileFacts::default()
         }
     }
 }
@@ -179,12 +179,15 @@ pub(super) fn is_text(path: &str) -> bool {
     path == "release" || path.ends_with("/release") || ends_with_path(path, "go/VERSION")
 }
 
-pub(super) fn read_text(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+pub(super) fn read_text(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     let text = String::from_utf8_lossy(bytes);
     let package = if path.ends_with("VERSION") { go(&text) } else { java(path, &text) };
-    Ok(Facts {
-        packages: package.map(|package| Found::alone(package, parent(path))).into_iter().collect(),
-        ..Facts::default()
+    Ok(FileFacts {
+        packages: package
+            .map(|package| FoundPackage::alone(package, parent(path)))
+            .into_iter()
+            .collect(),
+        ..FileFacts::default()
     })
 }
 

@@ -7,15 +7,15 @@ use std::ops::Range;
 
 use object::read::{ReadCache, ReadCacheOps, ReadRef};
 
-use crate::sbom::source::Contents;
+use crate::sbom::source::FileContents;
 
 /// What `parse` makes of the file; errors are those of reading.
 pub(super) fn bounded<T>(
-    contents: &mut dyn Contents,
+    contents: &mut dyn FileContents,
     parse: impl FnOnce(&Bounded<'_>) -> Option<T>,
 ) -> io::Result<Option<T>> {
     let bounded = Bounded {
-        cache: ReadCache::new(Watched { contents, error: None }),
+        cache: ReadCache::new(WatchedDisk { contents, error: None }),
         spent: Cell::new(0),
         names: Cell::default(),
     };
@@ -27,7 +27,11 @@ pub(super) fn bounded<T>(
 }
 
 /// Whether the file has so many bytes at `at`.
-pub(super) fn read_at(contents: &mut dyn Contents, at: u64, bytes: &mut [u8]) -> io::Result<bool> {
+pub(super) fn read_at(
+    contents: &mut dyn FileContents,
+    at: u64,
+    bytes: &mut [u8],
+) -> io::Result<bool> {
     contents.seek(SeekFrom::Start(at))?;
     match contents.read_exact(bytes) {
         Ok(()) => Ok(true),
@@ -38,7 +42,7 @@ pub(super) fn read_at(contents: &mut dyn Contents, at: u64, bytes: &mut [u8]) ->
 
 /// What `object` may read of a foreign file: tables of plausible size, and few of them.
 pub(super) struct Bounded<'contents> {
-    cache: ReadCache<Watched<'contents>>,
+    cache: ReadCache<WatchedDisk<'contents>>,
     spent: Cell<u64>,
     /// From where to where names of sections were read.
     names: Cell<(u64, u64)>,
@@ -87,12 +91,12 @@ impl<'data> ReadRef<'data> for &'data Bounded<'_> {
 }
 
 /// Keeps the error that `object` forgets: a bad disk must not look like a bad format.
-struct Watched<'contents> {
-    contents: &'contents mut dyn Contents,
+struct WatchedDisk<'contents> {
+    contents: &'contents mut dyn FileContents,
     error: Option<io::Error>,
 }
 
-impl Watched<'_> {
+impl WatchedDisk<'_> {
     fn watch<T>(&mut self, outcome: io::Result<T>) -> Result<T, ()> {
         outcome.map_err(|error| {
             if error.kind() != io::ErrorKind::UnexpectedEof {
@@ -102,7 +106,7 @@ impl Watched<'_> {
     }
 }
 
-impl ReadCacheOps for Watched<'_> {
+impl ReadCacheOps for WatchedDisk<'_> {
     fn len(&mut self) -> Result<u64, ()> {
         let length = self.contents.seek(SeekFrom::End(0));
         self.watch(length)

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Facts, Malformed, parent};
+use super::{FileFacts, MalformedDatabase, parent};
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Ecosystem, Found, Need, Package};
+use crate::sbom::package::{Ecosystem, FoundPackage, Package, PackageNeed};
 
 const RECEIPT: &str = "/INSTALL_RECEIPT.json";
 
@@ -20,8 +20,8 @@ fn installed(path: &str) -> Option<(&str, &str)> {
     (is_cellar && !name.is_empty() && !version.is_empty()).then_some((name, version))
 }
 
-pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
-    let Some((name, version)) = installed(path) else { return Ok(Facts::default()) };
+pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
+    let Some((name, version)) = installed(path) else { return Ok(FileFacts::default()) };
     // The place says what it is; a receipt that cannot be read only says less.
     let receipt: Value = serde_json::from_slice(bytes).unwrap_or_default();
     let tap = receipt.pointer("/source/tap").and_then(Value::as_str);
@@ -35,12 +35,12 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
         ..Package::named(Ecosystem::Brew, name)
     };
     let cellar = parent(parent(parent(path).trim_end_matches('/')).trim_end_matches('/'));
-    Ok(Facts {
-        packages: vec![Found {
-            requires: needs.map(|need| vec![Need::named(need)]).take(1000).collect(),
-            ..Found::alone(package, cellar)
+    Ok(FileFacts {
+        packages: vec![FoundPackage {
+            requires: needs.map(|need| vec![PackageNeed::named(need)]).take(1000).collect(),
+            ..FoundPackage::alone(package, cellar)
         }],
-        ..Facts::default()
+        ..FileFacts::default()
     })
 }
 

@@ -10,10 +10,10 @@ use object::read::pe::{ImageNtHeaders, optional_header_magic};
 use object::{Endianness, elf, macho, pe};
 use serde::Deserialize;
 
-use super::Facts;
+use super::FileFacts;
 use super::bounded::{Bounded, bounded, read_at};
-use crate::sbom::package::{Ecosystem, Found, Need, Package};
-use crate::sbom::source::Contents;
+use crate::sbom::package::{Ecosystem, FoundPackage, Package, PackageNeed};
+use crate::sbom::source::FileContents;
 
 /// See <https://github.com/rust-secure-code/cargo-auditable/blob/master/PARSING.md>.
 const SECTION: &[u8] = b".dep-v0";
@@ -40,16 +40,17 @@ struct Crate {
     dependencies: Vec<usize>,
 }
 
-pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts> {
+pub(super) fn read(path: &str, contents: &mut dyn FileContents) -> io::Result<FileFacts> {
     let mut start = [0; 4];
     if !read_at(contents, 0, &mut start)? {
-        return Ok(Facts::default());
+        return Ok(FileFacts::default());
     }
     let Some((offset, size)) = bounded(contents, |data| section(data, start))? else {
-        return Ok(Facts::default());
+        return Ok(FileFacts::default());
     };
-    let untold =
-        |reason: &str| Facts::warning(format!("the crates of `{path}` are not listed: {reason}"));
+    let untold = |reason: &str| {
+        FileFacts::warning(format!("the crates of `{path}` are not listed: {reason}"))
+    };
     if size > MOST_COMPRESSED {
         return Ok(untold("its `.dep-v0` section is too large"));
     }
@@ -68,27 +69,27 @@ pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts>
         Err(_) => return Ok(untold("its `.dep-v0` section is damaged")),
     }
     Ok(match serde_json::from_slice::<Audit>(&json) {
-        Ok(audit) => Facts { packages: packages(path, &audit), ..Facts::default() },
+        Ok(audit) => FileFacts { packages: packages(path, &audit), ..FileFacts::default() },
         Err(error) => untold(&error.to_string()),
     })
 }
 
-fn packages(path: &str, audit: &Audit) -> Vec<Found> {
+fn packages(path: &str, audit: &Audit) -> Vec<FoundPackage> {
     let linked = audit
         .packages
         .iter()
         .enumerate()
         .filter(|(_, linked)| linked.kind.as_deref() != Some("build"));
     linked
-        .map(|(index, linked)| Found {
+        .map(|(index, linked)| FoundPackage {
             // Two versions of a crate may be in one executable, so needs are met by position.
             provides: vec![position(index)],
             requires: linked
                 .dependencies
                 .iter()
-                .map(|needed| vec![Need::named(position(*needed))])
+                .map(|needed| vec![PackageNeed::named(position(*needed))])
                 .collect(),
-            ..Found::alone(package(linked), path)
+            ..FoundPackage::alone(package(linked), path)
         })
         .collect()
 }
@@ -224,13 +225,13 @@ pub(in crate::sbom) mod tests {
         file
     }
 
-    fn facts(section: &[u8]) -> Facts {
+    fn facts(section: &[u8]) -> FileFacts {
         read("bin/app", &mut Cursor::new(elf(section))).unwrap()
     }
 
     #[test]
     fn linked_crates_become_packages_and_need_each_other_by_position() {
-        let mut collected = crate::sbom::collect::Collected::default();
+        let mut collected = crate::sbom::collect::CollectedPackages::default();
         collected.facts.insert("bin/app".into(), facts(&compressed(AUDIT.as_bytes())));
         let catalog = crate::sbom::catalog::Catalog::from_collected(collected);
         let purls: Vec<&str> = catalog.packages.iter().map(|listed| listed.purl.as_str()).collect();
@@ -255,7 +256,7 @@ pub(in crate::sbom) mod tests {
         check(&compressed(b"{}"), "missing field");
         let bomb = compressed(&vec![b' '; usize::try_from(MOST).unwrap() + 1]);
         check(&bomb, "is too large");
-        assert_eq!(read("x", &mut Cursor::new(b"\x7fELF\x02\x01")).unwrap(), Facts::default());
+        assert_eq!(read("x", &mut Cursor::new(b"\x7fELF\x02\x01")).unwrap(), FileFacts::default());
     }
 
     proptest! {

@@ -7,8 +7,8 @@ use std::io::Read as _;
 use serde::Deserialize;
 
 use super::owned::{Owned, Owner};
-use super::{Facts, MOST_PACKAGES, Malformed};
-use crate::sbom::package::{Algorithm, Ecosystem, Found, Package, SOURCE_UNKNOWN};
+use super::{FileFacts, MOST_PACKAGES, MalformedDatabase};
+use crate::sbom::package::{Algorithm, Ecosystem, FoundPackage, Package, SOURCE_UNKNOWN};
 
 const NAME: &str = "manifest.wall";
 /// Of the manifest as text; one of everything that Ubuntu has is smaller.
@@ -24,7 +24,7 @@ pub fn is_manifest(path: &str) -> bool {
 /// One line of it.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Line {
+struct ChiselLine {
     jsonwall: Option<String>,
     kind: String,
     name: String,
@@ -35,17 +35,17 @@ struct Line {
     slices: Vec<String>,
 }
 
-pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
-    let mut facts = Facts::default();
+pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
+    let mut facts = FileFacts::default();
     let root = root_of(path);
     let mut slices: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut left = MOST_SLICES;
-    let each = |line: Line| match line.kind.as_str() {
+    let each = |line: ChiselLine| match line.kind.as_str() {
         "package" if line.name.is_empty() || line.version.is_empty() => {
             facts.warn(format!("`{path}` has a package without a name or version"));
         }
         "package" if facts.packages.len() < MOST_PACKAGES => {
-            facts.packages.push(Found::alone(package(&line), root));
+            facts.packages.push(FoundPackage::alone(package(&line), root));
         }
         "slice" if left > 0 => {
             left -= 1;
@@ -60,7 +60,7 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
         _ => {}
     };
     if let Err(why) = for_each_line(bytes, each) {
-        return Ok(Facts::warning(format!("`{path}` is not listed: {why}")));
+        return Ok(FileFacts::warning(format!("`{path}` is not listed: {why}")));
     }
     for found in &mut facts.packages {
         if let Some(slices) = slices.get(&found.package.name) {
@@ -71,7 +71,7 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     Ok(facts)
 }
 
-fn package(line: &Line) -> Package {
+fn package(line: &ChiselLine) -> Package {
     let mut package = Package {
         version: Some(line.version.clone()),
         arch: line.arch.clone().filter(|arch| !arch.is_empty()),
@@ -86,7 +86,7 @@ fn package(line: &Line) -> Package {
 pub(super) fn owned(path: &str, bytes: &[u8]) -> Vec<Owned> {
     let root = root_of(path);
     let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let each = |line: Line| {
+    let each = |line: ChiselLine| {
         let packages: BTreeSet<&str> =
             line.slices.iter().filter_map(|slice| Some(slice.split_once('_')?.0)).collect();
         for package in packages.into_iter().filter(|_| line.kind == "path") {
@@ -107,7 +107,7 @@ pub(super) fn owned(path: &str, bytes: &[u8]) -> Vec<Owned> {
 }
 
 /// A header and then a value a line; compressed as Chisel writes it, or not.
-fn for_each_line(bytes: &[u8], mut each: impl FnMut(Line)) -> Result<(), String> {
+fn for_each_line(bytes: &[u8], mut each: impl FnMut(ChiselLine)) -> Result<(), String> {
     let mut inflated = Vec::new();
     let text = if bytes.starts_with(&MAGIC) {
         let mut decoder = zstd::Decoder::new(bytes).map_err(|error| error.to_string())?;
@@ -123,7 +123,7 @@ fn for_each_line(bytes: &[u8], mut each: impl FnMut(Line)) -> Result<(), String>
     }
     let mut is_manifest = false;
     for line in text.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
-        let line: Line = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        let line: ChiselLine = serde_json::from_slice(line).map_err(|error| error.to_string())?;
         is_manifest |= line.jsonwall.is_some();
         if !is_manifest {
             return Err("it is no manifest of Chisel".to_owned());

@@ -3,9 +3,9 @@
 
 use serde_json::Value;
 
-use super::{Facts, MOST_PACKAGES, Malformed, ends_with_path, parent};
+use super::{FileFacts, MOST_PACKAGES, MalformedDatabase, ends_with_path, parent};
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Algorithm, Ecosystem, Found, Need, Package, Supplier};
+use crate::sbom::package::{Algorithm, Ecosystem, FoundPackage, Package, PackageNeed, Supplier};
 
 pub(super) fn is_record(path: &str) -> bool {
     ends_with_path(path, "composer/installed.json")
@@ -13,17 +13,17 @@ pub(super) fn is_record(path: &str) -> bool {
 
 /// Composer 2 wraps the list that Composer 1 wrote bare; other programs have files of this name
 /// too.
-pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     let record: Value = match serde_json::from_slice(bytes) {
         Ok(record) => record,
-        Err(error) => return Ok(Facts::warning(format!("`{path}` is not listed: {error}"))),
+        Err(error) => return Ok(FileFacts::warning(format!("`{path}` is not listed: {error}"))),
     };
     let listed = record.get("packages").unwrap_or(&record).as_array().into_iter().flatten();
     let packages = listed.take(MOST_PACKAGES).filter_map(|listed| package(path, listed)).collect();
-    Ok(Facts { packages, ..Facts::default() })
+    Ok(FileFacts { packages, ..FileFacts::default() })
 }
 
-fn package(path: &str, listed: &Value) -> Option<Found> {
+fn package(path: &str, listed: &Value) -> Option<FoundPackage> {
     let text = |key: &str| {
         listed.get(key).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
     };
@@ -57,11 +57,11 @@ fn package(path: &str, listed: &Value) -> Option<Found> {
             .flatten()
             .map(|(name, _)| name.to_lowercase())
     };
-    Some(Found {
+    Some(FoundPackage {
         provides: names("provide").chain(names("replace")).chain([name.to_lowercase()]).collect(),
         // `php` and `ext-…` are not packages and meet nothing.
-        requires: names("require").map(|name| vec![Need::named(name)]).collect(),
-        ..Found::alone(package, parent(path))
+        requires: names("require").map(|name| vec![PackageNeed::named(name)]).collect(),
+        ..FoundPackage::alone(package, parent(path))
     })
 }
 
@@ -99,7 +99,7 @@ mod tests {
                 monolog.package.supplier.as_ref().unwrap().to_spdx(),
                 "Person: Jordi Boggiano (j.boggiano@seld.be)"
             );
-            assert_eq!(monolog.requires, [vec![Need::named("psr/log")]]);
+            assert_eq!(monolog.requires, [vec![PackageNeed::named("psr/log")]]);
         }
     }
 
@@ -110,14 +110,14 @@ mod tests {
         );
         assert_eq!(
             read("composer/installed.json", br#"{"packages":{"a":1}}"#),
-            Ok(Facts::default())
+            Ok(FileFacts::default())
         );
         assert_eq!(
             read(
                 "composer/installed.json",
                 br#"[{"name":"a","version":"1"},{"name":"a/b"},{"name":"a/","version":"1"},3]"#
             ),
-            Ok(Facts::default())
+            Ok(FileFacts::default())
         );
         assert_eq!(read("composer/installed.json", b"{").unwrap().warnings.len(), 1);
     }

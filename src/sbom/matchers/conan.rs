@@ -1,8 +1,8 @@
 //! Conan packages that lie in an image, from the `conaninfo.txt` of each and the place where it
 //! lies. It guesses no name where the place does not tell it.
 
-use super::{Facts, Malformed, parent};
-use crate::sbom::package::{Ecosystem, Found, Need, Package};
+use super::{FileFacts, MalformedDatabase, parent};
+use crate::sbom::package::{Ecosystem, FoundPackage, Package, PackageNeed};
 
 pub(super) fn is_record(path: &str) -> bool {
     path.ends_with("/conaninfo.txt")
@@ -43,13 +43,13 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && text.len() <= 101 && text.chars().all(plain)
 }
 
-pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     let Some((scope, reference)) = place(path) else {
         // Where Conan 2 builds and keeps packages, only its own database knows their names.
         let is_kept = path.ends_with("/p/conaninfo.txt");
         let untold =
             || format!("`{path}` is not listed: its place does not tell the package's name");
-        return Ok(if is_kept { Facts::warning(untold()) } else { Facts::default() });
+        return Ok(if is_kept { FileFacts::warning(untold()) } else { FileFacts::default() });
     };
     let text = String::from_utf8_lossy(bytes);
     let package = Package {
@@ -57,12 +57,12 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
         qualifiers: reference.qualifiers(),
         ..Package::named(Ecosystem::Conan, reference.name)
     };
-    let found = Found {
+    let found = FoundPackage {
         provides: vec![format!("{}/{}", reference.name, reference.version)],
         requires: needs(&text),
-        ..Found::alone(package, scope)
+        ..FoundPackage::alone(package, scope)
     };
-    Ok(Facts { packages: vec![found], ..Facts::default() })
+    Ok(FileFacts { packages: vec![found], ..FileFacts::default() })
 }
 
 /// Conan 1 keeps `name/version/user/channel/package/ID/conaninfo.txt`; what Conan 2 copies out lies
@@ -94,7 +94,7 @@ fn place(path: &str) -> Option<(&str, Reference<'_>)> {
 }
 
 /// Conan 1 says in `full_requires` which versions it took; Conan 2 in `requires` only which names.
-fn needs(text: &str) -> Vec<Vec<Need>> {
+fn needs(text: &str) -> Vec<Vec<PackageNeed>> {
     const MOST: usize = 10_000;
     let of = |wanted: &str, need: fn(Reference<'_>) -> String| {
         let mut section = "";
@@ -103,7 +103,7 @@ fn needs(text: &str) -> Vec<Vec<Need>> {
             if line.starts_with('[') {
                 section = line;
             } else if section == wanted && needs.len() < MOST {
-                needs.extend(Reference::read(line).map(|it| vec![Need::named(need(it))]));
+                needs.extend(Reference::read(line).map(|it| vec![PackageNeed::named(need(it))]));
             }
         }
         needs
@@ -116,11 +116,11 @@ fn needs(text: &str) -> Vec<Vec<Need>> {
 mod tests {
     use super::*;
     use crate::sbom::catalog::Catalog;
-    use crate::sbom::collect::Collected;
+    use crate::sbom::collect::CollectedPackages;
     use proptest::prelude::*;
 
     fn catalog(files: &[(&str, &str)]) -> Catalog {
-        let mut collected = Collected::default();
+        let mut collected = CollectedPackages::default();
         for (path, text) in files {
             assert!(is_record(path));
             collected.facts.insert((*path).to_owned(), read(path, text.as_bytes()).unwrap());
@@ -169,9 +169,9 @@ mod tests {
         let of = |path: &str| read(path, b"[settings]\n").unwrap();
         let kept = of("root/.conan2/p/b/bbb6e19dfec17a3e/p/conaninfo.txt");
         assert_eq!((kept.packages.len(), kept.warnings.len()), (0, 1));
-        assert_eq!(of("root/.conan2/p/b/bbb6e19dfec17a3e/b/conaninfo.txt"), Facts::default());
-        assert_eq!(of("full_deploy/host/a/conaninfo.txt"), Facts::default());
-        assert_eq!(of(&format!("a b/1/_/_/package/{ID}/conaninfo.txt")), Facts::default());
+        assert_eq!(of("root/.conan2/p/b/bbb6e19dfec17a3e/b/conaninfo.txt"), FileFacts::default());
+        assert_eq!(of("full_deploy/host/a/conaninfo.txt"), FileFacts::default());
+        assert_eq!(of(&format!("a b/1/_/_/package/{ID}/conaninfo.txt")), FileFacts::default());
     }
 
     #[test]

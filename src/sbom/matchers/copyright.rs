@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::deb822::stanzas;
-use super::{Facts, Malformed};
+use super::{FileFacts, MalformedDatabase};
 use crate::sbom::licence::{Licence, from_debian_synopsis};
 
 pub(super) fn is_copyright(path: &str) -> bool {
@@ -18,14 +18,14 @@ pub(super) fn is_copyright(path: &str) -> bool {
 
 /// Files that are not machine-readable tell nothing; those that are hold in all their parts or not
 /// at all.
-pub(super) fn read(_path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+pub(super) fn read(_path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     // A longer list says nothing that a reader could use.
     const MOST: usize = 64;
     let text = String::from_utf8_lossy(bytes);
     let mut synopses = BTreeSet::new();
     for (index, stanza) in stanzas(&text).enumerate() {
         if index == 0 && !stanza.get("Format").is_some_and(is_machine_readable) {
-            return Ok(Facts::default());
+            return Ok(FileFacts::default());
         }
         // Stanzas without `Files` only spell out a licence named elsewhere; the header's covers the
         // package as a whole.
@@ -36,16 +36,16 @@ pub(super) fn read(_path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
         }
     }
     if synopses.len() > MOST {
-        return Ok(Facts::default());
+        return Ok(FileFacts::default());
     }
     let expressions: Option<BTreeSet<String>> =
         synopses.iter().map(|synopsis| from_debian_synopsis(synopsis)).collect();
     let licence = expressions
         .filter(|expressions| !expressions.is_empty())
         .map(|expressions| Licence::from_field(&all_of(&expressions)));
-    Ok(Facts {
+    Ok(FileFacts {
         licence: licence.filter(|licence| matches!(licence, Licence::Expression(_))),
-        ..Facts::default()
+        ..FileFacts::default()
     })
 }
 
@@ -99,7 +99,7 @@ mod tests {
     fn prose_is_not_read() {
         assert_eq!(
             read("p", b"This is free software.\n\nFiles: *\nLicense: GPL-2+\n"),
-            Ok(Facts::default())
+            Ok(FileFacts::default())
         );
     }
 }

@@ -1,28 +1,30 @@
 //! R packages, from the `DESCRIPTION` that each has. It lists what is installed, and no source tree.
 
 use super::deb822::stanzas;
-use super::{Facts, Malformed, parent};
+use super::{FileFacts, MalformedDatabase, parent};
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Ecosystem, Found, Need, Package, Supplier};
+use crate::sbom::package::{Ecosystem, FoundPackage, Package, PackageNeed, Supplier};
 
 pub(super) fn is_description(path: &str) -> bool {
     path.strip_suffix("DESCRIPTION").is_some_and(|before| before.ends_with('/'))
 }
 
-pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = String::from_utf8_lossy(bytes);
-    let Some(head) = stanzas(&text).next() else { return Ok(Facts::default()) };
+    let Some(head) = stanzas(&text).next() else { return Ok(FileFacts::default()) };
     let field = |name| head.get(name).map(str::trim).filter(|value| !value.is_empty());
     // Installing adds `Built`; other programs have files of this name too.
     let library = parent(parent(path).trim_end_matches('/')).trim_end_matches('/');
     let is_library = library.rsplit('/').next().is_some_and(|it| it.ends_with("library"));
     if field("Built").is_none() && !is_library {
-        return Ok(Facts::default());
+        return Ok(FileFacts::default());
     }
     let word = |name| field(name).filter(|value| !value.contains(char::is_whitespace));
     let (Some(name), Some(version)) = (word("Package"), word("Version")) else {
-        return Ok(Facts::warning(format!("`{path}` is not listed: it has no name or version")));
+        return Ok(FileFacts::warning(format!(
+            "`{path}` is not listed: it has no name or version"
+        )));
     };
     // Every package of Bioconductor states its subjects, and only those need to.
     let ecosystem = match field("biocViews")
@@ -39,19 +41,19 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     };
     let needs = ["Depends", "Imports", "LinkingTo"].into_iter().filter_map(field);
     let needs = needs.flat_map(|list| list.split(',')).filter_map(need);
-    Ok(Facts {
-        packages: vec![Found {
+    Ok(FileFacts {
+        packages: vec![FoundPackage {
             requires: needs.map(|need| vec![need]).collect(),
-            ..Found::alone(package, parent(parent(path).trim_end_matches('/')))
+            ..FoundPackage::alone(package, parent(parent(path).trim_end_matches('/')))
         }],
-        ..Facts::default()
+        ..FileFacts::default()
     })
 }
 
 /// `name (>= 1.2)`; `R` is the interpreter.
-fn need(text: &str) -> Option<Need> {
+fn need(text: &str) -> Option<PackageNeed> {
     let name = text.trim().split(|letter: char| letter == '(' || letter.is_whitespace()).next()?;
-    (!name.is_empty() && name != "R").then(|| Need::named(name))
+    (!name.is_empty() && name != "R").then(|| PackageNeed::named(name))
 }
 
 /// R's own grammar: alternatives with `|`, versions in brackets, and a file of exceptions or names:

@@ -3,8 +3,10 @@
 
 use super::deb822::{Stanza, stanzas};
 use super::owned::{Owned, Owner};
-use super::{Facts, MOST_PACKAGES, Malformed, ends_with_path, parent};
-use crate::sbom::package::{Ecosystem, Found, Need, Package, Supplier, Upstream};
+use super::{FileFacts, MOST_PACKAGES, MalformedDatabase, ends_with_path, parent};
+use crate::sbom::package::{
+    Ecosystem, FoundPackage, Package, PackageNeed, SourcePackage, Supplier,
+};
 
 const STATUS: &str = "lib/dpkg/status";
 
@@ -34,44 +36,46 @@ fn is_fragment(path: &str) -> bool {
         && !OTHERS.iter().any(|suffix| path.ends_with(suffix))
 }
 
-pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     match (entries(path, bytes), is_fragment(path)) {
         // Whatever else lies in `status.d` does not make the rest of it worthless.
-        (Err(Malformed(reason)), true) => {
-            Ok(Facts::warning(format!("`{path}` is not listed: {reason}")))
+        (Err(MalformedDatabase(reason)), true) => {
+            Ok(FileFacts::warning(format!("`{path}` is not listed: {reason}")))
         }
         (facts, _) => facts,
     }
 }
 
-fn entries(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+fn entries(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     if bytes.contains(&0) {
-        return Err(Malformed("it contains null bytes".into()));
+        return Err(MalformedDatabase("it contains null bytes".into()));
     }
     let text = String::from_utf8_lossy(bytes);
-    let mut facts = Facts::default();
+    let mut facts = FileFacts::default();
     let mut understood = 0_usize;
     for stanza in stanzas(&text) {
         if let Some(line) = stanza.bad_line {
             facts.warn(format!("line {line} of `{path}` is not a field"));
         }
         match entry(path, &stanza) {
-            Entry::Installed(found) => {
+            DpkgStanza::Installed(found) => {
                 understood += 1;
                 facts.packages.push(*found);
                 if facts.packages.len() > MOST_PACKAGES {
-                    return Err(Malformed(format!("it lists more than {MOST_PACKAGES} packages")));
+                    return Err(MalformedDatabase(format!(
+                        "it lists more than {MOST_PACKAGES} packages"
+                    )));
                 }
             }
-            Entry::Absent => understood += 1,
-            Entry::Bad(what) => facts.warn(format!(
+            DpkgStanza::Absent => understood += 1,
+            DpkgStanza::Bad(what) => facts.warn(format!(
                 "the entry at line {} of `{path}` is not listed: {what}",
                 stanza.line
             )),
         }
     }
     if understood == 0 && !facts.warnings.is_empty() {
-        return Err(Malformed("it has no entry for any package".into()));
+        return Err(MalformedDatabase("it has no entry for any package".into()));
     }
     Ok(facts)
 }
@@ -114,30 +118,30 @@ fn files(text: &str) -> impl Iterator<Item = &str> {
         .map(|line| line.split_once("  ").map_or(line, |(_, file)| file).trim_start_matches('/'))
 }
 
-pub(super) fn read_list(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+pub(super) fn read_list(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     let text = String::from_utf8_lossy(bytes);
     let owns = files(&text)
         .filter(|file| super::binary::is_candidate(file))
         .map(|file| format!("{}{file}", root_of(path)))
         .collect();
-    Ok(Facts { owns, ..Facts::default() })
+    Ok(FileFacts { owns, ..FileFacts::default() })
 }
 
-enum Entry {
-    Installed(Box<Found>),
+enum DpkgStanza {
+    Installed(Box<FoundPackage>),
     Absent,
     Bad(&'static str),
 }
 
-fn entry(path: &str, stanza: &Stanza<'_>) -> Entry {
+fn entry(path: &str, stanza: &Stanza<'_>) -> DpkgStanza {
     let field = |name| stanza.get(name).filter(|value| !value.is_empty());
-    let Some(name) = field("Package") else { return Entry::Bad("it has no `Package`") };
+    let Some(name) = field("Package") else { return DpkgStanza::Bad("it has no `Package`") };
     if !is_unpacked(field("Status")) {
-        return Entry::Absent;
+        return DpkgStanza::Absent;
     }
-    let Some(version) = field("Version") else { return Entry::Bad("it has no `Version`") };
+    let Some(version) = field("Version") else { return DpkgStanza::Bad("it has no `Version`") };
     if name.contains(char::is_whitespace) || version.contains(char::is_whitespace) {
-        return Entry::Bad("its name or version contains blanks");
+        return DpkgStanza::Bad("its name or version contains blanks");
     }
     let package = Package {
         version: Some(version.to_owned()),
@@ -149,7 +153,7 @@ fn entry(path: &str, stanza: &Stanza<'_>) -> Entry {
     let requires =
         ["Pre-Depends", "Depends"].iter().filter_map(|name| field(name)).flat_map(needs).collect();
     let root = root_of(path);
-    Entry::Installed(Box::new(Found {
+    DpkgStanza::Installed(Box::new(FoundPackage {
         scope: root.to_owned(),
         provides: field("Provides")
             .map(|provides| needs(provides).into_iter().flatten().map(|need| need.name).collect())
@@ -174,31 +178,31 @@ fn root_of(path: &str) -> &str {
 }
 
 /// `glibc` or `glibc (2.36-9)`.
-fn upstream(source: &str) -> Upstream {
+fn upstream(source: &str) -> SourcePackage {
     match source.split_once('(') {
-        Some((name, version)) => Upstream {
+        Some((name, version)) => SourcePackage {
             name: name.trim().to_owned(),
             version: Some(version.trim_end_matches(')').trim().to_owned())
                 .filter(|version| !version.is_empty()),
         },
-        None => Upstream { name: source.trim().to_owned(), version: None },
+        None => SourcePackage { name: source.trim().to_owned(), version: None },
     }
 }
 
 /// `a (>= 1) | b:any, c:amd64` as alternatives of names; versions hold already, or dpkg would not
 /// have installed it.
-pub(super) fn needs(field: &str) -> Vec<Vec<Need>> {
+pub(super) fn needs(field: &str) -> Vec<Vec<PackageNeed>> {
     let alternatives = |clause: &str| clause.split('|').filter_map(need).collect::<Vec<_>>();
     field.split(',').map(alternatives).filter(|alternatives| !alternatives.is_empty()).collect()
 }
 
-fn need(alternative: &str) -> Option<Need> {
+fn need(alternative: &str) -> Option<PackageNeed> {
     let name = alternative
         .split(|letter: char| letter.is_whitespace() || "([<".contains(letter))
         .find(|word| !word.is_empty())?;
     let (name, arch) = name.split_once(':').map_or((name, None), |(name, arch)| (name, Some(arch)));
     let arch = arch.filter(|arch| !matches!(*arch, "any" | "native")).map(str::to_owned);
-    (!name.is_empty()).then(|| Need { name: name.to_owned(), arch })
+    (!name.is_empty()).then(|| PackageNeed { name: name.to_owned(), arch })
 }
 
 #[cfg(test)]
@@ -209,7 +213,7 @@ mod tests {
         Architecture: amd64\nSource: glibc (2.36-9)\nVersion: 2.36-9+deb12u10\nReplaces: libc6-amd64\nProvides: libc-abi (= 1),\n virtual\n\
         Pre-Depends: init-system-helpers (>= 1.54~)\nDepends: libgcc-s1, libcrypt1 (>= 1:4.4.10-10~) | foo:any,\n bar:arm64 [amd64]\nDescription: x\n y\n";
 
-    fn names(facts: &Facts) -> Vec<&str> {
+    fn names(facts: &FileFacts) -> Vec<&str> {
         facts.packages.iter().map(|found| found.package.name.as_str()).collect()
     }
 
@@ -221,7 +225,7 @@ mod tests {
         assert_eq!(found.package.arch.as_deref(), Some("amd64"));
         assert_eq!(
             found.package.upstream,
-            Some(Upstream { name: "glibc".into(), version: Some("2.36-9".into()) })
+            Some(SourcePackage { name: "glibc".into(), version: Some("2.36-9".into()) })
         );
         assert_eq!(found.provides, ["libc-abi", "virtual"]);
         let requires: Vec<Vec<&str>> = found
@@ -295,12 +299,15 @@ mod tests {
 
     #[test]
     fn what_is_no_database_is_malformed_and_an_empty_one_is_empty() {
-        assert_eq!(read("p", b"Package: a\0\n"), Err(Malformed("it contains null bytes".into())));
+        assert_eq!(
+            read("p", b"Package: a\0\n"),
+            Err(MalformedDatabase("it contains null bytes".into()))
+        );
         assert_eq!(
             read("p", b"hello\nworld\n"),
-            Err(Malformed("it has no entry for any package".into()))
+            Err(MalformedDatabase("it has no entry for any package".into()))
         );
-        assert_eq!(read("p", b"\n \n"), Ok(Facts::default()));
+        assert_eq!(read("p", b"\n \n"), Ok(FileFacts::default()));
         let beside = read("var/lib/dpkg/status.d/README", b"hello\n").unwrap();
         assert_eq!(
             beside.warnings,
@@ -313,7 +320,7 @@ mod tests {
         let many = "Package:a\nVersion:1\n\n".repeat(MOST_PACKAGES + 1);
         assert_eq!(
             read("p", many.as_bytes()),
-            Err(Malformed("it lists more than 200000 packages".into()))
+            Err(MalformedDatabase("it lists more than 200000 packages".into()))
         );
         let bad = read("p", format!("{LIBC}\n{}", "x\n\n".repeat(1000)).as_bytes()).unwrap();
         assert_eq!((bad.packages.len(), bad.warnings.len()), (1, 21));

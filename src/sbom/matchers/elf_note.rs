@@ -8,12 +8,12 @@ use object::read::elf::{FileHeader, ProgramHeader as _};
 use object::{Endianness, elf};
 use serde::Deserialize;
 
-use super::Facts;
+use super::FileFacts;
 use super::bounded::{Bounded, bounded};
-use super::os_release::Release;
-use crate::sbom::package::{Ecosystem, Found, Package};
+use super::os_release::OsRelease;
+use crate::sbom::package::{Ecosystem, FoundPackage, Package};
 use crate::sbom::purl;
-use crate::sbom::source::{Contents, NotKept};
+use crate::sbom::source::{FileContents, NotKept};
 
 /// See <https://systemd.io/PACKAGE_METADATA_FOR_EXECUTABLE_FILES/>.
 const KIND: u32 = 0xcafe_1a7e;
@@ -39,15 +39,15 @@ struct Note {
     architecture: Option<String>,
 }
 
-pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts> {
+pub(super) fn read(path: &str, contents: &mut dyn FileContents) -> io::Result<FileFacts> {
     let note = match bounded(contents, note) {
         Ok(note) => note,
         // Of a large program the notes may not be held; then nothing is known of them.
         Err(error) if error.get_ref().is_some_and(|inner| inner.is::<NotKept>()) => None,
         Err(error) => return Err(error),
     };
-    let packages = note.and_then(package).map(|package| Found::alone(package, path));
-    Ok(Facts { packages: packages.into_iter().collect(), ..Facts::default() })
+    let packages = note.and_then(package).map(|package| FoundPackage::alone(package, path));
+    Ok(FileFacts { packages: packages.into_iter().collect(), ..FileFacts::default() })
 }
 
 fn package(note: Note) -> Option<Package> {
@@ -60,7 +60,7 @@ fn package(note: Note) -> Option<Package> {
         "alpm" | "pacman" | "arch" => Ecosystem::Alpm,
         _ => Ecosystem::Generic,
     };
-    let release = is_word(&note.os).then(|| Release {
+    let release = is_word(&note.os).then(|| OsRelease {
         id: note.os.to_ascii_lowercase(),
         version: note.os_version.filter(|version| is_word(version)),
         name: None,

@@ -1,24 +1,24 @@
 //! Ruby gems, from the specifications that RubyGems writes. It runs no Ruby: only plain values are
 //! understood.
 
-use super::{Facts, Malformed, parent};
+use super::{FileFacts, MalformedDatabase, parent};
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Ecosystem, Found, Need, Package, Supplier};
+use crate::sbom::package::{Ecosystem, FoundPackage, Package, PackageNeed, Supplier};
 
 pub(super) fn is_specification(path: &str) -> bool {
     path.ends_with(".gemspec")
         && path.split('/').rev().skip(1).any(|directory| directory == "specifications")
 }
 
-pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     let text = String::from_utf8_lossy(bytes);
     Ok(match gem(path, &text) {
-        Some(found) => Facts { packages: vec![found], ..Facts::default() },
-        None => Facts::warning(format!("`{path}` is not listed: it states no name or version")),
+        Some(found) => FileFacts { packages: vec![found], ..FileFacts::default() },
+        None => FileFacts::warning(format!("`{path}` is not listed: it states no name or version")),
     })
 }
 
-fn gem(path: &str, text: &str) -> Option<Found> {
+fn gem(path: &str, text: &str) -> Option<FoundPackage> {
     let values = |field: &str| assigned(text, field).map(strings).unwrap_or_default();
     let one = |field: &str| {
         values(field)
@@ -45,9 +45,9 @@ fn gem(path: &str, text: &str) -> Option<Found> {
         ["add_runtime_dependency(", "add_dependency("].iter().any(|call| line.contains(call))
     });
     let names = needed.filter_map(|line| strings(line).into_iter().next());
-    Some(Found {
-        requires: names.map(|name| vec![Need::named(name)]).collect(),
-        ..Found::alone(package, scope(path))
+    Some(FoundPackage {
+        requires: names.map(|name| vec![PackageNeed::named(name)]).collect(),
+        ..FoundPackage::alone(package, scope(path))
     })
 }
 
@@ -137,7 +137,7 @@ mod tests {
         );
         assert_eq!(found.package.licence, Licence::Expression("MIT".into()));
         assert_eq!(found.package.supplier.as_ref().unwrap().to_spdx(), "Person: Mike Dalessio");
-        assert_eq!(found.requires, [vec![Need::named("racc")]]);
+        assert_eq!(found.requires, [vec![PackageNeed::named("racc")]]);
     }
 
     #[test]

@@ -8,8 +8,8 @@ use object::read::elf::{FileHeader, SectionHeader as _, SectionTable, Sym as _};
 use object::{Endianness, elf};
 
 use super::bounded::{Bounded, bounded, read_at};
-use super::{Facts, stated};
-use crate::sbom::source::{Contents, NotKept};
+use super::{FileFacts, stated};
+use crate::sbom::source::{FileContents, NotKept};
 
 /// The section that every native image has its heap in.
 const HEAP: &[u8] = b".svm_heap";
@@ -21,23 +21,25 @@ const MOST_SYMBOLS: usize = 50_000;
 /// Compressed, and then as text.
 const LARGEST: u64 = 16 << 20;
 
-pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts> {
+pub(super) fn read(path: &str, contents: &mut dyn FileContents) -> io::Result<FileFacts> {
     let held = |outcome: io::Result<Option<Vec<u8>>>| match outcome {
         // Of a large program some parts are not held, and then nothing is known of them.
         Err(error) if error.get_ref().is_some_and(|inner| inner.is::<NotKept>()) => Ok(None),
         other => other,
     };
-    let Some(compressed) = held(embedded(contents))? else { return Ok(Facts::default()) };
+    let Some(compressed) = held(embedded(contents))? else { return Ok(FileFacts::default()) };
     let mut text = Vec::new();
     let decoder = flate2::read::GzDecoder::new(compressed.as_slice());
     let is_whole = decoder.take(LARGEST + 1).read_to_end(&mut text).is_ok();
     if !is_whole || text.len() as u64 > LARGEST {
-        return Ok(Facts::warning(format!("the SBOM in `{path}` is not listed: it is damaged")));
+        return Ok(FileFacts::warning(format!(
+            "the SBOM in `{path}` is not listed: it is damaged"
+        )));
     }
     Ok(stated::read(path, &text).unwrap_or_default())
 }
 
-fn embedded(contents: &mut dyn Contents) -> io::Result<Option<Vec<u8>>> {
+fn embedded(contents: &mut dyn FileContents) -> io::Result<Option<Vec<u8>>> {
     let Some((start, length)) = bounded(contents, places)? else { return Ok(None) };
     let mut number = [0; 8];
     if !read_at(contents, length, &mut number)? {
@@ -168,7 +170,7 @@ mod tests {
 
     const TEXT: &[u8] = br#"{"bomFormat":"CycloneDX","components":[{"type":"library","name":"a","purl":"pkg:maven/org.x/a@1"}]}"#;
 
-    fn facts(bytes: &[u8]) -> Facts {
+    fn facts(bytes: &[u8]) -> FileFacts {
         read("app/native", &mut Cursor::new(bytes.to_vec())).unwrap()
     }
 
@@ -176,9 +178,9 @@ mod tests {
     fn the_sbom_of_a_native_image_is_read() {
         let found = facts(&native(TEXT, ".svm_heap"));
         assert_eq!(found.packages[0].package.stated.as_deref(), Some("pkg:maven/org.x/a@1"));
-        assert_eq!(facts(&native(TEXT, ".other")), Facts::default());
+        assert_eq!(facts(&native(TEXT, ".other")), FileFacts::default());
         assert_eq!(facts(&native(b"no SBOM", ".svm_heap")).warnings.len(), 1);
-        assert_eq!(facts(b"\x7fELF\x02\x01\x01"), Facts::default());
+        assert_eq!(facts(b"\x7fELF\x02\x01\x01"), FileFacts::default());
     }
 
     proptest! {

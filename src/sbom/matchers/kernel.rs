@@ -3,11 +3,11 @@
 
 use std::io::{self, Read as _};
 
-use super::start::{self, Told};
-use super::{Facts, Scanner};
+use super::start::{self, StartRule};
+use super::{FileFacts, PieceScanner};
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Ecosystem, Found, Package};
-use crate::sbom::source::Contents;
+use crate::sbom::package::{Ecosystem, FoundPackage, Package};
+use crate::sbom::source::FileContents;
 
 /// The text lies in the part that starts the machine, which is small.
 const LARGEST: usize = 64 << 10;
@@ -22,18 +22,18 @@ pub(super) fn is_kernel(path: &str) -> bool {
     })
 }
 
-pub(super) fn scanner(path: &str) -> Box<dyn Scanner> {
-    const START: Told = Told { largest: LARGEST, begins: b"", told: of_start };
+pub(super) fn scanner(path: &str) -> Box<dyn PieceScanner> {
+    const START: StartRule = StartRule { largest: LARGEST, begins: b"", told: of_start };
     start::scanner(path, &START)
 }
 
-fn of_start(path: &str, bytes: &[u8]) -> Facts {
+fn of_start(path: &str, bytes: &[u8]) -> FileFacts {
     let package = version(bytes).map(|version| Package {
         version: Some(version),
         ..Package::named(Ecosystem::Generic, "linux-kernel")
     });
-    let packages = package.map(|package| Found::alone(package, path));
-    Facts { packages: packages.into_iter().collect(), ..Facts::default() }
+    let packages = package.map(|package| FoundPackage::alone(package, path));
+    FileFacts { packages: packages.into_iter().collect(), ..FileFacts::default() }
 }
 
 /// `6.1.0-28-amd64` of `6.1.0-28-amd64 (builder) #1 SMP …`.
@@ -59,7 +59,7 @@ pub(super) fn is_module(path: &str) -> bool {
 }
 
 /// A module that is not part of the kernel's own source; those that are come with the kernel.
-pub(super) fn read_module(path: &str, contents: &mut dyn Contents) -> io::Result<Facts> {
+pub(super) fn read_module(path: &str, contents: &mut dyn FileContents) -> io::Result<FileFacts> {
     let mut bytes = Vec::new();
     contents.take(LARGEST_MODULE).read_to_end(&mut bytes)?;
     let value = |key: &[u8]| {
@@ -69,11 +69,11 @@ pub(super) fn read_module(path: &str, contents: &mut dyn Contents) -> io::Result
         Some(String::from_utf8_lossy(text).into_owned()).filter(|text| !text.is_empty())
     };
     let (Some(name), Some(version)) = (value(b"\0name="), value(b"\0version=")) else {
-        return Ok(Facts::default());
+        return Ok(FileFacts::default());
     };
     let is_word = |text: &str| !text.contains(char::is_whitespace);
     if value(b"\0intree=").is_some() || !is_word(&name) || !is_word(&version) {
-        return Ok(Facts::default());
+        return Ok(FileFacts::default());
     }
     let package = Package {
         version: Some(version),
@@ -81,7 +81,7 @@ pub(super) fn read_module(path: &str, contents: &mut dyn Contents) -> io::Result
         notes: vec!["A module of the Linux kernel.".to_owned()],
         ..Package::named(Ecosystem::Generic, name)
     };
-    Ok(Facts { packages: vec![Found::alone(package, path)], ..Facts::default() })
+    Ok(FileFacts { packages: vec![FoundPackage::alone(package, path)], ..FileFacts::default() })
 }
 
 #[cfg(test)]

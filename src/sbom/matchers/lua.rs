@@ -1,9 +1,9 @@
 //! Lua rocks, from the trees that LuaRocks keeps: a directory for each name and version. It runs no
 //! Lua: of a specification only plain values are understood.
 
-use super::{Facts, Malformed, parent};
+use super::{FileFacts, MalformedDatabase, parent};
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Ecosystem, Found, Package};
+use crate::sbom::package::{Ecosystem, FoundPackage, Package};
 
 const MANIFEST: &str = "rock_manifest";
 const LONGEST: usize = 1000;
@@ -30,8 +30,8 @@ fn installed(path: &str) -> Option<(&str, &str)> {
     (is_version && (is_own || (is_tree && file == MANIFEST))).then_some((name, version))
 }
 
-pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
-    let Some((name, version)) = installed(path) else { return Ok(Facts::default()) };
+pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
+    let Some((name, version)) = installed(path) else { return Ok(FileFacts::default()) };
     let text = String::from_utf8_lossy(bytes);
     let stated = assigned(&text, "package").filter(|stated| stated.eq_ignore_ascii_case(name));
     let package = Package {
@@ -40,7 +40,7 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
         ..Package::named(Ecosystem::Luarocks, stated.unwrap_or(name))
     };
     let scope = parent(parent(parent(path).trim_end_matches('/')).trim_end_matches('/'));
-    Ok(Facts { packages: vec![Found::alone(package, scope)], ..Facts::default() })
+    Ok(FileFacts { packages: vec![FoundPackage::alone(package, scope)], ..FileFacts::default() })
 }
 
 /// The text that is given to a field, wherever it stands at the start of a statement.

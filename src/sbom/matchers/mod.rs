@@ -6,8 +6,8 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use super::licence::Licence;
-use super::package::Found;
-use super::source::Contents;
+use super::package::FoundPackage;
+use super::source::FileContents;
 
 mod alpm;
 pub mod apk;
@@ -57,7 +57,7 @@ pub mod wordpress;
 mod yarn_cache;
 pub(crate) mod zip;
 
-use os_release::Release;
+use os_release::OsRelease;
 use owned::Owned;
 pub use table::MATCHERS;
 
@@ -67,38 +67,44 @@ pub struct Matcher {
     pub name: &'static str,
     /// For catalogers of packages, what the document says was looked for.
     pub looks_for: Option<&'static str>,
-    pub wants: Wants,
+    pub wants: MatcherWants,
 }
 
 /// How a matcher recognises its files, and the function that reads one.
 #[derive(Debug)]
-pub enum Wants {
+pub enum MatcherWants {
     /// By path; read as a whole.
     Path {
         matches: fn(&str) -> bool,
         cap: u64,
         oversize: Oversize,
-        read: fn(&str, &[u8]) -> Result<Facts, Malformed>,
+        read: fn(&str, &[u8]) -> Result<FileFacts, MalformedDatabase>,
     },
     /// By path; read here and there. An error is one of input, not of format.
-    Opened { matches: fn(&str) -> bool, read: fn(&str, &mut dyn Contents) -> io::Result<Facts> },
+    Opened {
+        matches: fn(&str) -> bool,
+        read: fn(&str, &mut dyn FileContents) -> io::Result<FileFacts>,
+    },
     /// By path; looked through from front to back, whatever its size. Two paths may be alike to it.
     Scanned {
         matches: fn(&str) -> bool,
-        scanner: fn(&str) -> Box<dyn Scanner>,
+        scanner: fn(&str) -> Box<dyn PieceScanner>,
         alike: fn(&str, &str) -> bool,
     },
     /// By the first four bytes; read here and there. An error is one of input, not of format.
-    Magic { matches: fn(&[u8]) -> bool, read: fn(&str, &mut dyn Contents) -> io::Result<Facts> },
+    Magic {
+        matches: fn(&[u8]) -> bool,
+        read: fn(&str, &mut dyn FileContents) -> io::Result<FileFacts>,
+    },
 }
 
 /// Takes a file piece by piece.
-pub trait Scanner {
+pub trait PieceScanner {
     fn feed(&mut self, piece: &[u8]);
     /// Whether more of the file would change nothing.
     fn is_done(&self) -> bool;
     /// What the file told, at its end.
-    fn finish(&mut self) -> Facts;
+    fn finish(&mut self) -> FileFacts;
 }
 
 /// What to do with a file beyond its cap.
@@ -112,16 +118,16 @@ pub enum Oversize {
 
 /// Why a database is not one.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Malformed(pub String);
+pub struct MalformedDatabase(pub String);
 
 /// What one file tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Facts {
-    pub packages: Vec<Found>,
+pub struct FileFacts {
+    pub packages: Vec<FoundPackage>,
     /// Files that packages of a distribution own, of those that [`binary`] would look at.
     pub owns: Vec<String>,
     pub licence: Option<Licence>,
-    pub release: Option<Release>,
+    pub release: Option<OsRelease>,
     /// Where files are asked for: lists of what packages brought, and the file's own SHA-1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owned: Vec<Owned>,
@@ -134,7 +140,7 @@ pub struct Facts {
     pub warnings: Vec<String>,
 }
 
-impl Facts {
+impl FileFacts {
     pub fn warning(sentence: String) -> Self {
         Self { warnings: vec![sentence], ..Self::default() }
     }
@@ -153,7 +159,7 @@ impl Facts {
     /// what may not be there.
     pub fn dates_documents(&self) -> bool {
         let counts =
-            |found: &Found| !found.package.ecosystem.is_store() && !found.package.is_locked;
+            |found: &FoundPackage| !found.package.ecosystem.is_store() && !found.package.is_locked;
         self.packages.iter().any(counts)
     }
 
@@ -202,7 +208,7 @@ pub fn is_own(path: &str) -> bool {
 }
 
 /// A database with the changes in its journal; an error says why they cannot be put together.
-pub fn with_journal(database: Vec<u8>, journal: &[u8]) -> Result<Vec<u8>, Malformed> {
+pub fn with_journal(database: Vec<u8>, journal: &[u8]) -> Result<Vec<u8>, MalformedDatabase> {
     rpm::with_journal(database, journal)
 }
 

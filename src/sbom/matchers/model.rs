@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Facts, Malformed, Scanner, has_suffix, parent};
+use super::{FileFacts, MalformedDatabase, PieceScanner, has_suffix, parent};
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Ecosystem, Found, Package, Supplier};
+use crate::sbom::package::{Ecosystem, FoundPackage, Package, Supplier};
 
 /// What tells of the model stands before the words that it knows, which are long.
 const LARGEST_HEADER: usize = 4 << 20;
@@ -25,16 +25,16 @@ pub(super) fn are_alike(_: &str, _: &str) -> bool {
     false
 }
 
-pub(super) fn scanner(path: &str) -> Box<dyn Scanner> {
-    Box::new(Header { path: path.to_owned(), bytes: Vec::new() })
+pub(super) fn scanner(path: &str) -> Box<dyn PieceScanner> {
+    Box::new(ModelHeader { path: path.to_owned(), bytes: Vec::new() })
 }
 
-struct Header {
+struct ModelHeader {
     path: String,
     bytes: Vec<u8>,
 }
 
-impl Header {
+impl ModelHeader {
     /// How many bytes are needed: of safetensors, the first eight say so.
     fn wanted(&self) -> usize {
         let Some(length) = self.bytes.first_chunk::<8>() else { return 8 };
@@ -46,7 +46,7 @@ impl Header {
     }
 }
 
-impl Scanner for Header {
+impl PieceScanner for ModelHeader {
     fn feed(&mut self, piece: &[u8]) {
         let mut rest = piece;
         // Twice: what is wanted shows when the first bytes are there.
@@ -62,19 +62,22 @@ impl Scanner for Header {
         self.bytes.len() >= self.wanted()
     }
 
-    fn finish(&mut self) -> Facts {
+    fn finish(&mut self) -> FileFacts {
         let is_gguf = self.bytes.starts_with(GGUF);
         let stated = if is_gguf { gguf(&self.bytes) } else { safetensors(&self.bytes) };
-        let Some(stated) = stated else { return Facts::default() };
+        let Some(stated) = stated else { return FileFacts::default() };
         let package = package(&self.path, &stated);
-        Facts { packages: vec![Found::alone(package, self.path.as_str())], ..Facts::default() }
+        FileFacts {
+            packages: vec![FoundPackage::alone(package, self.path.as_str())],
+            ..FileFacts::default()
+        }
     }
 }
 
 /// Words that a header has under these names.
-type Stated = BTreeMap<String, String>;
+type ModelWords = BTreeMap<String, String>;
 
-fn package(path: &str, stated: &Stated) -> Package {
+fn package(path: &str, stated: &ModelWords) -> Package {
     let of = |keys: &[&str]| {
         let mut found = keys.iter().filter_map(|key| stated.get(*key));
         found.find(|value| !value.trim().is_empty()).map(|value| value.trim().to_owned())
@@ -134,7 +137,7 @@ fn of_file(path: &str) -> String {
 }
 
 /// A length, and then JSON in which `__metadata__` has words.
-fn safetensors(bytes: &[u8]) -> Option<Stated> {
+fn safetensors(bytes: &[u8]) -> Option<ModelWords> {
     let (length, rest) = bytes.split_first_chunk::<8>()?;
     let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
     // A longer header is one of a very large model, and is cut off here.
@@ -143,13 +146,13 @@ fn safetensors(bytes: &[u8]) -> Option<Stated> {
     let has_tensors = tensors.values().any(|tensor| tensor.get("dtype").is_some());
     let words = tensors.get("__metadata__").and_then(Value::as_object).into_iter().flatten();
     let words = words.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
-    let stated: Stated = words.collect();
+    let stated: ModelWords = words.collect();
     (has_tensors || !stated.is_empty()).then_some(stated)
 }
 
 /// See <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>.
-fn gguf(bytes: &[u8]) -> Option<Stated> {
-    let mut reader = Reader { rest: bytes.strip_prefix(GGUF)?, is_wide: true };
+fn gguf(bytes: &[u8]) -> Option<ModelWords> {
+    let mut reader = ModelReader { rest: bytes.strip_prefix(GGUF)?, is_wide: true };
     let version = reader.number(4)?;
     reader.is_wide = version >= 2;
     if !(1..=16).contains(&version) {
@@ -157,7 +160,7 @@ fn gguf(bytes: &[u8]) -> Option<Stated> {
     }
     let _tensors = reader.length()?;
     let keys = reader.length()?.min(MOST_KEYS);
-    let mut stated = Stated::new();
+    let mut stated = ModelWords::new();
     for _ in 0..keys {
         // What is cut off tells what came before.
         let Some((key, value)) = reader.pair() else { break };
@@ -166,13 +169,13 @@ fn gguf(bytes: &[u8]) -> Option<Stated> {
     Some(stated)
 }
 
-struct Reader<'a> {
+struct ModelReader<'a> {
     rest: &'a [u8],
     /// Whether lengths have eight bytes.
     is_wide: bool,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ModelReader<'a> {
     fn take(&mut self, length: u64) -> Option<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(usize::try_from(length).ok()?)?;
         self.rest = rest;
@@ -239,15 +242,15 @@ fn cached(path: &str) -> Option<String> {
     on_hub(&format!("{owner}/{name}"))
 }
 
-pub(super) fn read_reference(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+pub(super) fn read_reference(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     let commit = String::from_utf8_lossy(bytes).trim().to_ascii_lowercase();
     let is_commit = commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
     let package = cached(path).filter(|_| is_commit).map(|name| Package {
         version: Some(commit),
         ..Package::named(Ecosystem::Huggingface, name)
     });
-    let packages = package.map(|package| Found::alone(package, parent(path)));
-    Ok(Facts { packages: packages.into_iter().collect(), ..Facts::default() })
+    let packages = package.map(|package| FoundPackage::alone(package, parent(path)));
+    Ok(FileFacts { packages: packages.into_iter().collect(), ..FileFacts::default() })
 }
 
 #[cfg(test)]
@@ -349,15 +352,15 @@ mod tests {
             crate::sbom::purl::of(&facts.packages[0].package, None),
             format!("pkg:huggingface/distilbert/distilbert-base-uncased@{commit}")
         );
-        assert_eq!(read_reference(path, b"x"), Ok(Facts::default()));
+        assert_eq!(read_reference(path, b"x"), Ok(FileFacts::default()));
     }
 
     #[test]
     fn no_more_than_the_header_is_held() {
-        let mut header = Header { path: "a.gguf".into(), bytes: Vec::new() };
+        let mut header = ModelHeader { path: "a.gguf".into(), bytes: Vec::new() };
         header.feed(&[GGUF, &vec![0; 9 << 20]].concat());
         assert!(header.is_done() && header.bytes.len() == LARGEST_HEADER);
-        let mut header = Header { path: "a.safetensors".into(), bytes: Vec::new() };
+        let mut header = ModelHeader { path: "a.safetensors".into(), bytes: Vec::new() };
         header.feed(&[text("{}"), vec![7; 999]].concat());
         assert_eq!((header.is_done(), header.bytes.len()), (true, 10));
     }

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Facts, Malformed, parent};
+use super::{FileFacts, MalformedDatabase, parent};
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Ecosystem, Found, Need, Package, Supplier};
+use crate::sbom::package::{Ecosystem, FoundPackage, Package, PackageNeed, Supplier};
 
 pub(super) fn is_manifest(path: &str) -> bool {
     path == "package.json" || path.ends_with("/package.json")
@@ -15,21 +15,21 @@ pub(super) fn is_manifest(path: &str) -> bool {
 
 /// Most that have no name and version only set options for a directory; others belong to a
 /// package's own tests.
-pub(in crate::sbom) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+pub(in crate::sbom) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     if is_test_data(path) {
-        return Ok(Facts::default());
+        return Ok(FileFacts::default());
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     // An old author's name may be in another encoding, and npm reads it all the same.
     let text = String::from_utf8_lossy(bytes);
     let bytes = text.as_bytes();
     match (serde_json::from_slice::<Value>(bytes), is_installed(path)) {
-        (Ok(manifest), _) => Ok(Facts {
+        (Ok(manifest), _) => Ok(FileFacts {
             packages: package(path, &manifest).into_iter().collect(),
-            ..Facts::default()
+            ..FileFacts::default()
         }),
-        (Err(error), true) => Ok(Facts::warning(format!("`{path}` is not listed: {error}"))),
-        (Err(_), false) => Ok(Facts::default()),
+        (Err(error), true) => Ok(FileFacts::warning(format!("`{path}` is not listed: {error}"))),
+        (Err(_), false) => Ok(FileFacts::default()),
     }
 }
 
@@ -52,7 +52,7 @@ fn is_test_data(path: &str) -> bool {
     inside.split('/').skip(depth).any(|directory| DIRECTORIES.contains(&directory))
 }
 
-fn package(path: &str, manifest: &Value) -> Option<Found> {
+fn package(path: &str, manifest: &Value) -> Option<FoundPackage> {
     let name = manifest.get("name")?.as_str().filter(|name| is_name(name))?;
     let version =
         manifest.get("version")?.as_str().map(str::trim).filter(|version| is_version(version))?;
@@ -62,11 +62,11 @@ fn package(path: &str, manifest: &Value) -> Option<Found> {
         licence: licence(manifest),
         ..Package::named(Ecosystem::Npm, name)
     };
-    Some(Found { requires: needs(manifest), ..Found::alone(package, parent(path)) })
+    Some(FoundPackage { requires: needs(manifest), ..FoundPackage::alone(package, parent(path)) })
 }
 
 /// What is loaded when the package runs; which of it is there, and where, the catalog finds out.
-fn needs(manifest: &Value) -> Vec<Vec<Need>> {
+fn needs(manifest: &Value) -> Vec<Vec<PackageNeed>> {
     /// No real package has more; a hostile one must not fill the memory.
     const MOST: usize = 500;
     let members = |key: &str| manifest.get(key).and_then(Value::as_object).into_iter().flatten();
@@ -78,7 +78,7 @@ fn needs(manifest: &Value) -> Vec<Vec<Need>> {
     let peers = members("peerDependencies").filter(|(name, _)| !is_optional(name));
     let names: BTreeSet<&str> = own.chain(peers).map(|(name, _)| name.as_str()).collect();
     let plain = names.into_iter().filter(|name| is_name(name)).take(MOST);
-    plain.map(|name| vec![Need::named(name)]).collect()
+    plain.map(|name| vec![PackageNeed::named(name)]).collect()
 }
 
 /// What npm lets install; old names may have capitals.
@@ -234,7 +234,7 @@ mod tests {
     fn a_broken_manifest_is_told_where_a_package_must_be() {
         assert_eq!(read("n/node_modules/a/package.json", b"{").unwrap().warnings.len(), 1);
         assert_eq!(read("n/node_modules/@s/a/package.json", b"\xff").unwrap().warnings.len(), 1);
-        assert_eq!(read("n/node_modules/a/lib/package.json", b"{").unwrap(), Facts::default());
+        assert_eq!(read("n/node_modules/a/lib/package.json", b"{").unwrap(), FileFacts::default());
     }
 
     #[test]

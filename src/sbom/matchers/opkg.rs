@@ -4,9 +4,9 @@
 use super::deb822::{Stanza, stanzas};
 use super::dpkg::{is_unpacked, needs};
 use super::owned::{Owned, Owner};
-use super::{Facts, MOST_PACKAGES, Malformed, ends_with_path, parent};
+use super::{FileFacts, MOST_PACKAGES, MalformedDatabase, ends_with_path, parent};
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Ecosystem, Found, Package, Supplier, Upstream};
+use crate::sbom::package::{Ecosystem, FoundPackage, Package, SourcePackage, Supplier};
 
 const DATABASES: [&str; 2] = ["lib/opkg", "lib/ipkg"];
 
@@ -32,9 +32,9 @@ fn is_info(path: &str, suffix: &str) -> bool {
     path.ends_with(suffix) && DATABASES.iter().any(|it| ends_with_path(directory, it))
 }
 
-pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     let text = String::from_utf8_lossy(bytes);
-    let mut facts = Facts::default();
+    let mut facts = FileFacts::default();
     for stanza in stanzas(&text) {
         if facts.packages.len() >= MOST_PACKAGES {
             facts.warn(format!("`{path}` lists more than {MOST_PACKAGES} packages"));
@@ -48,10 +48,10 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
                 let depends =
                     ["Pre-Depends", "Depends"].into_iter().filter_map(|it| stanza.get(it));
                 let provides = stanza.get("Provides").map(needs).unwrap_or_default();
-                facts.packages.push(Found {
+                facts.packages.push(FoundPackage {
                     requires: depends.flat_map(needs).collect(),
                     provides: provides.into_iter().flatten().map(|need| need.name).collect(),
-                    ..Found::alone(package, root_of(path))
+                    ..FoundPackage::alone(package, root_of(path))
                 });
             }
             None => facts.warn(format!(
@@ -73,7 +73,7 @@ fn package(stanza: &Stanza<'_>) -> Option<Package> {
         arch: word("Architecture").map(str::to_owned),
         upstream: upstream
             .filter(|upstream| *upstream != name)
-            .map(|upstream| Upstream { name: upstream.to_owned(), version: None }),
+            .map(|upstream| SourcePackage { name: upstream.to_owned(), version: None }),
         supplier: field("Maintainer").and_then(Supplier::from_maintainer),
         licence: field("License").map_or(Licence::Unknown, Licence::from_field),
         ..Package::named(Ecosystem::Opkg, name)
@@ -90,11 +90,11 @@ fn source(source: &str) -> Option<&str> {
     (!name.is_empty() && !name.contains([' ', ':'])).then_some(name)
 }
 
-pub(super) fn read_list(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+pub(super) fn read_list(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     let text = String::from_utf8_lossy(bytes);
     let named = files(&text).filter(|file| super::binary::is_candidate(file));
     let owns = named.map(|file| format!("{}{file}", root_of(path))).collect();
-    Ok(Facts { owns, ..Facts::default() })
+    Ok(FileFacts { owns, ..FileFacts::default() })
 }
 
 /// The same, whole, and whose they are.
@@ -129,8 +129,8 @@ fn root_of(path: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sbom::matchers::os_release::Release;
-    use crate::sbom::package::Need;
+    use crate::sbom::matchers::os_release::OsRelease;
+    use crate::sbom::package::PackageNeed;
 
     #[test]
     fn databases_are_found_in_all_their_places() {
@@ -154,7 +154,8 @@ mod tests {
             Package: nameless\nStatus: install ok installed\n";
         let path = "r/usr/lib/opkg/status";
         let facts = read(path, text.as_bytes()).unwrap();
-        let release = Release { id: "openwrt".into(), version: Some("23.05.3".into()), name: None };
+        let release =
+            OsRelease { id: "openwrt".into(), version: Some("23.05.3".into()), name: None };
         let purls: Vec<String> = facts
             .packages
             .iter()
@@ -170,7 +171,7 @@ mod tests {
         assert_eq!(facts.packages[0].package.licence, Licence::Expression("Apache-2.0".into()));
         assert_eq!(
             facts.packages[0].requires,
-            [vec![Need::named("libc")], vec![Need::named("libatomic1")]]
+            [vec![PackageNeed::named("libc")], vec![PackageNeed::named("libatomic1")]]
         );
         assert_eq!((facts.packages[0].scope.as_str(), facts.warnings.len()), ("r/", 1));
     }

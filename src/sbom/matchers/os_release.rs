@@ -1,14 +1,14 @@
 //! The distribution, from `os-release`. It runs no shell: only plain and quoted values are
 //! understood.
 
-use super::{Facts, Malformed};
+use super::{FileFacts, MalformedDatabase};
 
 /// Where it may be, best first; see os-release(5).
 pub const PLACES: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
 
 /// Which distribution an image is.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Release {
+pub struct OsRelease {
     /// Such as `debian`.
     pub id: String,
     /// Such as `12`, or a code name where there is no number yet.
@@ -17,7 +17,7 @@ pub struct Release {
     pub name: Option<String>,
 }
 
-impl Release {
+impl OsRelease {
     /// The purl qualifier, such as `debian-12`.
     pub fn distro(&self) -> String {
         match &self.version {
@@ -31,7 +31,7 @@ pub(super) fn is_release(path: &str) -> bool {
     PLACES.contains(&path)
 }
 
-pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     let text = String::from_utf8_lossy(bytes);
     let value = |key: &str| {
         let mut assigned = text.lines().filter_map(|line| line.trim().split_once('='));
@@ -45,10 +45,10 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
         Some(id) => {
             let version = value("VERSION_ID").or_else(|| value("VERSION_CODENAME"));
             let release =
-                Release { id: id.to_ascii_lowercase(), version, name: value("PRETTY_NAME") };
-            Ok(Facts { release: Some(release), ..Facts::default() })
+                OsRelease { id: id.to_ascii_lowercase(), version, name: value("PRETTY_NAME") };
+            Ok(FileFacts { release: Some(release), ..FileFacts::default() })
         }
-        None => Ok(Facts::warning(format!("`{path}` has no `ID`"))),
+        None => Ok(FileFacts::warning(format!("`{path}` has no `ID`"))),
     }
 }
 

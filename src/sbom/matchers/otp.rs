@@ -4,39 +4,39 @@
 use std::io;
 
 use super::zip::{bytes, members};
-use super::{Facts, Malformed, has_suffix, parent};
-use crate::sbom::package::{Ecosystem, Found, Need, Package};
-use crate::sbom::source::Contents;
+use super::{FileFacts, MalformedDatabase, has_suffix, parent};
+use crate::sbom::package::{Ecosystem, FoundPackage, Package, PackageNeed};
+use crate::sbom::source::FileContents;
 
 pub(super) fn is_resource(path: &str) -> bool {
     let directory = parent(path).trim_end_matches('/');
     path.ends_with(".app") && (directory == "ebin" || directory.ends_with("/ebin"))
 }
 
-pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     let text = without_comments(&String::from_utf8_lossy(bytes));
     let Some(name) = after(&text, "application").and_then(atom) else {
-        return Ok(Facts::warning(format!(
+        return Ok(FileFacts::warning(format!(
             "`{path}` is not listed: it is no application resource"
         )));
     };
     let stated = after(&text, "vsn").and_then(string).map(str::to_owned);
     let Some(version) = stated.filter(|it| is_version(it)).or_else(|| of_directory(path, &name))
     else {
-        return Ok(Facts::warning(format!("`{path}` is not listed: it states no version")));
+        return Ok(FileFacts::warning(format!("`{path}` is not listed: it states no version")));
     };
     let package =
         Package { version: Some(version), ..Package::named(Ecosystem::Otp, name.as_str()) };
     let needs = after(&text, "applications").and_then(list).unwrap_or_default();
-    let needs = needs.split(',').filter_map(atom).map(|name| vec![Need::named(name)]);
+    let needs = needs.split(',').filter_map(atom).map(|name| vec![PackageNeed::named(name)]);
     // Applications of one release lie beside each other.
     let scope = parent(parent(parent(path).trim_end_matches('/')).trim_end_matches('/'));
-    Ok(Facts {
-        packages: vec![Found {
+    Ok(FileFacts {
+        packages: vec![FoundPackage {
             requires: needs.take(1000).collect(),
-            ..Found::alone(package, scope)
+            ..FoundPackage::alone(package, scope)
         }],
-        ..Facts::default()
+        ..FileFacts::default()
     })
 }
 
@@ -45,14 +45,14 @@ pub(super) fn is_archive(path: &str) -> bool {
     has_suffix(path, ".ez")
 }
 
-pub(super) fn read_archive(path: &str, contents: &mut dyn Contents) -> io::Result<Facts> {
+pub(super) fn read_archive(path: &str, contents: &mut dyn FileContents) -> io::Result<FileFacts> {
     const MOST_MEMBERS: usize = 1000;
     const LARGEST: u64 = 4 << 20;
     // Other programs have files of such names.
     let Ok(found) = members(contents, MOST_MEMBERS, &is_resource)? else {
-        return Ok(Facts::default());
+        return Ok(FileFacts::default());
     };
-    let mut facts = Facts::default();
+    let mut facts = FileFacts::default();
     for member in found {
         let name = format!("{path}!/{}", member.name);
         match bytes(contents, &member, LARGEST)? {
@@ -183,7 +183,7 @@ mod tests {
         let facts = read_archive("plugins/a-1.2.ez", &mut io::Cursor::new(file)).unwrap();
         assert_eq!((facts.packages.len(), facts.packages[0].package.name.as_str()), (1, "a"));
         let other = read_archive("x.ez", &mut io::Cursor::new(b"x".to_vec())).unwrap();
-        assert_eq!(other, Facts::default());
+        assert_eq!(other, FileFacts::default());
     }
 
     #[test]
@@ -192,7 +192,7 @@ mod tests {
         let facts = read("lib/a-1/ebin/a.app", text).unwrap();
         let found = &facts.packages[0];
         assert_eq!((found.scope.as_str(), found.requires.len()), ("lib/", 2));
-        assert_eq!(found.requires[1], [Need::named("b")]);
+        assert_eq!(found.requires[1], [PackageNeed::named("b")]);
     }
 
     proptest! {

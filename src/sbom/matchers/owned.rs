@@ -5,7 +5,7 @@
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, digest};
 use serde::{Deserialize, Serialize};
 
-use super::{Facts, Scanner, alpm, apk, chisel, dpkg, opkg, parent, portage, rpm};
+use super::{FileFacts, PieceScanner, alpm, apk, chisel, dpkg, opkg, parent, portage, rpm};
 use crate::sbom::package::Ecosystem;
 
 /// A list of what one package brought.
@@ -39,7 +39,7 @@ pub enum Owner {
 const LARGEST_RECORD: usize = 32 << 20;
 
 /// For a file that is read whole: its checksum, and what it lists.
-pub fn add(path: &str, bytes: &[u8], facts: &mut Facts) {
+pub fn add(path: &str, bytes: &[u8], facts: &mut FileFacts) {
     facts.sum = Some(hex::encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, bytes)));
     facts.owned = if dpkg::is_list(path) {
         dpkg::owned(path, bytes)
@@ -61,26 +61,29 @@ pub fn add(path: &str, bytes: &[u8], facts: &mut Facts) {
 }
 
 /// What looks through every other file, and lets `inner` see it too.
-pub fn scanner(path: &str, inner: Option<Box<dyn Scanner>>) -> Box<dyn Scanner> {
-    let record =
-        is_record(path).then(|| Record { path: path.to_owned(), bytes: Vec::new(), length: 0 });
-    Box::new(Sum { context: Context::new(&SHA1_FOR_LEGACY_USE_ONLY), record, inner })
+pub fn scanner(path: &str, inner: Option<Box<dyn PieceScanner>>) -> Box<dyn PieceScanner> {
+    let record = is_record(path).then(|| OwnedRecord {
+        path: path.to_owned(),
+        bytes: Vec::new(),
+        length: 0,
+    });
+    Box::new(OwnedSum { context: Context::new(&SHA1_FOR_LEGACY_USE_ONLY), record, inner })
 }
 
 /// A list as far as it is held.
-struct Record {
+struct OwnedRecord {
     path: String,
     bytes: Vec<u8>,
     length: usize,
 }
 
-struct Sum {
+struct OwnedSum {
     context: Context,
-    record: Option<Record>,
-    inner: Option<Box<dyn Scanner>>,
+    record: Option<OwnedRecord>,
+    inner: Option<Box<dyn PieceScanner>>,
 }
 
-impl Scanner for Sum {
+impl PieceScanner for OwnedSum {
     fn feed(&mut self, piece: &[u8]) {
         self.context.update(piece);
         if let Some(record) = self.record.as_mut() {
@@ -98,10 +101,10 @@ impl Scanner for Sum {
         false
     }
 
-    fn finish(&mut self) -> Facts {
+    fn finish(&mut self) -> FileFacts {
         let mut facts = self.inner.as_mut().map(|inner| inner.finish()).unwrap_or_default();
         facts.sum = Some(hex::encode(self.context.clone().finish()));
-        if let Some(Record { path, bytes, length }) = self.record.take() {
+        if let Some(OwnedRecord { path, bytes, length }) = self.record.take() {
             if length > LARGEST_RECORD {
                 facts.warn(format!("`{path}` has more than `{LARGEST_RECORD}` bytes: the files of its package are not listed"));
                 return facts;
@@ -145,7 +148,7 @@ pub fn beside(path: &str) -> (String, &str) {
 mod tests {
     use super::*;
 
-    fn scanned(path: &str, bytes: &[u8]) -> Facts {
+    fn scanned(path: &str, bytes: &[u8]) -> FileFacts {
         let mut scanner = scanner(path, None);
         bytes.chunks(3).for_each(|piece| scanner.feed(piece));
         scanner.finish()
@@ -174,7 +177,7 @@ mod tests {
             scanned("a", b"").sum.as_deref(),
             Some("da39a3ee5e6b4b0d3255bfef95601890afd80709")
         );
-        let mut facts = Facts::default();
+        let mut facts = FileFacts::default();
         add("a", b"abc", &mut facts);
         assert_eq!((facts.sum, facts.owned), (scanned("a", b"abc").sum, Vec::new()));
     }
@@ -198,7 +201,7 @@ mod tests {
     #[test]
     fn each_database_lists_files_of_its_packages() {
         let of = |path: &str, bytes: &[u8]| {
-            let mut facts = Facts::default();
+            let mut facts = FileFacts::default();
             add(path, bytes, &mut facts);
             facts.owned
         };

@@ -1,9 +1,9 @@
 //! PEAR and PECL packages, from the registry that the `pear` command keeps as serialised PHP. It
 //! makes no objects: only texts and lists of them are understood.
 
-use super::{Facts, Malformed, has_suffix, parent};
+use super::{FileFacts, MalformedDatabase, has_suffix, parent};
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Ecosystem, Found, Package};
+use crate::sbom::package::{Ecosystem, FoundPackage, Package};
 
 const REGISTRY: &str = ".registry";
 const CHANNEL: &str = ".channel.";
@@ -25,9 +25,9 @@ fn channel_of(path: &str) -> Option<&str> {
     }
 }
 
-pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
-    let untold = |why: &str| Ok(Facts::warning(format!("`{path}` is not listed: {why}")));
-    let mut reader = Reader { rest: bytes };
+pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
+    let untold = |why: &str| Ok(FileFacts::warning(format!("`{path}` is not listed: {why}")));
+    let mut reader = PearReader { rest: bytes };
     let Some(record @ Value::List(_)) = reader.value(0) else {
         return untold("it is no serialised PHP");
     };
@@ -50,7 +50,10 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
         licence: licence.map_or(Licence::Unknown, |text| Licence::from_field(&text)),
         ..Package::named(Ecosystem::Pear, format!("{}/{name}", channel.unwrap_or_default()))
     };
-    Ok(Facts { packages: vec![Found::alone(package, parent(path))], ..Facts::default() })
+    Ok(FileFacts {
+        packages: vec![FoundPackage::alone(package, parent(path))],
+        ..FileFacts::default()
+    })
 }
 
 /// What matters of a value.
@@ -74,11 +77,11 @@ impl Value {
 }
 
 /// Each step takes bytes away, so that reading ends.
-struct Reader<'a> {
+struct PearReader<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Reader<'a> {
+impl<'a> PearReader<'a> {
     fn value(&mut self, depth: usize) -> Option<Value> {
         let kind = *self.rest.first()?;
         match kind {

@@ -6,9 +6,9 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::owned::{Owned, Owner};
-use super::{Facts, Malformed, ends_with_path, parent};
+use super::{FileFacts, MalformedDatabase, ends_with_path, parent};
 use crate::sbom::licence::{Licence, from_debian_synopsis};
-use crate::sbom::package::{Ecosystem, Found, Package};
+use crate::sbom::package::{Ecosystem, FoundPackage, Package};
 
 /// The files that are read; each is enough to know that the package is there.
 const FILES: [&str; 4] = ["CONTENTS", "LICENSE", "PF", "SLOT"];
@@ -24,10 +24,12 @@ fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }
 
-pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     let (directory, file) = split(path);
     let Some((category, name, version)) = named(directory) else {
-        return Ok(Facts::warning(format!("`{path}` is not listed: its directory has no version")));
+        return Ok(FileFacts::warning(format!(
+            "`{path}` is not listed: its directory has no version"
+        )));
     };
     let text = String::from_utf8_lossy(bytes);
     let mut package = Package {
@@ -47,7 +49,11 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     } else {
         Vec::new()
     };
-    Ok(Facts { packages: vec![Found::alone(package, directory)], owns, ..Facts::default() })
+    Ok(FileFacts {
+        packages: vec![FoundPackage::alone(package, directory)],
+        owns,
+        ..FileFacts::default()
+    })
 }
 
 /// Whether a path is that of a package's list of files.

@@ -4,9 +4,9 @@
 use serde_json::Value;
 
 use super::deb822::{Stanza, stanzas};
-use super::{Facts, Malformed, parent, python_marker};
+use super::{FileFacts, MalformedDatabase, parent, python_marker};
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Algorithm, Ecosystem, Found, Need, Package, Supplier};
+use crate::sbom::package::{Algorithm, Ecosystem, FoundPackage, Package, PackageNeed, Supplier};
 
 /// `x.dist-info/METADATA`, `x.egg-info/PKG-INFO`, `EGG-INFO/PKG-INFO` in an unpacked egg, or a file
 /// `x.egg-info`.
@@ -22,7 +22,7 @@ pub(super) fn is_metadata(path: &str) -> bool {
     }
 }
 
-pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     // The description that follows may be as long as a book and hold anything.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = String::from_utf8_lossy(head(bytes));
@@ -43,16 +43,16 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
         licence: licence(&head),
         ..Package::named(Ecosystem::Pypi, name)
     };
-    let found = Found {
+    let found = FoundPackage {
         provides: vec![normal(name)],
         requires: head
             .all("Requires-Dist")
             .filter_map(|it| need(it, site(path)))
             .map(|need| vec![need])
             .collect(),
-        ..Found::alone(package, site(path))
+        ..FoundPackage::alone(package, site(path))
     };
-    Ok(Facts { packages: vec![found], ..Facts::default() })
+    Ok(FileFacts { packages: vec![found], ..FileFacts::default() })
 }
 
 /// The mark that an installer leaves beside what somebody asked for.
@@ -62,20 +62,20 @@ pub fn is_request(path: &str) -> bool {
 }
 
 /// It is empty: only the name of its directory tells something.
-pub(super) fn read_request(path: &str, _: &[u8]) -> Result<Facts, Malformed> {
+pub(super) fn read_request(path: &str, _: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     let directory = parent(path).trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     let stem = directory.get(..directory.len().saturating_sub(".dist-info".len()));
     let named = stem.and_then(|stem| stem.rsplit_once('-'));
     let found = named.map(|(name, version)| {
         let package =
             Package { version: Some(version.to_owned()), ..Package::named(Ecosystem::Pypi, name) };
-        Found::alone(package, site(path))
+        FoundPackage::alone(package, site(path))
     });
-    Ok(Facts { packages: found.into_iter().collect(), ..Facts::default() })
+    Ok(FileFacts { packages: found.into_iter().collect(), ..FileFacts::default() })
 }
 
-fn untold(path: &str) -> Facts {
-    Facts::warning(format!("`{path}` is not listed: it has no name or version"))
+fn untold(path: &str) -> FileFacts {
+    FileFacts::warning(format!("`{path}` is not listed: it has no name or version"))
 }
 
 /// Everything before the first empty line.
@@ -161,7 +161,7 @@ fn from_classifier(classifier: &str) -> Licence {
 }
 
 /// `name[extra] (>=1)`; with a marker after `;` it is needed only where that is known to hold.
-fn need(requirement: &str, site: &str) -> Option<Need> {
+fn need(requirement: &str, site: &str) -> Option<PackageNeed> {
     let (wanted, marker) = requirement.split_once(';').unwrap_or((requirement, ""));
     if !marker.trim().is_empty() && python_marker::holds(marker, site) != Some(true) {
         return None;
@@ -170,7 +170,7 @@ fn need(requirement: &str, site: &str) -> Option<Need> {
         .trim()
         .split(|letter: char| !letter.is_ascii_alphanumeric() && !"-_.".contains(letter))
         .next()?;
-    (!name.is_empty()).then(|| Need::named(normal(name)))
+    (!name.is_empty()).then(|| PackageNeed::named(normal(name)))
 }
 
 /// The spelling by which packages are compared: PEP 503.
@@ -184,14 +184,14 @@ pub(super) fn is_conda_record(path: &str) -> bool {
     path.ends_with(".json") && (directory == "conda-meta" || directory.ends_with("/conda-meta"))
 }
 
-pub(super) fn read_conda(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+pub(super) fn read_conda(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     let record: Value = match serde_json::from_slice(bytes) {
         Ok(record) => record,
-        Err(error) => return Ok(Facts::warning(format!("`{path}` is not listed: {error}"))),
+        Err(error) => return Ok(FileFacts::warning(format!("`{path}` is not listed: {error}"))),
     };
     let text = |key: &str| record.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
     let (Some(name), Some(version)) = (text("name"), text("version")) else {
-        return Ok(Facts::default());
+        return Ok(FileFacts::default());
     };
     let channel = text("channel").map(|channel| {
         let parts: Vec<&str> = channel.trim_end_matches('/').rsplit('/').collect();
@@ -220,17 +220,20 @@ pub(super) fn read_conda(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
         .filter_map(Value::as_str);
     let needs = depends
         .filter_map(|depend| depend.split_whitespace().next())
-        .map(|name| vec![Need::named(name)]);
-    Ok(Facts {
-        packages: vec![Found { requires: needs.collect(), ..Found::alone(package, parent(path)) }],
-        ..Facts::default()
+        .map(|name| vec![PackageNeed::named(name)]);
+    Ok(FileFacts {
+        packages: vec![FoundPackage {
+            requires: needs.collect(),
+            ..FoundPackage::alone(package, parent(path))
+        }],
+        ..FileFacts::default()
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sbom::collect::Collected;
+    use crate::sbom::collect::CollectedPackages;
 
     const REQUESTS: &str = "Metadata-Version: 2.1\nName: requests\nVersion: 2.31.0\nSummary: Python HTTP for Humans.\nAuthor: Kenneth Reitz\n\
         Author-email: me@kennethreitz.org\nLicense: Apache 2.0\nClassifier: License :: OSI Approved :: Apache Software License\n\
@@ -243,7 +246,7 @@ mod tests {
         assert!(is_request(path) && !is_request("s/REQUESTED"));
         let found = read_request(path, b"").unwrap().packages.remove(0);
         assert_eq!((found.package.name.as_str(), found.scope.as_str()), ("Zope_x", "s/"));
-        assert_eq!(read_request("s/x.dist-info/REQUESTED", b""), Ok(Facts::default()));
+        assert_eq!(read_request("s/x.dist-info/REQUESTED", b""), Ok(FileFacts::default()));
     }
 
     #[test]
@@ -360,7 +363,7 @@ mod tests {
 
     #[test]
     fn needs_are_met_in_one_directory() {
-        let mut collected = Collected::default();
+        let mut collected = CollectedPackages::default();
         for (path, text) in [
             ("s/a.dist-info/METADATA", "Name: a\nVersion: 1\nRequires-Dist: B.c\n"),
             ("s/b.egg-info", "Name: b_C\nVersion: 2\n"),
@@ -393,6 +396,6 @@ mod tests {
             [(Algorithm::Sha256, checksum)]
         );
         assert_eq!(read_conda("conda-meta/x.json", b"{").unwrap().warnings.len(), 1);
-        assert_eq!(read_conda("conda-meta/x.json", b"[]"), Ok(Facts::default()));
+        assert_eq!(read_conda("conda-meta/x.json", b"[]"), Ok(FileFacts::default()));
     }
 }

@@ -3,8 +3,8 @@
 
 use std::io::Read as _;
 
-use super::start::{self, Told};
-use super::{Facts, Scanner, has_suffix, is_sample, parent, python};
+use super::start::{self, StartRule};
+use super::{FileFacts, PieceScanner, has_suffix, is_sample, parent, python};
 
 /// What is held of an archive; most are smaller.
 const LARGEST: usize = 8 << 20;
@@ -24,13 +24,13 @@ pub(super) fn is_archive(path: &str) -> bool {
         )
 }
 
-pub(super) fn scanner(path: &str) -> Box<dyn Scanner> {
-    const START: Told = Told { largest: LARGEST, begins: b"\x1f\x8b", told: of_start };
+pub(super) fn scanner(path: &str) -> Box<dyn PieceScanner> {
+    const START: StartRule = StartRule { largest: LARGEST, begins: b"\x1f\x8b", told: of_start };
     start::scanner(path, &START)
 }
 
-fn of_start(path: &str, bytes: &[u8]) -> Facts {
-    let Some(text) = information(bytes) else { return Facts::default() };
+fn of_start(path: &str, bytes: &[u8]) -> FileFacts {
+    let Some(text) = information(bytes) else { return FileFacts::default() };
     let name = format!("{path}!/PKG-INFO");
     // Members may be called so in archives of something else.
     let mut facts = python::read(&name, &text).unwrap_or_default();

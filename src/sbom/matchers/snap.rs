@@ -1,10 +1,10 @@
 //! Snaps that were unpacked into an image, and the Ubuntu packages that a snap says it was made of.
 //! It reads the plain lines that snapcraft writes, and nothing that YAML could hide elsewhere.
 
-use super::os_release::Release;
-use super::{Facts, MOST_PACKAGES, Malformed, ends_with_path, parent};
+use super::os_release::OsRelease;
+use super::{FileFacts, MOST_PACKAGES, MalformedDatabase, ends_with_path, parent};
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Ecosystem, Found, Package, SOURCE_UNKNOWN};
+use crate::sbom::package::{Ecosystem, FoundPackage, Package, SOURCE_UNKNOWN};
 use crate::sbom::purl;
 
 /// See <https://snapcraft.io/docs/snap-format> and <https://snapcraft.io/docs/snap-manifest>.
@@ -15,13 +15,15 @@ pub(super) fn is_record(path: &str) -> bool {
     ends_with_path(path, SNAP) || ends_with_path(path, MANIFEST)
 }
 
-pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     let text = String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
     if ends_with_path(path, MANIFEST) {
-        return Ok(Facts { packages: staged(path, &text), ..Facts::default() });
+        return Ok(FileFacts { packages: staged(path, &text), ..FileFacts::default() });
     }
     let (Some(name), Some(version)) = (word(&text, "name"), word(&text, "version")) else {
-        return Ok(Facts::warning(format!("`{path}` is not listed: it has no name or version")));
+        return Ok(FileFacts::warning(format!(
+            "`{path}` is not listed: it has no name or version"
+        )));
     };
     let kind = word(&text, "type").unwrap_or("app");
     let arch = match list(&text, "architectures")[..] {
@@ -35,14 +37,14 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
         notes: vec![format!("A snap of the kind {kind}.")],
         ..Package::named(Ecosystem::Generic, format!("snap/{name}"))
     };
-    let found = Found::alone(package, parent(path));
-    Ok(Facts { packages: vec![found], ..Facts::default() })
+    let found = FoundPackage::alone(package, parent(path));
+    Ok(FileFacts { packages: vec![found], ..FileFacts::default() })
 }
 
 /// The packages of a distribution that went into the snap, of the distribution that it names.
-fn staged(path: &str, text: &str) -> Vec<Found> {
+fn staged(path: &str, text: &str) -> Vec<FoundPackage> {
     let Some(id) = word(text, "snapcraft-os-release-id") else { return Vec::new() };
-    let release = Release {
+    let release = OsRelease {
         id: id.to_ascii_lowercase(),
         version: word(text, "snapcraft-os-release-version-id").map(str::to_owned),
         name: None,
@@ -61,7 +63,7 @@ fn staged(path: &str, text: &str) -> Vec<Found> {
             ..Package::named(Ecosystem::Deb, name)
         };
         let stated = purl::of(&package, Some(&release));
-        Some(Found::alone(Package { stated: Some(stated), ..package }, parent(path)))
+        Some(FoundPackage::alone(Package { stated: Some(stated), ..package }, parent(path)))
     });
     packages.take(MOST_PACKAGES).collect()
 }

@@ -8,10 +8,11 @@ use packageurl::PackageUrl;
 use serde::{Deserialize, Deserializer};
 
 use super::{
-    Facts, MOST_PACKAGES, Malformed, ends_with_path, has_suffix, is_plausible, is_sample, parent,
+    FileFacts, MOST_PACKAGES, MalformedDatabase, ends_with_path, has_suffix, is_plausible,
+    is_sample, parent,
 };
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Ecosystem, Found, Package, Supplier};
+use crate::sbom::package::{Ecosystem, FoundPackage, Package, Supplier};
 
 /// Whoever reads the catalog is told so.
 const NOTE: &str = "Stated by an SBOM in the image, and not seen by itself.";
@@ -68,20 +69,20 @@ fn or_nothing<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct Document {
+struct StatedDocument {
     spdx_version: Option<String>,
     #[serde(deserialize_with = "or_nothing")]
-    packages: Vec<SpdxPackage>,
+    packages: Vec<StatedSpdxPackage>,
     #[serde(deserialize_with = "or_nothing")]
-    relationships: Vec<Relationship>,
+    relationships: Vec<StatedRelationship>,
     bom_format: Option<String>,
     #[serde(deserialize_with = "or_nothing")]
-    components: Vec<Component>,
+    components: Vec<StatedComponent>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct SpdxPackage {
+struct StatedSpdxPackage {
     #[serde(rename = "SPDXID", deserialize_with = "or_nothing")]
     id: String,
     #[serde(deserialize_with = "or_nothing")]
@@ -92,12 +93,12 @@ struct SpdxPackage {
     license_concluded: Option<String>,
     primary_package_purpose: Option<String>,
     #[serde(deserialize_with = "or_nothing")]
-    external_refs: Vec<Reference>,
+    external_refs: Vec<StatedReference>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct Reference {
+struct StatedReference {
     #[serde(deserialize_with = "or_nothing")]
     reference_type: String,
     #[serde(deserialize_with = "or_nothing")]
@@ -106,7 +107,7 @@ struct Reference {
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct Relationship {
+struct StatedRelationship {
     #[serde(deserialize_with = "or_nothing")]
     spdx_element_id: String,
     #[serde(deserialize_with = "or_nothing")]
@@ -117,7 +118,7 @@ struct Relationship {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Component {
+struct StatedComponent {
     #[serde(rename = "type", deserialize_with = "or_nothing")]
     kind: String,
     #[serde(deserialize_with = "or_nothing")]
@@ -127,7 +128,7 @@ struct Component {
     scope: Option<String>,
     #[serde(deserialize_with = "or_nothing")]
     licenses: Vec<Choice>,
-    supplier: Option<Entity>,
+    supplier: Option<StatedEntity>,
     #[serde(deserialize_with = "or_nothing")]
     components: Vec<Self>,
 }
@@ -136,24 +137,24 @@ struct Component {
 #[serde(default)]
 struct Choice {
     expression: Option<String>,
-    license: Option<Named>,
+    license: Option<StatedName>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Named {
+struct StatedName {
     id: Option<String>,
     name: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Entity {
+struct StatedEntity {
     name: Option<String>,
 }
 
 /// One package in the words of a document.
-struct Stated {
+struct StatedPackage {
     name: String,
     purl: Option<String>,
     version: Option<String>,
@@ -161,13 +162,13 @@ struct Stated {
     supplier: Option<Supplier>,
 }
 
-pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
-    let untold = |why: &str| Ok(Facts::warning(format!("`{path}` is not listed: {why}")));
+pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
+    let untold = |why: &str| Ok(FileFacts::warning(format!("`{path}` is not listed: {why}")));
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if !is_plausible(bytes) {
         return untold("it has more values than any");
     }
-    let document: Document = match serde_json::from_slice(bytes) {
+    let document: StatedDocument = match serde_json::from_slice(bytes) {
         Ok(document) => document,
         Err(error) => return untold(&format!("it is no SBOM in JSON: {error}")),
     };
@@ -188,13 +189,13 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     } else {
         return untold("it is neither SPDX 2 nor CycloneDX in JSON");
     };
-    let mut facts = Facts::default();
+    let mut facts = FileFacts::default();
     let mut nameless = 0_usize;
     for stated in stated {
         let has_purl = stated.purl.is_some();
         match package(stated) {
             _ if facts.packages.len() >= MOST_PACKAGES => break,
-            Some(package) => facts.packages.push(Found::alone(package, path)),
+            Some(package) => facts.packages.push(FoundPackage::alone(package, path)),
             None => nameless += usize::from(!has_purl),
         }
     }
@@ -207,9 +208,12 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
 }
 
 /// What is part of the image: no source that a package was made from, and nothing that made it.
-fn of_spdx(packages: Vec<SpdxPackage>, relationships: Vec<Relationship>) -> Vec<Stated> {
+fn of_spdx(
+    packages: Vec<StatedSpdxPackage>,
+    relationships: Vec<StatedRelationship>,
+) -> Vec<StatedPackage> {
     let mut outside = BTreeSet::new();
-    for Relationship { spdx_element_id: from, relationship_type, related_spdx_element: to } in
+    for StatedRelationship { spdx_element_id: from, relationship_type, related_spdx_element: to } in
         relationships
     {
         match relationship_type.as_str() {
@@ -226,7 +230,7 @@ fn of_spdx(packages: Vec<SpdxPackage>, relationships: Vec<Relationship>) -> Vec<
             _ => {}
         }
     }
-    let is_inside = |package: &SpdxPackage| {
+    let is_inside = |package: &StatedSpdxPackage| {
         let purpose = package.primary_package_purpose.as_deref().unwrap_or_default();
         !outside.contains(&package.id)
             && !["CONTAINER", "OPERATING_SYSTEM", "OPERATING-SYSTEM", "SOURCE"].contains(&purpose)
@@ -236,7 +240,7 @@ fn of_spdx(packages: Vec<SpdxPackage>, relationships: Vec<Relationship>) -> Vec<
         .map(|package| {
             let purl = package.external_refs.into_iter().find(|it| it.reference_type == "purl");
             let said = |text: &Option<String>| text.as_deref().map_or(Licence::Unknown, licence);
-            Stated {
+            StatedPackage {
                 name: package.name,
                 purl: purl.map(|purl| purl.reference_locator),
                 version: package.version_info,
@@ -251,13 +255,13 @@ fn of_spdx(packages: Vec<SpdxPackage>, relationships: Vec<Relationship>) -> Vec<
 
 /// vcpkg writes no purls: the port has its name and version, with the number of the recipe behind a
 /// `#`.
-fn with_port(mut package: SpdxPackage) -> SpdxPackage {
+fn with_port(mut package: StatedSpdxPackage) -> StatedSpdxPackage {
     let version = package.version_info.clone().unwrap_or_default();
     let (version, port) = version.split_once('#').unwrap_or((&version, ""));
     let qualifier = if port.is_empty() { String::new() } else { format!("?port_version={port}") };
     let is_name = package.name.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_.".contains(&it));
     if package.id == "SPDXRef-port" && is_name && !version.is_empty() {
-        package.external_refs.push(Reference {
+        package.external_refs.push(StatedReference {
             reference_type: "purl".to_owned(),
             reference_locator: format!("pkg:vcpkg/{}@{version}{qualifier}", package.name),
         });
@@ -270,12 +274,12 @@ fn with_port(mut package: SpdxPackage) -> SpdxPackage {
 }
 
 /// Bitnami's documents are about its own components, even where an old one has no purls.
-fn with_component(mut package: SpdxPackage) -> SpdxPackage {
+fn with_component(mut package: StatedSpdxPackage) -> StatedSpdxPackage {
     let has_purl = package.external_refs.iter().any(|it| it.reference_type == "purl");
     let is_name = !package.name.is_empty()
         && package.name.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_.".contains(&it));
     if !has_purl && is_name && package.version_info.is_some() {
-        package.external_refs.push(Reference {
+        package.external_refs.push(StatedReference {
             reference_type: "purl".to_owned(),
             reference_locator: format!("pkg:bitnami/{}", package.name.to_lowercase()),
         });
@@ -303,7 +307,7 @@ fn supplier(text: &str) -> Option<Supplier> {
 }
 
 /// Components lie in components; serde_json reads no deeper than 128, so this ends.
-fn of_cyclonedx(components: Vec<Component>, stated: &mut Vec<Stated>) {
+fn of_cyclonedx(components: Vec<StatedComponent>, stated: &mut Vec<StatedPackage>) {
     for component in components {
         let kind = component.kind.to_ascii_lowercase();
         let is_package =
@@ -313,7 +317,7 @@ fn of_cyclonedx(components: Vec<Component>, stated: &mut Vec<Stated>) {
                 choice.expression.or_else(|| choice.license.and_then(|it| it.id.or(it.name)))
             });
             let named: Vec<String> = named.collect();
-            stated.push(Stated {
+            stated.push(StatedPackage {
                 name: component.name,
                 purl: component.purl,
                 version: component.version,
@@ -333,7 +337,7 @@ fn of_cyclonedx(components: Vec<Component>, stated: &mut Vec<Stated>) {
     }
 }
 
-fn package(stated: Stated) -> Option<Package> {
+fn package(stated: StatedPackage) -> Option<Package> {
     let purl = stated.purl.filter(|purl| purl.len() <= LONGEST)?;
     let mut purl = PackageUrl::from_str(purl.trim()).ok()?;
     let kind = purl.ty().to_ascii_lowercase();
@@ -379,7 +383,7 @@ pub(super) fn is_components(path: &str) -> bool {
 }
 
 #[derive(Deserialize)]
-struct Module {
+struct StatedModule {
     #[serde(default)]
     arch: Option<String>,
     #[serde(default)]
@@ -389,10 +393,10 @@ struct Module {
 }
 
 /// Bitnami's list of what it unpacked: name → version, architecture and distribution.
-pub(super) fn read_components(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
-    let modules: BTreeMap<String, Module> = match serde_json::from_slice(bytes) {
+pub(super) fn read_components(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
+    let modules: BTreeMap<String, StatedModule> = match serde_json::from_slice(bytes) {
         Ok(modules) => modules,
-        Err(error) => return Ok(Facts::warning(format!("`{path}` is not listed: {error}"))),
+        Err(error) => return Ok(FileFacts::warning(format!("`{path}` is not listed: {error}"))),
     };
     let named = modules.into_iter().filter_map(|(name, module)| {
         let version = module.version.filter(|version| !version.is_empty())?;
@@ -406,8 +410,9 @@ pub(super) fn read_components(path: &str, bytes: &[u8]) -> Result<Facts, Malform
             ..Package::named(Ecosystem::Bitnami, name)
         })
     });
-    let packages = named.take(MOST_PACKAGES).map(|package| Found::alone(package, path)).collect();
-    Ok(Facts { packages, ..Facts::default() })
+    let packages =
+        named.take(MOST_PACKAGES).map(|package| FoundPackage::alone(package, path)).collect();
+    Ok(FileFacts { packages, ..FileFacts::default() })
 }
 
 #[cfg(test)]
@@ -415,7 +420,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn purls(facts: &Facts) -> Vec<String> {
+    fn purls(facts: &FileFacts) -> Vec<String> {
         facts.packages.iter().map(|found| crate::sbom::purl::of(&found.package, None)).collect()
     }
 
@@ -526,7 +531,7 @@ mod tests {
             assert_eq!((facts.packages.len(), facts.warnings.len()), (0, 1), "{text}");
         }
         let text = br#"{"bomFormat":"CycloneDX","components":[{"name":"a","purl":"no purl"},{"name":"b","purl":""}]}"#;
-        assert_eq!(read("x.cdx.json", text), Ok(Facts::default()));
+        assert_eq!(read("x.cdx.json", text), Ok(FileFacts::default()));
         let many =
             format!(r#"{{"bomFormat":"CycloneDX","components":[{}{{}}]}}"#, "{},".repeat(500_000));
         let facts = read("x.cdx.json", many.as_bytes()).unwrap();

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::sbom::package::{Ecosystem, Found, Package};
+use crate::sbom::package::{Ecosystem, FoundPackage, Package};
 
 const STORES: [(&str, Ecosystem); 2] =
     [("nix/store/", Ecosystem::Nix), ("gnu/store/", Ecosystem::Guix)];
@@ -29,7 +29,7 @@ pub fn path_in_store(path: &str) -> Option<&str> {
 
 /// The package of a file's store path, for the first file in each of its directories: a higher layer
 /// may take away one of those. `known` has what was told of.
-pub fn first(path: &str, known: &mut BTreeSet<String>) -> Option<Found> {
+pub fn first(path: &str, known: &mut BTreeSet<String>) -> Option<FoundPackage> {
     let whole = path_in_store(path)?;
     let inside = path.get(whole.len()..)?.trim_start_matches('/');
     let directory = inside.split_once('/').map_or("", |(directory, _)| directory);
@@ -42,7 +42,7 @@ pub fn first(path: &str, known: &mut BTreeSet<String>) -> Option<Found> {
 }
 
 /// The package that a file or link in a store is part of.
-pub fn package_at(path: &str) -> Option<Found> {
+pub fn package_at(path: &str) -> Option<FoundPackage> {
     let (start, ecosystem) = store(path)?;
     let whole = path_in_store(path)?;
     let (hash, name) = whole.get(start..)?.split_at_checked(HASH)?;
@@ -58,7 +58,7 @@ pub fn package_at(path: &str) -> Option<Found> {
         qualifiers: output.into_iter().chain([("outputhash", hash.to_owned())]).collect(),
         ..Package::named(ecosystem, name)
     };
-    Some(Found::alone(package, whole))
+    Some(FoundPackage::alone(package, whole))
 }
 
 /// Where the name of a store path begins.

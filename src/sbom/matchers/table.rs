@@ -1,6 +1,6 @@
 //! The table of matchers, one entry each. It reads nothing: it names the function that does.
 
-use super::{Facts, MIB, Malformed, Matcher, Oversize, Wants};
+use super::{FileFacts, MIB, MalformedDatabase, Matcher, MatcherWants, Oversize};
 use super::{
     alpm, apk, binary, brew, cargo, chisel, composer, conan, copyright, cran, dotnet, dpkg,
     elf_note, gem, golang, graalvm, java, kernel, lock, lua, model, npm, opkg, os_release, otp,
@@ -14,9 +14,13 @@ const fn whole(
     looks_for: Option<&'static str>,
     matches: fn(&str) -> bool,
     cap: u64,
-    read: fn(&str, &[u8]) -> Result<Facts, Malformed>,
+    read: fn(&str, &[u8]) -> Result<FileFacts, MalformedDatabase>,
 ) -> Matcher {
-    Matcher { name, looks_for, wants: Wants::Path { matches, cap, oversize: Oversize::Warn, read } }
+    Matcher {
+        name,
+        looks_for,
+        wants: MatcherWants::Path { matches, cap, oversize: Oversize::Warn, read },
+    }
 }
 
 /// Every matcher. A path is read by the first that wants it, an executable by all that want it.
@@ -24,7 +28,7 @@ pub const MATCHERS: &[Matcher] = &[
     Matcher {
         name: "dpkg",
         looks_for: Some("Debian packages in **/lib/dpkg/status and **/lib/dpkg/status.d/*"),
-        wants: Wants::Path {
+        wants: MatcherWants::Path {
             matches: dpkg::is_database,
             cap: 64 * MIB,
             oversize: Oversize::Refuse,
@@ -34,7 +38,7 @@ pub const MATCHERS: &[Matcher] = &[
     Matcher {
         name: "apk",
         looks_for: Some("Alpine packages in **/lib/apk/db/installed"),
-        wants: Wants::Path {
+        wants: MatcherWants::Path {
             matches: apk::is_database,
             cap: 64 * MIB,
             oversize: Oversize::Refuse,
@@ -46,7 +50,7 @@ pub const MATCHERS: &[Matcher] = &[
         looks_for: Some(
             "rpm packages in **/{var/lib,usr/share,usr/lib/sysimage}/rpm/{rpmdb.sqlite,Packages.db,Packages} and **/var/lib/rpmmanifest/container-manifest-2",
         ),
-        wants: Wants::Path {
+        wants: MatcherWants::Path {
             matches: rpm::is_database,
             cap: 512 * MIB,
             oversize: Oversize::Refuse,
@@ -56,7 +60,7 @@ pub const MATCHERS: &[Matcher] = &[
     Matcher {
         name: "npm",
         looks_for: Some("Node packages in **/package.json with a name and a version"),
-        wants: Wants::Path {
+        wants: MatcherWants::Path {
             matches: npm::is_manifest,
             cap: 4 * MIB,
             oversize: Oversize::Warn,
@@ -68,7 +72,7 @@ pub const MATCHERS: &[Matcher] = &[
         looks_for: Some(
             "Python packages in **/*.dist-info/METADATA, **/*.egg-info/PKG-INFO and **/*.egg-info",
         ),
-        wants: Wants::Path {
+        wants: MatcherWants::Path {
             matches: python::is_metadata,
             cap: 16 * MIB,
             oversize: Oversize::Warn,
@@ -78,7 +82,7 @@ pub const MATCHERS: &[Matcher] = &[
     Matcher {
         name: "conda",
         looks_for: Some("Conda packages in **/conda-meta/*.json"),
-        wants: Wants::Path {
+        wants: MatcherWants::Path {
             matches: python::is_conda_record,
             cap: 16 * MIB,
             oversize: Oversize::Warn,
@@ -90,12 +94,12 @@ pub const MATCHERS: &[Matcher] = &[
         looks_for: Some(
             "Java packages in jar, war, ear, rar and similar archives, and in archives inside of them",
         ),
-        wants: Wants::Opened { matches: java::is_archive, read: java::read },
+        wants: MatcherWants::Opened { matches: java::is_archive, read: java::read },
     },
     Matcher {
         name: "gem",
         looks_for: Some("Ruby gems in **/specifications/**/*.gemspec"),
-        wants: Wants::Path {
+        wants: MatcherWants::Path {
             matches: gem::is_specification,
             cap: 4 * MIB,
             oversize: Oversize::Warn,
@@ -105,7 +109,7 @@ pub const MATCHERS: &[Matcher] = &[
     Matcher {
         name: "composer",
         looks_for: Some("PHP packages in **/composer/installed.json"),
-        wants: Wants::Path {
+        wants: MatcherWants::Path {
             matches: composer::is_record,
             cap: 16 * MIB,
             oversize: Oversize::Warn,
@@ -115,7 +119,7 @@ pub const MATCHERS: &[Matcher] = &[
     Matcher {
         name: "dotnet",
         looks_for: Some(".NET packages in **/*.deps.json, beside programs and inside them"),
-        wants: Wants::Path {
+        wants: MatcherWants::Path {
             matches: dotnet::is_manifest,
             cap: 16 * MIB,
             oversize: Oversize::Warn,
@@ -247,24 +251,27 @@ pub const MATCHERS: &[Matcher] = &[
     Matcher {
         name: "kernel-module",
         looks_for: None,
-        wants: Wants::Opened { matches: kernel::is_module, read: kernel::read_module },
+        wants: MatcherWants::Opened { matches: kernel::is_module, read: kernel::read_module },
     },
     Matcher {
         name: "php-extension",
         looks_for: Some("PHP extensions in **/php*/**/*.so"),
-        wants: Wants::Opened { matches: php_extension::is_extension, read: php_extension::read },
+        wants: MatcherWants::Opened {
+            matches: php_extension::is_extension,
+            read: php_extension::read,
+        },
     },
     Matcher {
         name: "otp-archive",
         looks_for: None,
-        wants: Wants::Opened { matches: otp::is_archive, read: otp::read_archive },
+        wants: MatcherWants::Opened { matches: otp::is_archive, read: otp::read_archive },
     },
     Matcher {
         name: "model",
         looks_for: Some(
             "models in **/*.gguf and **/*.safetensors by their headers, and in the cache of Hugging Face",
         ),
-        wants: Wants::Scanned {
+        wants: MatcherWants::Scanned {
             matches: model::is_model,
             scanner: model::scanner,
             alike: model::are_alike,
@@ -275,7 +282,7 @@ pub const MATCHERS: &[Matcher] = &[
         looks_for: Some(
             "Linux kernels in **/vmlinuz* and **/bzImage*, and modules of others in **/lib/modules",
         ),
-        wants: Wants::Scanned {
+        wants: MatcherWants::Scanned {
             matches: kernel::is_kernel,
             scanner: kernel::scanner,
             alike: start::are_alike,
@@ -284,22 +291,22 @@ pub const MATCHERS: &[Matcher] = &[
     Matcher {
         name: "elf-note",
         looks_for: Some("what notes in ELF files state of their package"),
-        wants: Wants::Magic { matches: elf_note::is_executable, read: elf_note::read },
+        wants: MatcherWants::Magic { matches: elf_note::is_executable, read: elf_note::read },
     },
     Matcher {
         name: "graalvm",
         looks_for: Some("what SBOMs in native images of GraalVM state"),
-        wants: Wants::Magic { matches: elf_note::is_executable, read: graalvm::read },
+        wants: MatcherWants::Magic { matches: elf_note::is_executable, read: graalvm::read },
     },
     Matcher {
         name: "yarn-cache",
         looks_for: Some("Node packages in **/.yarn/cache/*.zip"),
-        wants: Wants::Opened { matches: yarn_cache::is_archive, read: yarn_cache::read },
+        wants: MatcherWants::Opened { matches: yarn_cache::is_archive, read: yarn_cache::read },
     },
     Matcher {
         name: "sdist",
         looks_for: Some("Python packages in source archives, **/NAME-VERSION.tar.gz"),
-        wants: Wants::Scanned {
+        wants: MatcherWants::Scanned {
             matches: sdist::is_archive,
             scanner: sdist::scanner,
             alike: start::are_alike,
@@ -308,42 +315,42 @@ pub const MATCHERS: &[Matcher] = &[
     Matcher {
         name: "wheel",
         looks_for: Some("Python packages in wheels and zipped eggs"),
-        wants: Wants::Opened { matches: wheel::is_archive, read: wheel::read },
+        wants: MatcherWants::Opened { matches: wheel::is_archive, read: wheel::read },
     },
     Matcher {
         name: "store",
         // Told by names alone, in `collect` and `layers`.
         looks_for: Some("packages of Nix and Guix in **/nix/store/* and **/gnu/store/*"),
-        wants: Wants::Opened { matches: |_| false, read: |_, _| Ok(Facts::default()) },
+        wants: MatcherWants::Opened { matches: |_| false, read: |_, _| Ok(FileFacts::default()) },
     },
     Matcher {
         name: "go-buildinfo",
         looks_for: Some("Go modules in the build information of ELF, PE and Mach-O executables"),
-        wants: Wants::Magic { matches: golang::is_executable, read: golang::read },
+        wants: MatcherWants::Magic { matches: golang::is_executable, read: golang::read },
     },
     Matcher {
         name: "cargo-auditable",
         looks_for: Some(
             "Rust crates in the .dep-v0 section of executables built with cargo-auditable",
         ),
-        wants: Wants::Magic { matches: golang::is_executable, read: cargo::read },
+        wants: MatcherWants::Magic { matches: golang::is_executable, read: cargo::read },
     },
     Matcher {
         name: "dotnet-bundle",
         looks_for: None,
-        wants: Wants::Magic { matches: dotnet::is_executable, read: dotnet::read_bundle },
+        wants: MatcherWants::Magic { matches: dotnet::is_executable, read: dotnet::read_bundle },
     },
     Matcher {
         name: "dotnet-assembly",
         looks_for: Some(".NET assemblies that no *.deps.json names, by their version resources"),
-        wants: Wants::Magic { matches: dotnet::is_assembly, read: dotnet::read_assembly },
+        wants: MatcherWants::Magic { matches: dotnet::is_assembly, read: dotnet::read_assembly },
     },
     Matcher {
         name: "binary",
         looks_for: Some(
             "the programs node, python, redis, valkey, memcached, nginx, httpd, haproxy, postgresql, mysql, mariadb, openssl, perl, ruby, php, curl, bash, zlib, ffmpeg, openssh, lighttpd, xz, lua, luajit, tini, imagemagick, libpng, expat, dnsmasq, openvpn and busybox by the version text inside them, where no distribution package owns the file",
         ),
-        wants: Wants::Scanned {
+        wants: MatcherWants::Scanned {
             matches: binary::is_program,
             scanner: binary::scanner,
             alike: binary::are_alike,
@@ -352,7 +359,7 @@ pub const MATCHERS: &[Matcher] = &[
     Matcher {
         name: "runtime",
         looks_for: Some("Go toolchains in **/go/VERSION and Java runtimes in **/release"),
-        wants: Wants::Path {
+        wants: MatcherWants::Path {
             matches: binary::is_text,
             cap: MIB,
             oversize: Oversize::Warn,
@@ -362,7 +369,7 @@ pub const MATCHERS: &[Matcher] = &[
     Matcher {
         name: "dpkg-files",
         looks_for: None,
-        wants: Wants::Path {
+        wants: MatcherWants::Path {
             matches: dpkg::is_list,
             cap: 64 * MIB,
             oversize: Oversize::Warn,
@@ -372,7 +379,7 @@ pub const MATCHERS: &[Matcher] = &[
     Matcher {
         name: "os-release",
         looks_for: None,
-        wants: Wants::Path {
+        wants: MatcherWants::Path {
             matches: os_release::is_release,
             cap: MIB,
             oversize: Oversize::Refuse,
@@ -382,7 +389,7 @@ pub const MATCHERS: &[Matcher] = &[
     Matcher {
         name: "copyright",
         looks_for: None,
-        wants: Wants::Path {
+        wants: MatcherWants::Path {
             matches: copyright::is_copyright,
             cap: 16 * MIB,
             oversize: Oversize::Warn,

@@ -4,9 +4,9 @@ use proptest::prelude::*;
 #[test]
 fn each_path_has_its_matcher() {
     let check = |path: &str, expected: Option<&str>| {
-        let found = MATCHERS
-            .iter()
-            .find(|matcher| matches!(&matcher.wants, Wants::Path { matches, .. } if matches(path)));
+        let found = MATCHERS.iter().find(
+            |matcher| matches!(&matcher.wants, MatcherWants::Path { matches, .. } if matches(path)),
+        );
         assert_eq!(found.map(|matcher| matcher.name), expected, "{path}");
     };
     check("var/lib/dpkg/status", Some("dpkg"));
@@ -128,9 +128,9 @@ proptest! {
     fn no_database_makes_a_matcher_panic(bytes in database()) {
         for matcher in MATCHERS {
             match matcher.wants {
-                Wants::Path { read, .. } => drop(read("some/lib/path", &bytes)),
-                Wants::Opened { read, .. } | Wants::Magic { read, .. } => drop(read("bin/python3.1", &mut io::Cursor::new(&bytes))),
-                Wants::Scanned { scanner, .. } => {
+                MatcherWants::Path { read, .. } => drop(read("some/lib/path", &bytes)),
+                MatcherWants::Opened { read, .. } | MatcherWants::Magic { read, .. } => drop(read("bin/python3.1", &mut io::Cursor::new(&bytes))),
+                MatcherWants::Scanned { scanner, .. } => {
                     let mut scanner = scanner("bin/python3.1");
                     scanner.feed(&bytes);
                     drop(scanner.finish());

@@ -1,9 +1,9 @@
 //! Packages of Dart and Elixir where their tools unpack them, by the metadata that each has. It
 //! reads no source.
 
-use super::{Facts, Malformed, parent};
+use super::{FileFacts, MalformedDatabase, parent};
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Ecosystem, Found, Package};
+use crate::sbom::package::{Ecosystem, FoundPackage, Package};
 
 /// `NAME/hex_metadata.config`, which only what came from Hex has.
 pub(super) fn is_of_hex(path: &str) -> bool {
@@ -11,7 +11,7 @@ pub(super) fn is_of_hex(path: &str) -> bool {
 }
 
 /// `{<<"name">>,<<"plug">>}.`, one term a line or more.
-pub(super) fn read_hex(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+pub(super) fn read_hex(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     let text = String::from_utf8_lossy(bytes);
     let value = |key: &str| {
         let (_, rest) = text.split_once(&format!("{{<<\"{key}\">>,"))?;
@@ -37,7 +37,7 @@ pub(super) fn is_of_pub(path: &str) -> bool {
 }
 
 /// `name: x` and `version: 1.0.0` at the margin.
-pub(super) fn read_pub(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+pub(super) fn read_pub(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     let text = String::from_utf8_lossy(bytes);
     let value = |key: &str| {
         let mut values = text.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
@@ -52,12 +52,12 @@ pub(super) fn read_pub(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     Ok(one(path, package))
 }
 
-fn one(path: &str, package: Package) -> Facts {
-    Facts { packages: vec![Found::alone(package, parent(path))], ..Facts::default() }
+fn one(path: &str, package: Package) -> FileFacts {
+    FileFacts { packages: vec![FoundPackage::alone(package, parent(path))], ..FileFacts::default() }
 }
 
-fn untold(path: &str) -> Facts {
-    Facts::warning(format!("`{path}` is not listed: it has no name or version"))
+fn untold(path: &str) -> FileFacts {
+    FileFacts::warning(format!("`{path}` is not listed: it has no name or version"))
 }
 
 fn is_word(text: &str) -> bool {
@@ -68,13 +68,13 @@ fn is_word(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    type Read = fn(&str, &[u8]) -> Result<Facts, Malformed>;
+    type Read = fn(&str, &[u8]) -> Result<FileFacts, MalformedDatabase>;
 
     #[test]
     fn metadata_names_packages() {
         let check = |read: Read, path: &str, text: &str, expected: Option<&str>| {
             let facts = read(path, text.as_bytes()).unwrap();
-            let of = |found: &Found| crate::sbom::purl::of(&found.package, None);
+            let of = |found: &FoundPackage| crate::sbom::purl::of(&found.package, None);
             assert_eq!(facts.packages.first().map(of).as_deref(), expected, "{text}");
             assert_eq!(facts.warnings.len(), usize::from(expected.is_none()), "{text}");
         };

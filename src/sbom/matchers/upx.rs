@@ -5,7 +5,7 @@ use std::io::{self, Read as _, SeekFrom};
 
 use memchr::memmem;
 
-use crate::sbom::source::Contents;
+use crate::sbom::source::FileContents;
 
 /// In the headers of all, and again at the end of ELF files. See
 /// <https://github.com/upx/upx/blob/devel/src/stub/src/include/header.S>.
@@ -16,7 +16,7 @@ const END: u64 = 512;
 /// Of Mach-O files of 64 and 32 bits.
 const MACHO: [&[u8]; 2] = [b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe"];
 
-pub(super) fn is_packed(contents: &mut dyn Contents) -> io::Result<bool> {
+pub(super) fn is_packed(contents: &mut dyn FileContents) -> io::Result<bool> {
     let mut start = Vec::new();
     contents.seek(SeekFrom::Start(0))?;
     contents.take(START).read_to_end(&mut start)?;

@@ -4,9 +4,9 @@
 use std::io;
 
 use super::zip::{Problem, bytes, members};
-use super::{Facts, has_suffix, is_sample, parent, python, stated};
-use crate::sbom::package::{Ecosystem, Found, Package};
-use crate::sbom::source::Contents;
+use super::{FileFacts, has_suffix, is_sample, parent, python, stated};
+use crate::sbom::package::{Ecosystem, FoundPackage, Package};
+use crate::sbom::source::FileContents;
 
 const NOTE: &str = "In an archive that is not installed.";
 /// Of one member as it is unpacked.
@@ -25,14 +25,14 @@ fn is_metadata(member: &str) -> bool {
         || (directory == "egg-info" && member.ends_with("/PKG-INFO"))
 }
 
-pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts> {
+pub(super) fn read(path: &str, contents: &mut dyn FileContents) -> io::Result<FileFacts> {
     let untold = |problem: &Problem| format!("`{path}` is not listed: {}", problem.as_str());
     let wanted = |member: &str| is_metadata(member) || stated::is_of_wheel(member);
     let found = match members(contents, MOST_MEMBERS, &wanted)? {
         Ok(found) => found,
-        Err(problem) => return Ok(Facts::warning(untold(&problem))),
+        Err(problem) => return Ok(FileFacts::warning(untold(&problem))),
     };
-    let mut facts = Facts::default();
+    let mut facts = FileFacts::default();
     for member in found {
         let name = format!("{path}!/{}", member.name);
         let bytes = match bytes(contents, &member, LARGEST)? {
@@ -50,8 +50,8 @@ pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts>
         }
         facts.add(told);
     }
-    if facts == Facts::default() {
-        facts.packages.extend(named(path).map(|package| Found::alone(package, path)));
+    if facts == FileFacts::default() {
+        facts.packages.extend(named(path).map(|package| FoundPackage::alone(package, path)));
     }
     Ok(facts)
 }

@@ -1,9 +1,9 @@
 //! WordPress, its plugins and its themes, from the headers that WordPress itself reads. It runs no
 //! PHP, and names a plugin by its directory, as the plugin directory does.
 
-use super::{Facts, Malformed, ends_with_path, has_suffix, parent};
+use super::{FileFacts, MalformedDatabase, ends_with_path, has_suffix, parent};
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Ecosystem, Found, Package, Supplier};
+use crate::sbom::package::{Ecosystem, FoundPackage, Package, Supplier};
 
 /// WordPress looks no further for a header.
 const HEADER: usize = 8 << 10;
@@ -14,7 +14,7 @@ const CORE: &str = "wp-includes/version.php";
 
 /// What a file is to WordPress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum WordPressKind {
     Core,
     /// A file that may be a plugin's main one.
     Plugin,
@@ -29,17 +29,17 @@ pub(super) fn is_header(path: &str) -> bool {
 
 /// Whether it says less than a plugin's own file does.
 pub fn is_readme(path: &str) -> bool {
-    kind(path).is_some_and(|(kind, _)| kind == Kind::Readme)
+    kind(path).is_some_and(|(kind, _)| kind == WordPressKind::Readme)
 }
 
 /// Kind and name, by the place.
-fn kind(path: &str) -> Option<(Kind, &str)> {
+fn kind(path: &str) -> Option<(WordPressKind, &str)> {
     // Said at once for nearly all.
     if ![".php", ".txt", ".css"].iter().any(|it| has_suffix(path, it)) {
         return None;
     }
     if ends_with_path(path, CORE) {
-        return Some((Kind::Core, "wordpress"));
+        return Some((WordPressKind::Core, "wordpress"));
     }
     let (directory, file) = path.rsplit_once('/')?;
     let is_of = |directory: &str, names: &[&str]| {
@@ -52,30 +52,32 @@ fn kind(path: &str) -> Option<(Kind, &str)> {
     match php {
         // One file can be a plugin by itself.
         Some(at) if is_of(directory, &plugins) && file != "index.php" => {
-            Some((Kind::Plugin, file.get(..at)?))
+            Some((WordPressKind::Plugin, file.get(..at)?))
         }
-        Some(_) if is_of(above, &plugins) => Some((Kind::Plugin, slug)),
+        Some(_) if is_of(above, &plugins) => Some((WordPressKind::Plugin, slug)),
         None if is_of(above, &plugins) && file.eq_ignore_ascii_case("readme.txt") => {
-            Some((Kind::Readme, slug))
+            Some((WordPressKind::Readme, slug))
         }
-        None if is_of(above, &["themes"]) && file == "style.css" => Some((Kind::Theme, slug)),
+        None if is_of(above, &["themes"]) && file == "style.css" => {
+            Some((WordPressKind::Theme, slug))
+        }
         _ => None,
     }
 }
 
-pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
-    let Some((kind, name)) = kind(path) else { return Ok(Facts::default()) };
+pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
+    let Some((kind, name)) = kind(path) else { return Ok(FileFacts::default()) };
     let start = bytes.get(..bytes.len().min(HEADER)).unwrap_or_default();
     let text = String::from_utf8_lossy(start);
     let package = match kind {
-        Kind::Core => core(&text),
-        Kind::Plugin => of_header(&text, "Plugin Name", name),
-        Kind::Theme => of_header(&text, "Theme Name", name).map(|theme| Package {
+        WordPressKind::Core => core(&text),
+        WordPressKind::Plugin => of_header(&text, "Plugin Name", name),
+        WordPressKind::Theme => of_header(&text, "Theme Name", name).map(|theme| Package {
             // A plugin may have the same name.
             qualifiers: vec![("kind", "theme".to_owned())],
             ..theme
         }),
-        Kind::Readme => {
+        WordPressKind::Readme => {
             header(&text, "Stable tag").filter(|tag| is_version(tag)).map(|tag| Package {
                 version: Some(tag.to_owned()),
                 licence: header(&text, "License").map_or(Licence::Unknown, licence),
@@ -84,11 +86,11 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
         }
     };
     let scope = match kind {
-        Kind::Core => parent(path),
+        WordPressKind::Core => parent(path),
         _ => path.rsplit_once('/').map_or("", |(directory, _)| directory),
     };
-    let packages = package.map(|package| Found::alone(package, scope)).into_iter().collect();
-    Ok(Facts { packages, ..Facts::default() })
+    let packages = package.map(|package| FoundPackage::alone(package, scope)).into_iter().collect();
+    Ok(FileFacts { packages, ..FileFacts::default() })
 }
 
 fn of_header(text: &str, title: &str, name: &str) -> Option<Package> {

@@ -4,8 +4,8 @@
 use std::io;
 
 use super::zip::{bytes, members};
-use super::{Facts, npm};
-use crate::sbom::source::Contents;
+use super::{FileFacts, npm};
+use crate::sbom::source::FileContents;
 
 const LARGEST: u64 = 4 << 20;
 const MOST_MEMBERS: usize = 1000;
@@ -19,7 +19,7 @@ pub(super) fn is_archive(path: &str) -> bool {
     is_cache && name.ends_with(".zip")
 }
 
-pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts> {
+pub(super) fn read(path: &str, contents: &mut dyn FileContents) -> io::Result<FileFacts> {
     let wanted = |member: &str| {
         let named = member.strip_suffix("/package.json").unwrap_or_default();
         let parts: Vec<&str> = named.rsplit('/').take(3).collect();
@@ -33,10 +33,10 @@ pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts>
         Ok(found) => found,
         Err(problem) => {
             let why = problem.as_str();
-            return Ok(Facts::warning(format!("`{path}` is not listed: {why}")));
+            return Ok(FileFacts::warning(format!("`{path}` is not listed: {why}")));
         }
     };
-    let mut facts = Facts::default();
+    let mut facts = FileFacts::default();
     for member in found {
         let name = format!("{path}!/{}", member.name);
         match bytes(contents, &member, LARGEST)? {

@@ -4,18 +4,18 @@
 use std::io::{self, Read as _, SeekFrom};
 
 use super::bounded::read_at;
-use crate::sbom::source::Contents;
+use crate::sbom::source::FileContents;
 
 /// A member as the directory describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Member {
+pub(crate) struct ZipMember {
     pub(crate) name: String,
-    pub(crate) place: Place,
+    pub(crate) place: MemberPlace,
 }
 
 /// Where a member's bytes are, and what they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct MemberPlace {
     method: u16,
     checksum: u32,
     compressed: u64,
@@ -23,7 +23,7 @@ pub(crate) struct Place {
     header: u64,
 }
 
-impl Place {
+impl MemberPlace {
     /// Where its header begins, and a place that its bytes reach at least.
     pub(crate) fn extent(&self) -> (u64, u64) {
         (self.header, self.header.saturating_add(HEADER as u64).saturating_add(self.compressed))
@@ -50,7 +50,7 @@ impl Problem {
     }
 }
 
-pub(crate) type Outcome<T> = io::Result<Result<T, Problem>>;
+pub(crate) type ZipOutcome<T> = io::Result<Result<T, Problem>>;
 
 /// No archive of programs has a larger directory.
 const MOST_DIRECTORY: u64 = 256 << 20;
@@ -79,10 +79,10 @@ fn number(bytes: &[u8], at: usize, length: usize) -> u64 {
 
 /// The members whose names are wanted, in the directory's order, at most `most` of them.
 pub(crate) fn members(
-    contents: &mut dyn Contents,
+    contents: &mut dyn FileContents,
     most: usize,
     wanted: &dyn Fn(&str) -> bool,
-) -> Outcome<Vec<Member>> {
+) -> ZipOutcome<Vec<ZipMember>> {
     let Some(directory) = directory(contents)? else { return Ok(Err(Problem::NoArchive)) };
     if directory.size > MOST_DIRECTORY {
         return Ok(Err(Problem::TooLarge));
@@ -116,14 +116,14 @@ pub(crate) fn members(
             }
             let (size, compressed, header) =
                 places(&entry, rest.get(..lengths[1]).unwrap_or_default());
-            let place = Place {
+            let place = MemberPlace {
                 method: number(&entry, 10, 2) as u16,
                 checksum: number(&entry, 16, 4) as u32,
                 compressed,
                 size,
                 header: header.saturating_add(directory.shift),
             };
-            found.push(Member { name, place });
+            found.push(ZipMember { name, place });
         }
     }
     Ok(Ok(found))
@@ -151,7 +151,7 @@ fn places(entry: &[u8], mut extra: &[u8]) -> (u64, u64, u64) {
     (size, compressed, header)
 }
 
-fn directory(contents: &mut dyn Contents) -> io::Result<Option<Directory>> {
+fn directory(contents: &mut dyn FileContents) -> io::Result<Option<Directory>> {
     const LONGEST_COMMENT: u64 = 0xffff;
     let length = contents.seek(SeekFrom::End(0))?;
     let start = length.saturating_sub(END + LONGEST_COMMENT);
@@ -185,7 +185,7 @@ fn directory(contents: &mut dyn Contents) -> io::Result<Option<Directory>> {
 }
 
 /// Where a member's own bytes begin.
-fn data(contents: &mut dyn Contents, place: &Place) -> io::Result<Option<u64>> {
+fn data(contents: &mut dyn FileContents, place: &MemberPlace) -> io::Result<Option<u64>> {
     let mut header = [0; HEADER];
     if !read_at(contents, place.header, &mut header)? || !header.starts_with(b"PK\x03\x04") {
         return Ok(None);
@@ -195,7 +195,11 @@ fn data(contents: &mut dyn Contents, place: &Place) -> io::Result<Option<u64>> {
 }
 
 /// A member's bytes, if there are no more than `most`.
-pub(super) fn bytes(contents: &mut dyn Contents, member: &Member, most: u64) -> Outcome<Vec<u8>> {
+pub(super) fn bytes(
+    contents: &mut dyn FileContents,
+    member: &ZipMember,
+    most: u64,
+) -> ZipOutcome<Vec<u8>> {
     let Some(data) = data(contents, &member.place)? else { return Ok(Err(Problem::Damaged)) };
     contents.seek(SeekFrom::Start(data))?;
     let compressed = contents.take(member.place.compressed);
@@ -233,10 +237,10 @@ impl Unpacker {
     /// A member's bytes, which must be as many as the directory says, and at most `most`.
     pub(crate) fn unpack(
         &mut self,
-        contents: &mut dyn Contents,
-        place: &Place,
+        contents: &mut dyn FileContents,
+        place: &MemberPlace,
         most: u64,
-    ) -> Outcome<Vec<u8>> {
+    ) -> ZipOutcome<Vec<u8>> {
         if place.size > most || place.compressed > most {
             return Ok(Err(Problem::TooLarge));
         }

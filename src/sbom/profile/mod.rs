@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::foreign::{self, ForeignError, Format};
+use super::foreign::{self, ForeignError, ForeignFormat};
 
 mod cyclonedx;
 mod spdx;
@@ -190,8 +190,8 @@ impl Shortfalls {
 /// Judges a document that holds together; an error says why it is none.
 pub fn judge(document: &[u8], profile: Profile) -> Result<Shortfalls, ForeignError> {
     let stated = match foreign::check(document)? {
-        Format::Spdx => spdx::stated(document)?,
-        Format::CycloneDx => cyclonedx::stated(document)?,
+        ForeignFormat::Spdx => spdx::stated(document)?,
+        ForeignFormat::CycloneDx => cyclonedx::stated(document)?,
     };
     let lacking = profile.of_document().iter().filter(|it| !stated.document.contains(it));
     let of_document =

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::sbom::catalog::Catalog;
-use crate::sbom::collect::Collected;
+use crate::sbom::collect::CollectedPackages;
 use crate::sbom::matchers::npm;
 use crate::sbom::{cyclonedx, spdx};
 
@@ -15,7 +15,7 @@ fn missing(document: &Value, profile: Profile) -> Vec<(Element, usize)> {
 }
 
 fn catalog() -> Catalog {
-    let mut collected = Collected::default();
+    let mut collected = CollectedPackages::default();
     let mut add = |path: &str, text: &str| {
         let facts = npm::read(path, text.as_bytes()).unwrap();
         collected.facts.insert(path.to_owned(), facts);
@@ -28,12 +28,12 @@ fn catalog() -> Catalog {
     Catalog::from_collected(collected)
 }
 
-fn about() -> spdx::About {
-    spdx::About {
+fn about() -> spdx::DocumentSubject {
+    spdx::DocumentSubject {
         name: "ghcr.io/o/app".into(),
         digest: Some(format!("sha256:{}", "00ff".repeat(16))),
         supplier: Some("o".into()),
-        ..spdx::About::default()
+        ..spdx::DocumentSubject::default()
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read, Seek};
 
 use super::SbomError;
-use super::matchers::Facts;
+use super::matchers::FileFacts;
 
 pub mod rootfs;
 
@@ -13,7 +13,7 @@ pub mod rootfs;
 ///
 /// A source pushes, so that one which can be read only once, front to back, fits as well as a
 /// directory.
-pub trait Source {
+pub trait FileSource {
     fn visit(&self, visitor: &mut dyn Visitor) -> Result<(), SbomError>;
 }
 
@@ -24,7 +24,7 @@ pub trait Visitor {
     /// Directories that must be looked into even where they are reached only through a link.
     fn directories(&self) -> &'static [&'static str];
     fn link(&mut self, path: &str, target: &str);
-    fn file(&mut self, file: File<'_>) -> Result<(), SbomError>;
+    fn file(&mut self, file: SourceFile<'_>) -> Result<(), SbomError>;
     /// Of the files that were told, the journals without which a database cannot be read: the path
     /// of each, and that of its database.
     fn journals(&self) -> Vec<(String, String)> {
@@ -47,15 +47,15 @@ pub struct Pair {
 pub const LARGEST_PAIRED: u64 = 512 << 20;
 
 /// A regular file that has not been opened.
-pub struct File<'a> {
+pub struct SourceFile<'a> {
     pub path: &'a str,
     pub size: u64,
     /// Seconds since 1970.
     pub modified: i64,
-    pub open: &'a mut dyn FnMut() -> io::Result<Box<dyn Contents>>,
+    pub open: &'a mut dyn FnMut() -> io::Result<Box<dyn FileContents>>,
     /// What [`Wants::Scanned`](super::matchers::Wants::Scanned) matchers found, where the source
     /// had to read it before it is told.
-    pub scanned: Option<Facts>,
+    pub scanned: Option<FileFacts>,
 }
 
 /// Asked for a byte that a source did not keep, because the file is so large and the byte tells
@@ -65,9 +65,9 @@ pub struct File<'a> {
 pub struct NotKept;
 
 /// An opened file.
-pub trait Contents: Read + Seek {}
+pub trait FileContents: Read + Seek {}
 
-impl<T: Read + Seek> Contents for T {}
+impl<T: Read + Seek> FileContents for T {}
 
 /// The name as text; bytes that are not UTF-8 are written `\xff`, so that different names stay
 /// different.

@@ -7,7 +7,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{Contents, File, LARGEST_PAIRED, Links, Pair, Source, Visitor, printable};
+use super::{
+    FileContents, FileSource, LARGEST_PAIRED, Links, Pair, SourceFile, Visitor, printable,
+};
 use crate::sbom::SbomError;
 
 /// File systems of a running machine; in an image they are mount points, and on a host they never
@@ -26,7 +28,7 @@ impl Rootfs {
     }
 }
 
-impl Source for Rootfs {
+impl FileSource for Rootfs {
     fn visit(&self, visitor: &mut dyn Visitor) -> Result<(), SbomError> {
         let mut links = Links::default();
         let mut directories = vec![PathBuf::new()];
@@ -96,9 +98,9 @@ impl Rootfs {
             fs::symlink_metadata(&full).map_err(|source| self.unreadable(real, source))?;
         let mut open = || {
             fs::File::open(&full)
-                .map(|file| Box::new(io::BufReader::new(file)) as Box<dyn Contents>)
+                .map(|file| Box::new(io::BufReader::new(file)) as Box<dyn FileContents>)
         };
-        visitor.file(File {
+        visitor.file(SourceFile {
             path,
             size: metadata.len(),
             modified: metadata.mtime(),
@@ -175,12 +177,12 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[derive(Default)]
-    struct Seen {
+    struct SeenFolders {
         files: Vec<String>,
         links: Vec<(String, String)>,
     }
 
-    impl Visitor for Seen {
+    impl Visitor for SeenFolders {
         fn wants(&self, path: &str) -> bool {
             path.ends_with("lib/dpkg/status")
         }
@@ -190,7 +192,7 @@ mod tests {
         fn link(&mut self, path: &str, target: &str) {
             self.links.push((path.into(), target.into()));
         }
-        fn file(&mut self, file: File<'_>) -> Result<(), SbomError> {
+        fn file(&mut self, file: SourceFile<'_>) -> Result<(), SbomError> {
             let mut text = String::new();
             (file.open)().unwrap().read_to_string(&mut text).unwrap();
             self.files.push(format!("{}={text}", file.path));
@@ -204,8 +206,8 @@ mod tests {
         fs::write(path, text).unwrap();
     }
 
-    fn seen(root: &Path) -> Seen {
-        let mut seen = Seen::default();
+    fn seen(root: &Path) -> SeenFolders {
+        let mut seen = SeenFolders::default();
         Rootfs::new(root).visit(&mut seen).unwrap();
         seen.files.sort();
         seen
@@ -264,7 +266,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_an_error_that_names_it() {
-        let mut seen = Seen::default();
+        let mut seen = SeenFolders::default();
         let error = Rootfs::new("/nonexistent/root").visit(&mut seen).unwrap_err();
         assert_eq!(error.to_string(), "no sbom was written: `/nonexistent/root/` cannot be read");
     }

@@ -6,38 +6,38 @@
 use serde::Deserialize;
 
 use super::ignore::first_line;
-use super::{Packages, Risk, Rule, plain};
+use super::{AcceptedRisk, NumberedRule, RuledPackages, plain};
 
 /// The rest of the file is about that scanner.
 #[derive(Deserialize)]
-struct File {
+struct GrypeFile {
     #[serde(default)]
-    ignore: Option<Vec<Entry>>,
+    ignore: Option<Vec<GrypeIgnore>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Entry {
+struct GrypeIgnore {
     vulnerability: Option<String>,
     /// Ours are by alias always.
     #[serde(rename = "include-aliases")]
     _include_aliases: Option<bool>,
     reason: Option<String>,
     fix_state: Option<String>,
-    package: Option<Package>,
+    package: Option<GrypePackage>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Package {
+struct GrypePackage {
     name: Option<String>,
     version: Option<String>,
     #[serde(rename = "type")]
     kind: Option<String>,
 }
 
-pub(super) fn read(text: &str) -> Result<Vec<Rule>, String> {
-    let file: File = serde_saphyr::from_str(text).map_err(|error| first_line(&error))?;
+pub(super) fn read(text: &str) -> Result<Vec<NumberedRule>, String> {
+    let file: GrypeFile = serde_saphyr::from_str(text).map_err(|error| first_line(&error))?;
     let mut rules = Vec::new();
     for (at, entry) in file.ignore.unwrap_or_default().into_iter().enumerate() {
         let at = format!("rule {}", at + 1);
@@ -47,7 +47,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Rule>, String> {
     Ok(rules)
 }
 
-fn risk(entry: Entry) -> Result<Risk, String> {
+fn risk(entry: GrypeIgnore) -> Result<AcceptedRisk, String> {
     let is_fixed = match entry.fix_state.as_deref() {
         None => None,
         Some("fixed") => Some(true),
@@ -56,7 +56,7 @@ fn risk(entry: Entry) -> Result<Risk, String> {
     };
     let package = match entry.package {
         None => None,
-        Some(package) => Some(Packages {
+        Some(package) => Some(RuledPackages {
             name: package.name.map(exact).transpose()?,
             version: package.version,
             kind: package.kind.as_deref().map(purl_type).transpose()?,
@@ -64,7 +64,7 @@ fn risk(entry: Entry) -> Result<Risk, String> {
         }),
     };
     let none = || "none is given in `.grype.yaml`".to_owned();
-    Ok(Risk {
+    Ok(AcceptedRisk {
         id: entry.vulnerability,
         package,
         is_fixed,

@@ -2,17 +2,17 @@
 
 use serde::Deserialize;
 
-use super::{Packages, Risk, Rule, date};
+use super::{AcceptedRisk, NumberedRule, RuledPackages, date};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
-    accepted: Vec<Entry>,
+struct IgnoreFile {
+    accepted: Vec<IgnoreRule>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+struct IgnoreRule {
     id: String,
     /// A purl, or a name.
     package: Option<String>,
@@ -20,17 +20,17 @@ struct Entry {
     expires: Option<String>,
 }
 
-pub(super) fn read(text: &str) -> Result<Vec<Rule>, String> {
-    let file: File = serde_saphyr::from_str(text).map_err(|error| first_line(&error))?;
+pub(super) fn read(text: &str) -> Result<Vec<NumberedRule>, String> {
+    let file: IgnoreFile = serde_saphyr::from_str(text).map_err(|error| first_line(&error))?;
     let mut rules = Vec::new();
     for (at, entry) in file.accepted.into_iter().enumerate() {
         let at = format!("rule {}", at + 1);
         let expires = entry.expires.as_deref().map(date).transpose();
         let package = entry.package.map(|package| match package.starts_with("pkg:") {
-            true => Packages { purl: Some(package), ..Packages::default() },
-            false => Packages { name: Some(package), ..Packages::default() },
+            true => RuledPackages { purl: Some(package), ..RuledPackages::default() },
+            false => RuledPackages { name: Some(package), ..RuledPackages::default() },
         });
-        let risk = Risk {
+        let risk = AcceptedRisk {
             id: Some(entry.id),
             package,
             is_fixed: None,

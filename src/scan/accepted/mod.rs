@@ -14,21 +14,21 @@ use packageurl::PackageUrl;
 
 use super::findings::Finding;
 use super::text::plain;
-pub use vex::{Product, Statement, Status};
+pub use vex::{Product, Status, VexStatement};
 
 /// All that is accepted, from all files.
 #[derive(Debug, Clone, Default)]
-pub struct Accepted {
-    risks: Vec<Risk>,
-    statements: Vec<Statement>,
+pub struct AcceptedRisks {
+    risks: Vec<AcceptedRisk>,
+    statements: Vec<VexStatement>,
 }
 
 /// A rule by which findings are accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Risk {
+pub struct AcceptedRisk {
     /// Any of the ids of a flaw; `None` for all flaws of a package.
     pub id: Option<String>,
-    pub package: Option<Packages>,
+    pub package: Option<RuledPackages>,
     /// Whether only flaws with a repair are meant, or only those without.
     pub is_fixed: Option<bool>,
     pub reason: String,
@@ -40,7 +40,7 @@ pub struct Risk {
 
 /// Which packages a rule is about.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Packages {
+pub struct RuledPackages {
     pub name: Option<String>,
     pub version: Option<String>,
     /// The type of the purl.
@@ -61,12 +61,12 @@ pub struct BadFile {
 const MOST_BYTES: usize = 1 << 20;
 const MOST_RULES: usize = 10_000;
 
-type Read = fn(&str) -> Result<Vec<Rule>, String>;
+type ReadRules = fn(&str) -> Result<Vec<NumberedRule>, String>;
 
 /// A rule and which one of its file it is: a line, or a number.
-type Rule = (String, Risk);
+type NumberedRule = (String, AcceptedRisk);
 
-impl Accepted {
+impl AcceptedRisks {
     /// Our own file: a list `accepted` of ids with a reason each.
     pub fn add_ignores(&mut self, file: &str, yaml: &str) -> Result<(), BadFile> {
         self.add(file, yaml, ignore::read)
@@ -94,7 +94,7 @@ impl Accepted {
         Ok(())
     }
 
-    fn add(&mut self, file: &str, text: &str, read: Read) -> Result<(), BadFile> {
+    fn add(&mut self, file: &str, text: &str, read: ReadRules) -> Result<(), BadFile> {
         let bad = |reason| BadFile { file: file.to_owned(), reason };
         if text.len() > MOST_BYTES {
             return Err(bad(format!("it has more than {MOST_BYTES} bytes")));
@@ -106,23 +106,23 @@ impl Accepted {
         for (at, risk) in rules {
             let place = format!("{file}:{at}");
             check(&risk).map_err(|reason| bad(format!("{at}: {reason}")))?;
-            self.risks.push(Risk { place, ..risk });
+            self.risks.push(AcceptedRisk { place, ..risk });
         }
         Ok(())
     }
 
-    pub(super) fn risks(&self) -> &[Risk] {
+    pub(super) fn risks(&self) -> &[AcceptedRisk] {
         &self.risks
     }
 
     /// The newest statement about a finding of the image.
-    pub(super) fn statement(&self, finding: &Finding, image: &Product) -> Option<&Statement> {
+    pub(super) fn statement(&self, finding: &Finding, image: &Product) -> Option<&VexStatement> {
         let about = self.statements.iter().filter(|it| it.is_about(finding, image));
         about.max_by_key(|statement| statement.time)
     }
 }
 
-fn check(risk: &Risk) -> Result<(), String> {
+fn check(risk: &AcceptedRisk) -> Result<(), String> {
     let is_word = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_graphic());
     if let Some(id) = risk.id.as_deref().filter(|id| !is_word(id)) {
         return Err(format!("`{}` is no id", plain(id)));
@@ -142,7 +142,7 @@ fn check(risk: &Risk) -> Result<(), String> {
     }
 }
 
-impl Risk {
+impl AcceptedRisk {
     pub(super) fn is_about(&self, finding: &Finding) -> bool {
         self.id.as_ref().is_none_or(|id| finding.ids.contains(id))
             && self.is_fixed.is_none_or(|fixed| fixed == finding.fixed.is_some())
@@ -155,7 +155,7 @@ impl Risk {
     }
 }
 
-impl Packages {
+impl RuledPackages {
     fn have(&self, finding: &Finding) -> bool {
         let is = |wanted: &Option<String>, own: &str| wanted.as_deref().is_none_or(|it| it == own);
         let kind = finding.purl.strip_prefix("pkg:").and_then(|rest| rest.split('/').next());

@@ -6,20 +6,20 @@
 use serde::Deserialize;
 use toml::value::Datetime;
 
-use super::{Packages, Risk, Rule, date, plain};
+use super::{AcceptedRisk, NumberedRule, RuledPackages, date, plain};
 
 /// The rest of the file is about that scanner.
 #[derive(Deserialize)]
-struct File {
+struct OsvScannerFile {
     #[serde(default, rename = "IgnoredVulns")]
-    ignored: Vec<Entry>,
+    ignored: Vec<OsvScannerIgnore>,
     #[serde(default, rename = "PackageOverrides")]
     packages: Vec<Override>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+struct OsvScannerIgnore {
     id: String,
     #[serde(rename = "ignoreUntil")]
     until: Option<Datetime>,
@@ -52,8 +52,8 @@ struct IgnoreFlag {
     ignore: bool,
 }
 
-pub(super) fn read(text: &str) -> Result<Vec<Rule>, String> {
-    let file: File = toml::from_str(text).map_err(|error| plain(error.message()))?;
+pub(super) fn read(text: &str) -> Result<Vec<NumberedRule>, String> {
+    let file: OsvScannerFile = toml::from_str(text).map_err(|error| plain(error.message()))?;
     let mut rules = Vec::new();
     let no_reason = || "none is given in `osv-scanner.toml`".to_owned();
     let given = |reason: Option<String>| {
@@ -61,7 +61,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Rule>, String> {
     };
     for (at, entry) in file.ignored.into_iter().enumerate() {
         let at = format!("ignored id {}", at + 1);
-        let risk = Risk {
+        let risk = AcceptedRisk {
             id: Some(entry.id),
             package: None,
             is_fixed: None,
@@ -80,13 +80,13 @@ pub(super) fn read(text: &str) -> Result<Vec<Rule>, String> {
             return Err(format!("{at}: group `{}` cannot be followed", plain(&group)));
         }
         let kind = entry.ecosystem.as_deref().map(purl_type).transpose();
-        let package = Packages {
+        let package = RuledPackages {
             name: entry.name,
             version: entry.version,
             kind: kind.map_err(|reason| format!("{at}: {reason}"))?,
             purl: None,
         };
-        let risk = Risk {
+        let risk = AcceptedRisk {
             id: None,
             package: Some(package),
             is_fixed: None,

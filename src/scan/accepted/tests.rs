@@ -1,15 +1,15 @@
 use super::*;
 
-type Add = fn(&mut Accepted, &str, &str) -> Result<(), BadFile>;
+type Add = fn(&mut AcceptedRisks, &str, &str) -> Result<(), BadFile>;
 
-fn read(add: Add, text: &str) -> Vec<Risk> {
-    let mut accepted = Accepted::default();
+fn read(add: Add, text: &str) -> Vec<AcceptedRisk> {
+    let mut accepted = AcceptedRisks::default();
     add(&mut accepted, "f", text).unwrap();
     accepted.risks
 }
 
 fn refused(add: Add, text: &str) -> String {
-    let mut accepted = Accepted::default();
+    let mut accepted = AcceptedRisks::default();
     let error = add(&mut accepted, "f", text).unwrap_err().to_string();
     assert_eq!(accepted.risks, [], "a part of a file that is refused");
     error.strip_prefix("`f` accepts nothing: ").unwrap().to_owned()
@@ -18,7 +18,7 @@ fn refused(add: Add, text: &str) -> String {
 #[test]
 fn our_own_file_has_a_reason_for_each_id() {
     let risks = read(
-        Accepted::add_ignores,
+        AcceptedRisks::add_ignores,
         "accepted:\n  - id: CVE-2024-1\n    package: pkg:deb/openssl\n    reason: |\n      we do not parse\n      certificates\n    expires: 2030-12-31\n  - id: GHSA-1\n    package: lodash\n    reason: 'only in tests'\n",
     );
     let [one, two] = &risks[..] else { panic!("two") };
@@ -27,13 +27,13 @@ fn our_own_file_has_a_reason_for_each_id() {
     assert_eq!(one.package.as_ref().unwrap().purl.as_deref(), Some("pkg:deb/openssl"));
     assert!(one.reason.starts_with("we do not parse"));
     assert_eq!(two.package.as_ref().unwrap().name.as_deref(), Some("lodash"));
-    assert_eq!(read(Accepted::add_ignores, "accepted: []"), []);
+    assert_eq!(read(AcceptedRisks::add_ignores, "accepted: []"), []);
 }
 
 #[test]
 fn a_mistake_in_our_own_file_is_named() {
     let check = |yaml: &str, expected: &str| {
-        let error = refused(Accepted::add_ignores, yaml);
+        let error = refused(AcceptedRisks::add_ignores, yaml);
         assert!(error.contains(expected), "{yaml}: {error}");
     };
     check("accepted: [{id: CVE-1}]", "rule 1: it gives no reason");
@@ -57,7 +57,7 @@ fn a_mistake_in_our_own_file_is_named() {
 #[test]
 fn trivyignore_is_read() {
     let risks = read(
-        Accepted::add_trivyignore,
+        AcceptedRisks::add_trivyignore,
         "# one\n# reason\nCVE-1 exp:2030-01-01\n\n# nobody's\n\nCVE-2\nGHSA-3 # here\n",
     );
     let told: Vec<(&str, &str, Option<String>)> = risks
@@ -75,14 +75,16 @@ fn trivyignore_is_read() {
         ]
     );
     assert_eq!(risks[0].place, "f:line 3");
-    assert!(refused(Accepted::add_trivyignore, "CVE-1 exp:soon").contains("line 1: `soon`"));
-    assert!(refused(Accepted::add_trivyignore, "CVE-1 CVE-2").contains("`CVE-2` is not known"));
+    assert!(refused(AcceptedRisks::add_trivyignore, "CVE-1 exp:soon").contains("line 1: `soon`"));
+    assert!(
+        refused(AcceptedRisks::add_trivyignore, "CVE-1 CVE-2").contains("`CVE-2` is not known")
+    );
 }
 
 #[test]
 fn grypes_rules_are_read_or_refused() {
     let risks = read(
-        Accepted::add_grype,
+        AcceptedRisks::add_grype,
         "output: table\nignore:\n- vulnerability: CVE-1\n  include-aliases: true\n  reason: r\n  fix-state: not-fixed\n  package: {name: libcurl, version: 1.5.1, type: go-module}\n- package: {name: x}\n",
     );
     let [one, two] = &risks[..] else { panic!("two") };
@@ -93,9 +95,9 @@ fn grypes_rules_are_read_or_refused() {
         (two.id.as_deref(), two.package.as_ref().unwrap().name.as_deref()),
         (None, Some("x"))
     );
-    assert_eq!(read(Accepted::add_grype, "output: table\n"), []);
+    assert_eq!(read(AcceptedRisks::add_grype, "output: table\n"), []);
     let check = |rule: &str, expected: &str| {
-        let error = refused(Accepted::add_grype, &format!("ignore:\n- {rule}\n"));
+        let error = refused(AcceptedRisks::add_grype, &format!("ignore:\n- {rule}\n"));
         assert!(error.contains(expected), "{rule}: {error}");
     };
     check("{vulnerability: CVE-1, namespace: debian:12}", "namespace");
@@ -109,7 +111,7 @@ fn grypes_rules_are_read_or_refused() {
 #[test]
 fn osv_scanners_rules_are_read_or_refused() {
     let risks = read(
-        Accepted::add_osv_scanner,
+        AcceptedRisks::add_osv_scanner,
         "GoVersionOverride = '1.20'\n[[IgnoredVulns]]\nid = 'GO-1'\nignoreUntil = 2030-11-09\nreason = 'no SSH'\n[[IgnoredVulns]]\nid = 'GO-2'\nignoreUntil = 2030-11-09T10:00:00Z\n[[PackageOverrides]]\nname = 'lib'\nversion = '1.0.0'\necosystem = 'Go'\nignore = true\n[[PackageOverrides]]\nname = 'other'\nlicense.override = ['MIT']\n[[PackageOverrides]]\nname = 'third'\nvulnerability.ignore = true\neffectiveUntil = 2030-01-01\nreason = 'abc'\n",
     );
     let told: Vec<(Option<&str>, Option<String>, &str)> = risks
@@ -128,7 +130,7 @@ fn osv_scanners_rules_are_read_or_refused() {
     );
     assert_eq!(risks[2].package.as_ref().unwrap().kind.as_deref(), Some("golang"));
     let check = |toml: &str, expected: &str| {
-        let error = refused(Accepted::add_osv_scanner, toml);
+        let error = refused(AcceptedRisks::add_osv_scanner, toml);
         assert!(error.contains(expected), "{toml}: {error}");
     };
     check("[[IgnoredVulns]]\nid = 'A'\nignoreuntil = 2030-01-01\n", "ignoreuntil");
@@ -143,7 +145,7 @@ fn osv_scanners_rules_are_read_or_refused() {
 #[test]
 fn openvex_that_says_too_little_is_refused() {
     let refused = |json: &str| {
-        let error = Accepted::default().add_openvex("f", json.as_bytes()).unwrap_err();
+        let error = AcceptedRisks::default().add_openvex("f", json.as_bytes()).unwrap_err();
         error.to_string()
     };
     let document = |more: &str, statement: &str| {

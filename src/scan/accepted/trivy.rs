@@ -3,9 +3,9 @@
 //!
 //! Documentation: <https://trivy.dev/docs/latest/configuration/filtering/>.
 
-use super::{Risk, Rule, date, plain};
+use super::{AcceptedRisk, NumberedRule, date, plain};
 
-pub(super) fn read(text: &str) -> Result<Vec<Rule>, String> {
+pub(super) fn read(text: &str) -> Result<Vec<NumberedRule>, String> {
     let mut rules = Vec::new();
     let mut comment: Vec<&str> = Vec::new();
     for (at, line) in text.lines().enumerate() {
@@ -36,7 +36,14 @@ pub(super) fn read(text: &str) -> Result<Vec<Rule>, String> {
         };
         rules.push((
             at,
-            Risk { id, package: None, is_fixed: None, reason, expires, place: String::new() },
+            AcceptedRisk {
+                id,
+                package: None,
+                is_fixed: None,
+                reason,
+                expires,
+                place: String::new(),
+            },
         ));
         comment.clear();
     }

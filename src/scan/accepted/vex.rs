@@ -22,9 +22,9 @@ pub struct Product {
 
 /// What an author says about a vulnerability of products.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Statement {
+pub struct VexStatement {
     pub ids: BTreeSet<String>,
-    products: Vec<About>,
+    products: Vec<VulnerabilityName>,
     pub status: Status,
     pub time: Timestamp,
     pub author: String,
@@ -42,30 +42,30 @@ pub enum Status {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct About {
+struct VulnerabilityName {
     product: String,
     subcomponents: Vec<String>,
 }
 
 #[derive(Deserialize)]
-struct Document {
+struct VexDocument {
     #[serde(rename = "@context")]
     context: String,
     author: String,
     timestamp: Option<String>,
     last_updated: Option<String>,
-    statements: Vec<Written>,
+    statements: Vec<WrittenProducts>,
 }
 
 #[derive(Deserialize)]
-struct Written {
+struct WrittenProducts {
     vulnerability: Vulnerability,
     timestamp: Option<String>,
     last_updated: Option<String>,
     #[serde(default)]
-    products: Vec<Component>,
+    products: Vec<VexComponent>,
     #[serde(default)]
-    subcomponents: Vec<Component>,
+    subcomponents: Vec<VexComponent>,
     status: String,
     justification: Option<String>,
     impact_statement: Option<String>,
@@ -85,19 +85,19 @@ enum Vulnerability {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Component {
+enum VexComponent {
     Id(String),
-    Described(Described),
+    Described(DescribedVulnerability),
 }
 
 #[derive(Deserialize)]
-struct Described {
+struct DescribedVulnerability {
     #[serde(rename = "@id")]
     id: Option<String>,
     #[serde(default)]
     identifiers: Identifiers,
     #[serde(default)]
-    subcomponents: Vec<Component>,
+    subcomponents: Vec<VexComponent>,
 }
 
 #[derive(Default, Deserialize)]
@@ -115,11 +115,11 @@ const JUSTIFICATIONS: [&str; 5] = [
     "vulnerable_code_not_present",
 ];
 
-pub(super) fn read(file: &str, json: &[u8]) -> Result<Vec<Statement>, String> {
+pub(super) fn read(file: &str, json: &[u8]) -> Result<Vec<VexStatement>, String> {
     if json.len() > MOST_BYTES {
         return Err(format!("it has more than {MOST_BYTES} bytes"));
     }
-    let document: Document =
+    let document: VexDocument =
         serde_json::from_slice(json).map_err(|error| plain(&error.to_string()))?;
     if !document.context.starts_with(crate::evidence::OPENVEX) {
         return Err(format!("`{}` is not OpenVEX", plain(&document.context)));
@@ -144,14 +144,14 @@ pub(super) fn read(file: &str, json: &[u8]) -> Result<Vec<Statement>, String> {
                 std::iter::once(name).chain(aliases).collect()
             }
         };
-        let common = written.subcomponents.into_iter().filter_map(Component::id);
+        let common = written.subcomponents.into_iter().filter_map(VexComponent::id);
         let common: Vec<String> = common.collect();
-        let products: Vec<About> =
+        let products: Vec<VulnerabilityName> =
             written.products.into_iter().filter_map(|product| product.about(&common)).collect();
         if products.is_empty() {
             return Err(bad("it names no product"));
         }
-        statements.push(Statement {
+        statements.push(VexStatement {
             ids,
             products,
             status,
@@ -163,7 +163,7 @@ pub(super) fn read(file: &str, json: &[u8]) -> Result<Vec<Statement>, String> {
     Ok(statements)
 }
 
-fn status(written: &Written) -> Result<Status, String> {
+fn status(written: &WrittenProducts) -> Result<Status, String> {
     let given = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
     Ok(match written.status.as_str() {
         "affected" => Status::Affected,
@@ -185,7 +185,7 @@ fn status(written: &Written) -> Result<Status, String> {
     })
 }
 
-impl Component {
+impl VexComponent {
     fn id(self) -> Option<String> {
         match self {
             Self::Id(id) => Some(id),
@@ -193,30 +193,35 @@ impl Component {
         }
     }
 
-    fn about(self, common: &[String]) -> Option<About> {
+    fn about(self, common: &[String]) -> Option<VulnerabilityName> {
         let subcomponents = match &self {
             Self::Id(_) => Vec::new(),
             Self::Described(_) => common.to_vec(),
         };
         match self {
-            Self::Id(product) => Some(About { product, subcomponents: common.to_vec() }),
+            Self::Id(product) => {
+                Some(VulnerabilityName { product, subcomponents: common.to_vec() })
+            }
             Self::Described(described) => {
                 let product = described.identifiers.purl.or(described.id)?;
                 let own = described.subcomponents.into_iter().filter_map(Self::id);
-                Some(About { product, subcomponents: own.chain(subcomponents).collect() })
+                Some(VulnerabilityName {
+                    product,
+                    subcomponents: own.chain(subcomponents).collect(),
+                })
             }
         }
     }
 }
 
-impl Statement {
+impl VexStatement {
     pub(super) fn is_about(&self, finding: &Finding, image: &Product) -> bool {
         self.ids.iter().any(|id| finding.ids.contains(id))
             && self.products.iter().any(|about| about.has(finding, image))
     }
 }
 
-impl About {
+impl VulnerabilityName {
     /// The image with this package in it, or the package itself.
     fn has(&self, finding: &Finding, image: &Product) -> bool {
         let is_image = image.names.contains(&self.product)

@@ -5,10 +5,10 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use super::modules::{self, Streams};
-use super::question::Question;
-use super::record::{Affected, Event, GoImport, Range, RangeKind, Record};
+use super::question::AdvisoryQuestion;
+use super::record::{AdvisoryRecord, Affected, GoImport, Range, RangeEvent, RangeKind};
 use super::text::plain;
-use super::versions::{Order, Version};
+use super::versions::{ComparedVersion, VersionOrder};
 
 /// What is known of an installed package beside its name and version.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,14 +30,14 @@ pub enum Judgement {
     /// The version is affected, but the program lacks the packages that are, or is built for
     /// another platform.
     CodeAbsent,
-    Affected(Hit),
+    Affected(VersionHit),
     /// It cannot be told, and why.
     Unknown(Unclear),
 }
 
 /// How a version is affected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hit {
+pub struct VersionHit {
     /// Which of the record's entries says so.
     pub entry: usize,
     /// The oldest version above the installed one that is repaired.
@@ -63,9 +63,9 @@ pub enum Unclear {
     Commit,
 }
 
-impl Record {
+impl AdvisoryRecord {
     /// `version` may be of any ecosystem and unreadable.
-    pub fn judge(&self, asked: &Question, circumstances: Circumstances<'_>) -> Judgement {
+    pub fn judge(&self, asked: &AdvisoryQuestion, circumstances: Circumstances<'_>) -> Judgement {
         if self.withdrawn.is_some() {
             return Judgement::NotAffected;
         }
@@ -80,9 +80,9 @@ impl Record {
                 continue;
             }
             let says = match streams.verdict(affected, circumstances.module_stream) {
-                modules::Verdict::Comparable => says(affected, entry, asked, circumstances),
-                modules::Verdict::OtherStream => Judgement::NotAffected,
-                modules::Verdict::Unknown => Judgement::Unknown(Unclear::ModuleStream),
+                modules::ModuleVerdict::Comparable => says(affected, entry, asked, circumstances),
+                modules::ModuleVerdict::OtherStream => Judgement::NotAffected,
+                modules::ModuleVerdict::Unknown => Judgement::Unknown(Unclear::ModuleStream),
             };
             judged = stronger(judged, says, asked);
         }
@@ -91,7 +91,7 @@ impl Record {
 }
 
 /// Any entry is enough; of several repairs the oldest one does.
-fn stronger(one: Judgement, other: Judgement, asked: &Question) -> Judgement {
+fn stronger(one: Judgement, other: Judgement, asked: &AdvisoryQuestion) -> Judgement {
     let rank = |judgement: &Judgement| match judgement {
         Judgement::Unrelated => 0,
         Judgement::NotAffected => 1,
@@ -101,7 +101,7 @@ fn stronger(one: Judgement, other: Judgement, asked: &Question) -> Judgement {
     };
     match (one, other) {
         (Judgement::Affected(one), Judgement::Affected(other)) => {
-            let order = Order::of(&asked.ecosystem);
+            let order = VersionOrder::of(&asked.ecosystem);
             let is_older = match (&one.fixed, &other.fixed, order) {
                 (None, Some(_), _) => true,
                 (Some(one), Some(other), Some(order)) => {
@@ -119,7 +119,7 @@ fn stronger(one: Judgement, other: Judgement, asked: &Question) -> Judgement {
 fn says(
     affected: &Affected,
     entry: usize,
-    asked: &Question,
+    asked: &AdvisoryQuestion,
     circumstances: Circumstances<'_>,
 ) -> Judgement {
     let is_go = asked.ecosystem == "Go";
@@ -127,9 +127,10 @@ fn says(
     let custom = &affected.specific.custom_ranges;
     let is_custom = is_go && says_only_all && !custom.is_empty();
     let ranges = if is_custom { custom } else { &affected.ranges };
-    let order = Order::of(&asked.ecosystem)
-        .or_else(|| ranges.iter().any(|it| it.kind == RangeKind::Semver).then_some(Order::Semver));
-    let installed = order.and_then(|order| Version::parse(order, &asked.version).ok());
+    let order = VersionOrder::of(&asked.ecosystem).or_else(|| {
+        ranges.iter().any(|it| it.kind == RangeKind::Semver).then_some(VersionOrder::Semver)
+    });
+    let installed = order.and_then(|order| ComparedVersion::parse(order, &asked.version).ok());
     let mut unclear = None;
     let mut is_affected = affected.versions.contains(&asked.version);
     let mut fixed = Vec::new();
@@ -154,7 +155,7 @@ fn says(
         match (order, &installed) {
             (Some(order), Some(installed)) => {
                 is_affected = affected.versions.iter().any(|listed| {
-                    Version::parse(order, listed)
+                    ComparedVersion::parse(order, listed)
                         .is_ok_and(|it| it.compare(installed) == Some(Ordering::Equal))
                 });
             }
@@ -177,7 +178,7 @@ fn says(
     }
     let fixed = fixed.into_iter().min_by(|(a, _), (b, _)| a.compare(b).unwrap_or(Ordering::Equal));
     let fixed = fixed.map(|(_, text)| text);
-    Judgement::Affected(Hit {
+    Judgement::Affected(VersionHit {
         entry,
         is_every_version: says_only_all && !is_custom && affected.versions.is_empty(),
         is_doubtful: is_go && is_of_another_line(asked, fixed.as_deref()),
@@ -186,46 +187,50 @@ fn says(
 }
 
 /// Whether a range has the version, and the next repair.
-type Within = (bool, Option<(Version, String)>);
+type RangeResult = (bool, Option<(ComparedVersion, String)>);
 
 /// The last event at or below the version decides. `0` is below everything.
-fn within(range: &Range, order: Order, installed: &Version) -> Result<Within, Unclear> {
+fn within(
+    range: &Range,
+    order: VersionOrder,
+    installed: &ComparedVersion,
+) -> Result<RangeResult, Unclear> {
     if range.kind == RangeKind::Unknown {
         return Err(Unclear::Advisory);
     }
     /// The version of an event, or `None` for the beginning of all, and what it ranks among
     /// events of one version.
-    type Place = (Option<Version>, u8);
+    type Place = (Option<ComparedVersion>, u8);
     let mut last: Option<Place> = None;
     let mut limits: Option<bool> = None;
     for event in &range.events {
         let (text, rank) = match event {
-            Event::Introduced(text) => (text, INTRODUCED),
-            Event::LastAffected(text) => (text, INTRODUCED + 1),
-            Event::Fixed(text) => (text, INTRODUCED + 2),
-            Event::Limit(text) if text == "*" => {
+            RangeEvent::Introduced(text) => (text, INTRODUCED),
+            RangeEvent::LastAffected(text) => (text, INTRODUCED + 1),
+            RangeEvent::Fixed(text) => (text, INTRODUCED + 2),
+            RangeEvent::Limit(text) if text == "*" => {
                 limits = Some(true);
                 continue;
             }
-            Event::Limit(text) => (text, INTRODUCED + 3),
-            Event::Unknown => return Err(Unclear::Advisory),
+            RangeEvent::Limit(text) => (text, INTRODUCED + 3),
+            RangeEvent::Unknown => return Err(Unclear::Advisory),
         };
         let version = match text.as_str() {
             "0" => None,
             text => Some(
-                Version::parse(order, text)
+                ComparedVersion::parse(order, text)
                     .map_err(|error| Unclear::Version { version: error.version })?,
             ),
         };
         let against_installed =
             version.as_ref().map_or(Some(Ordering::Less), |version| version.compare(installed));
         let against_installed = against_installed.ok_or(Unclear::Advisory)?;
-        if matches!(event, Event::Limit(_)) {
+        if matches!(event, RangeEvent::Limit(_)) {
             limits = Some(limits.unwrap_or(false) || against_installed.is_gt());
             continue;
         }
         let applies = match event {
-            Event::LastAffected(_) => against_installed.is_lt(),
+            RangeEvent::LastAffected(_) => against_installed.is_lt(),
             _ => against_installed.is_le(),
         };
         let is_later = |(before, rank_before): &Place| {
@@ -249,10 +254,14 @@ fn within(range: &Range, order: Order, installed: &Version) -> Result<Within, Un
 const INTRODUCED: u8 = 0;
 
 /// The oldest `fixed` above the version.
-fn next_repair(range: &Range, order: Order, installed: &Version) -> Option<(Version, String)> {
+fn next_repair(
+    range: &Range,
+    order: VersionOrder,
+    installed: &ComparedVersion,
+) -> Option<(ComparedVersion, String)> {
     let repairs = range.events.iter().filter_map(|event| match event {
-        Event::Fixed(text) if range.kind != RangeKind::Git => {
-            Some((Version::parse(order, text).ok()?, text.clone()))
+        RangeEvent::Fixed(text) if range.kind != RangeKind::Git => {
+            Some((ComparedVersion::parse(order, text).ok()?, text.clone()))
         }
         _ => None,
     });
@@ -265,7 +274,7 @@ fn is_only_all(ranges: &[Range]) -> bool {
     let mut usable = ranges.iter().filter(|range| range.kind != RangeKind::Git).peekable();
     usable.peek().is_some()
         && usable.all(
-            |range| matches!(&range.events[..], [Event::Introduced(version)] if version == "0"),
+            |range| matches!(&range.events[..], [RangeEvent::Introduced(version)] if version == "0"),
         )
 }
 
@@ -301,7 +310,7 @@ fn is_code_absent(imports: &[GoImport], circumstances: Circumstances<'_>) -> boo
 
 /// The modules that Kubernetes is staged in are `0.N` where Kubernetes is `1.N`; some records name
 /// the versions of Kubernetes for them.
-fn is_of_another_line(asked: &Question, fixed: Option<&str>) -> bool {
+fn is_of_another_line(asked: &AdvisoryQuestion, fixed: Option<&str>) -> bool {
     let major = |text: &str| text.split('.').next().unwrap_or_default().to_owned();
     asked.name.starts_with("k8s.io/")
         && major(&asked.version) == "0"

@@ -6,28 +6,28 @@ use serde::Deserialize;
 use super::*;
 use crate::scan::question::key;
 
-fn asked(ecosystem: &str, name: &str, version: &str) -> Question {
-    Question { ecosystem: ecosystem.into(), name: name.into(), version: version.into() }
+fn asked(ecosystem: &str, name: &str, version: &str) -> AdvisoryQuestion {
+    AdvisoryQuestion { ecosystem: ecosystem.into(), name: name.into(), version: version.into() }
 }
 
 /// A record with one entry.
-fn record(ecosystem: &str, name: &str, entry: &str) -> Record {
+fn record(ecosystem: &str, name: &str, entry: &str) -> AdvisoryRecord {
     let json = format!(
         r#"{{"id":"A-1","affected":[{{"package":{{"ecosystem":"{ecosystem}","name":"{name}"}},{entry}}}]}}"#
     );
-    Record::parse(json.as_bytes()).unwrap()
+    AdvisoryRecord::parse(json.as_bytes()).unwrap()
 }
 
 fn ranges(kind: &str, events: &str) -> String {
     format!(r#""ranges":[{{"type":"{kind}","events":[{events}]}}]"#)
 }
 
-fn judged(record: &Record, version: &str) -> Judgement {
+fn judged(record: &AdvisoryRecord, version: &str) -> Judgement {
     let package = record.affected[0].package.as_ref().unwrap();
     record.judge(&asked(&package.ecosystem, &package.name, version), Circumstances::default())
 }
 
-fn is_affected(record: &Record, version: &str) -> bool {
+fn is_affected(record: &AdvisoryRecord, version: &str) -> bool {
     match judged(record, version) {
         Judgement::Affected(_) => true,
         Judgement::NotAffected => false,
@@ -35,7 +35,7 @@ fn is_affected(record: &Record, version: &str) -> bool {
     }
 }
 
-fn fixed(record: &Record, version: &str) -> Option<String> {
+fn fixed(record: &AdvisoryRecord, version: &str) -> Option<String> {
     match judged(record, version) {
         Judgement::Affected(hit) => hit.fixed,
         other => panic!("{version}: {other:?}"),
@@ -78,7 +78,7 @@ fn the_last_event_below_a_version_decides() {
 
 #[test]
 fn any_entry_range_or_version_is_enough() {
-    let record = Record::parse(
+    let record = AdvisoryRecord::parse(
         br#"{"id":"A-1","affected":[
             {"package":{"ecosystem":"PyPI","name":"Foo_Bar"},"ranges":[
                 {"type":"GIT","events":[{"introduced":"0"},{"fixed":"abc"}]},
@@ -117,7 +117,7 @@ fn a_record_that_names_no_versions_matches_none() {
 #[test]
 fn what_cannot_be_compared_is_unknown() {
     let range = ranges("ECOSYSTEM", r#"{"introduced":"0"},{"fixed":"1.0"}"#);
-    let unknown = |record: &Record, version: &str| match judged(record, version) {
+    let unknown = |record: &AdvisoryRecord, version: &str| match judged(record, version) {
         Judgement::Unknown(why) => why.to_string(),
         other => panic!("{version}: {other:?}"),
     };
@@ -262,9 +262,9 @@ fn module_streams_are_compared_with_themselves() {
             r#"{{"id":"ALSA-1","summary":"{summary}","affected":[{}]}}"#,
             entries.join(",")
         );
-        Record::parse(json.as_bytes()).unwrap()
+        AdvisoryRecord::parse(json.as_bytes()).unwrap()
     };
-    let judge = |record: &Record, version: &str, module_stream: Option<&str>| {
+    let judge = |record: &AdvisoryRecord, version: &str, module_stream: Option<&str>| {
         record.judge(
             &asked("AlmaLinux:8", "postgresql", version),
             Circumstances { module_stream, ..Circumstances::default() },
@@ -315,12 +315,12 @@ fn the_standard_library_is_a_package() {
 }
 
 /// All records of a folder, by what they are about.
-fn shared(folder: &Path) -> BTreeMap<(String, String), Vec<Record>> {
-    let mut records: BTreeMap<(String, String), Vec<Record>> = BTreeMap::new();
+fn shared(folder: &Path) -> BTreeMap<(String, String), Vec<AdvisoryRecord>> {
+    let mut records: BTreeMap<(String, String), Vec<AdvisoryRecord>> = BTreeMap::new();
     for file in std::fs::read_dir(folder.join("advisories")).unwrap() {
         let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
         for line in text.lines() {
-            let record = Record::parse(line.as_bytes()).unwrap();
+            let record = AdvisoryRecord::parse(line.as_bytes()).unwrap();
             let packages: BTreeSet<(String, String)> = record
                 .affected
                 .iter()
@@ -336,7 +336,7 @@ fn shared(folder: &Path) -> BTreeMap<(String, String), Vec<Record>> {
 }
 
 #[derive(Deserialize)]
-struct Case {
+struct AffectedCase {
     ecosystem: String,
     name: String,
     version: String,
@@ -360,7 +360,7 @@ fn the_shared_cases_agree() {
     let (mut cases, mut found_ids, mut wrong) = (0, 0, Vec::new());
     for file in ["cases.jsonl", "api-recorded.jsonl"] {
         for line in std::fs::read_to_string(folder.join(file)).unwrap().lines() {
-            let case: Case = serde_json::from_str(line).unwrap();
+            let case: AffectedCase = serde_json::from_str(line).unwrap();
             let question = asked(&case.ecosystem, &case.name, &case.version);
             let about = records.get(&question.key()).map(Vec::as_slice).unwrap_or_default();
             let found: BTreeSet<String> = about

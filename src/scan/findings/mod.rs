@@ -7,19 +7,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::affected::{Circumstances, Hit, Judgement};
+use super::affected::{Circumstances, Judgement, VersionHit};
 use super::exploited::{Epss, Exploited, Kev};
 use super::question::{Gap, Inquiry, from_purl, inquire, of_other_kind};
-use super::record::Record;
-use super::records::{Flaws, Records};
-use super::severity::{Level, Severity};
-use super::versions::{Order, compare};
-use crate::sbom::matchers::os_release::Release;
+use super::record::AdvisoryRecord;
+use super::records::{AdvisoryRecords, Flaws};
+use super::severity::{Severity, SeverityLevel};
+use super::versions::{VersionOrder, compare};
+use crate::sbom::matchers::os_release::OsRelease;
 use crate::sbom::package::Package;
 
 /// A package to be scanned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Subject {
+pub struct ScanSubject {
     /// By which people and documents know it.
     pub purl: String,
     pub name: String,
@@ -64,7 +64,7 @@ pub struct Finding {
     /// Of the records that name the package.
     pub records: BTreeSet<String>,
     pub summary: Option<String>,
-    pub kind: Kind,
+    pub kind: FindingKind,
     pub severity: Severity,
     /// The oldest version that is repaired.
     pub fixed: Option<String>,
@@ -85,7 +85,7 @@ pub struct Finding {
 
 /// What a finding is; only the first two can gate.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum FindingKind {
     Vulnerability,
     /// Software that is made to do harm.
     Malicious,
@@ -114,9 +114,9 @@ pub struct AbsentCode {
     pub ids: BTreeSet<String>,
 }
 
-impl Subject {
+impl ScanSubject {
     /// A package as the cataloger lists it.
-    pub fn of(package: &Package, purl: &str, release: Option<&Release>, now: Timestamp) -> Self {
+    pub fn of(package: &Package, purl: &str, release: Option<&OsRelease>, now: Timestamp) -> Self {
         let stream = package.qualifiers.iter().find(|(name, _)| *name == "rpmmod");
         Self {
             purl: purl.to_owned(),
@@ -154,7 +154,8 @@ impl Subject {
 impl Finding {
     /// Whether it can be a reason to refuse an image.
     pub fn can_gate(&self) -> bool {
-        matches!(self.kind, Kind::Vulnerability | Kind::Malicious) && !self.is_doubtful
+        matches!(self.kind, FindingKind::Vulnerability | FindingKind::Malicious)
+            && !self.is_doubtful
     }
 }
 
@@ -165,8 +166,8 @@ const LISTS_UNREPAIRED: [&str; 5] = ["Debian", "Red Hat", "SUSE", "Ubuntu", "ope
 impl Findings {
     /// `platform` is `GOOS` and `GOARCH` of the image.
     pub fn of(
-        subjects: &[Subject],
-        records: &Records,
+        subjects: &[ScanSubject],
+        records: &AdvisoryRecords,
         exploited: &Exploited,
         platform: Option<(&str, &str)>,
     ) -> Self {
@@ -183,7 +184,7 @@ impl Findings {
                 platform,
                 module_stream: subject.module_stream.as_deref(),
             };
-            let known = Known::of(subject, circumstances, records, &flaws);
+            let known = KnownFlaws::of(subject, circumstances, records, &flaws);
             all.count(subject, &known);
             for (flaw, hits) in &known.hits {
                 let finding = finding(subject, *flaw, hits, &flaws, records, exploited);
@@ -201,7 +202,7 @@ impl Findings {
         all
     }
 
-    fn count(&mut self, subject: &Subject, known: &Known<'_>) {
+    fn count(&mut self, subject: &ScanSubject, known: &KnownFlaws<'_>) {
         let gap = subject.inquiry.gap.clone().or_else(|| known.gap.clone());
         if let Some(gap) = gap {
             self.unassessed.push(Unassessed {
@@ -218,28 +219,28 @@ impl Findings {
     }
 }
 
-fn answers_for_all(owner: &Subject) -> bool {
+fn answers_for_all(owner: &ScanSubject) -> bool {
     let mut questions = owner.inquiry.questions.iter();
     let family = questions.next().and_then(|question| question.ecosystem.split(':').next());
     owner.inquiry.gap.is_none() && family.is_some_and(|family| LISTS_UNREPAIRED.contains(&family))
 }
 
 /// What records say of one package.
-struct Known<'a> {
-    hits: BTreeMap<usize, Vec<(&'a Record, Hit)>>,
+struct KnownFlaws<'a> {
+    hits: BTreeMap<usize, Vec<(&'a AdvisoryRecord, VersionHit)>>,
     absent: BTreeSet<usize>,
     /// The first record that cannot be compared, of a flaw that no other one finds.
     gap: Option<Gap>,
 }
 
-impl<'a> Known<'a> {
+impl<'a> KnownFlaws<'a> {
     fn of(
-        subject: &Subject,
+        subject: &ScanSubject,
         circumstances: Circumstances<'_>,
-        records: &'a Records,
+        records: &'a AdvisoryRecords,
         flaws: &Flaws,
     ) -> Self {
-        let mut hits: BTreeMap<usize, Vec<(&Record, Hit)>> = BTreeMap::new();
+        let mut hits: BTreeMap<usize, Vec<(&AdvisoryRecord, VersionHit)>> = BTreeMap::new();
         let (mut absent, mut denied) = (BTreeSet::new(), BTreeSet::new());
         let mut unclear = Vec::new();
         for question in &subject.inquiry.questions {
@@ -267,8 +268,9 @@ impl<'a> Known<'a> {
             }
         }
         // Go's database knows which packages of a module have the flaw; others know the module.
-        let has_code =
-            |hits: &[(&Record, Hit)]| hits.iter().any(|(it, _)| it.id.starts_with("GO-"));
+        let has_code = |hits: &[(&AdvisoryRecord, VersionHit)]| {
+            hits.iter().any(|(it, _)| it.id.starts_with("GO-"))
+        };
         absent.retain(|flaw| hits.get(flaw).is_none_or(|hits| !has_code(hits)));
         hits.retain(|flaw, hits| {
             // One that says so of every version knows less than one that names versions.
@@ -286,11 +288,11 @@ impl<'a> Known<'a> {
 }
 
 fn finding(
-    subject: &Subject,
+    subject: &ScanSubject,
     flaw: usize,
-    hits: &[(&Record, Hit)],
+    hits: &[(&AdvisoryRecord, VersionHit)],
     flaws: &Flaws,
-    records: &Records,
+    records: &AdvisoryRecords,
     exploited: &Exploited,
 ) -> Finding {
     let members = || flaws.members(flaw);
@@ -301,11 +303,11 @@ fn finding(
         id if id.starts_with("GHSA-") => 1,
         _ => 0,
     };
-    let mut rated: Vec<(&Record, Option<usize>)> =
+    let mut rated: Vec<(&AdvisoryRecord, Option<usize>)> =
         hits.iter().map(|(record, hit)| (*record, Some(hit.entry))).collect();
     rated.sort_by_key(|(record, _)| (rank(&record.id), record.id.clone()));
     let others = members().filter(|id| !matched.contains(*id));
-    let mut others: Vec<&Record> = others
+    let mut others: Vec<&AdvisoryRecord> = others
         .filter_map(|id| records.get(id))
         .filter(|record| record.withdrawn.is_none())
         .collect();
@@ -313,12 +315,12 @@ fn finding(
     rated.extend(others.iter().map(|record| (*record, None)));
     let kind = kind(subject, &own, hits);
     let severity = match &kind {
-        Kind::Malicious => {
+        FindingKind::Malicious => {
             Severity::of_malware(own.iter().find(|id| id.starts_with("MAL-")).map_or("", |id| id))
         }
         _ => Severity::first(rated.iter().copied()),
     };
-    let order = subject.inquiry.questions.first().and_then(|it| Order::of(&it.ecosystem));
+    let order = subject.inquiry.questions.first().and_then(|it| VersionOrder::of(&it.ecosystem));
     let fixed = hits.iter().filter_map(|(_, hit)| hit.fixed.as_deref());
     let fixed = fixed.min_by(|one, other| {
         let compared = order.and_then(|order| compare(order, one, other).ok());
@@ -345,30 +347,34 @@ fn finding(
     }
 }
 
-fn kind(subject: &Subject, own: &BTreeSet<String>, hits: &[(&Record, Hit)]) -> Kind {
+fn kind(
+    subject: &ScanSubject,
+    own: &BTreeSet<String>,
+    hits: &[(&AdvisoryRecord, VersionHit)],
+) -> FindingKind {
     if own.iter().any(|id| id.starts_with("MAL-")) {
-        return Kind::Malicious;
+        return FindingKind::Malicious;
     }
     if subject.inquiry.is_kernel_headers {
-        return Kind::KernelHeaders;
+        return FindingKind::KernelHeaders;
     }
     let words: Vec<Option<String>> =
         hits.iter().map(|(record, hit)| informational(record, hit)).collect();
     if let Some(Some(word)) = words.first().filter(|_| words.iter().all(Option::is_some)) {
-        return Kind::Informational(word.clone());
+        return FindingKind::Informational(word.clone());
     }
-    let is_unimportant = |(record, hit): &(&Record, Hit)| {
+    let is_unimportant = |(record, hit): &(&AdvisoryRecord, VersionHit)| {
         let urgency = record.affected.get(hit.entry).and_then(|it| it.specific.urgency.as_deref());
         urgency == Some("unimportant")
     };
     match hits.iter().all(is_unimportant) {
-        true => Kind::Unimportant,
-        false => Kind::Vulnerability,
+        true => FindingKind::Unimportant,
+        false => FindingKind::Vulnerability,
     }
 }
 
 /// The word of a record that is about no vulnerability.
-fn informational(record: &Record, hit: &Hit) -> Option<String> {
+fn informational(record: &AdvisoryRecord, hit: &VersionHit) -> Option<String> {
     let told = record.affected.get(hit.entry).and_then(|entry| entry.informational.clone());
     let repairs_none = !record.related.iter().any(|id| id.starts_with("CVE-"));
     let of_distribution = match record.id.split('-').next() {
@@ -387,7 +393,10 @@ fn shown(ids: &BTreeSet<String>) -> String {
 }
 
 /// Where a distribution's package and one within it have one flaw, it is shown once.
-fn with_owners(mut found: BTreeMap<(usize, usize), Finding>, subjects: &[Subject]) -> Vec<Finding> {
+fn with_owners(
+    mut found: BTreeMap<(usize, usize), Finding>,
+    subjects: &[ScanSubject],
+) -> Vec<Finding> {
     let inner: Vec<(usize, usize)> = found
         .keys()
         .copied()
@@ -414,10 +423,10 @@ fn with_owners(mut found: BTreeMap<(usize, usize), Finding>, subjects: &[Subject
 fn first_things_first(one: &Finding, other: &Finding) -> Ordering {
     let risk = |finding: &Finding| {
         let score = finding.severity.score.unwrap_or(match finding.severity.level {
-            Level::Critical => 9.0,
-            Level::High => 7.0,
-            Level::Medium => 4.0,
-            Level::Low | Level::Unknown => 0.1,
+            SeverityLevel::Critical => 9.0,
+            SeverityLevel::High => 7.0,
+            SeverityLevel::Medium => 4.0,
+            SeverityLevel::Low | SeverityLevel::Unknown => 0.1,
         });
         finding.epss.map_or(0.0, |epss| epss.probability) * score
     };

@@ -7,8 +7,8 @@ fn now() -> Timestamp {
     "2026-11-28T00:00:00Z".parse().unwrap()
 }
 
-fn records(lines: &[&str]) -> Records {
-    lines.iter().map(|line| Record::parse(line.as_bytes()).unwrap()).collect()
+fn records(lines: &[&str]) -> AdvisoryRecords {
+    lines.iter().map(|line| AdvisoryRecord::parse(line.as_bytes()).unwrap()).collect()
 }
 
 /// A record about one package: its id, other members, ecosystem, name, events and what an entry has
@@ -26,17 +26,22 @@ fn up_to(version: &str) -> String {
     format!(r#"{{"introduced":"0"}},{{"fixed":"{version}"}}"#)
 }
 
-fn subject(ecosystem: Ecosystem, name: &str, version: &str, release: Option<&Release>) -> Subject {
+fn subject(
+    ecosystem: Ecosystem,
+    name: &str,
+    version: &str,
+    release: Option<&OsRelease>,
+) -> ScanSubject {
     let package = Package { version: Some(version.into()), ..Package::named(ecosystem, name) };
     let purl = format!("pkg:{}/{name}@{version}", ecosystem.as_str());
-    Subject::of(&package, &purl, release, now())
+    ScanSubject::of(&package, &purl, release, now())
 }
 
-fn release(id: &str, version: &str) -> Release {
-    Release { id: id.into(), version: Some(version.into()), name: None }
+fn release(id: &str, version: &str) -> OsRelease {
+    OsRelease { id: id.into(), version: Some(version.into()), name: None }
 }
 
-fn found(subjects: &[Subject], lines: &[&str]) -> Findings {
+fn found(subjects: &[ScanSubject], lines: &[&str]) -> Findings {
     Findings::of(subjects, &records(lines), &Exploited::default(), None)
 }
 
@@ -202,7 +207,7 @@ fn a_language_package_of_a_distribution_is_judged_once() {
     let pysec =
         about("PYSEC-1", r#","aliases":["CVE-1"]"#, ("PyPI", "cryptography"), &up_to("40.0"), "");
     let other = about("PYSEC-2", "", ("PyPI", "cryptography"), &up_to("40.0"), "");
-    let with_owner = |kind: Ecosystem, release: &Release| {
+    let with_owner = |kind: Ecosystem, release: &OsRelease| {
         let owner = subject(kind, "python3-cryptography", "3.3.2-1", Some(release));
         let mut inner = subject(Ecosystem::Pypi, "cryptography", "3.3.2", None);
         inner.owner = Some(0);
@@ -249,29 +254,35 @@ fn what_is_no_vulnerability_here_is_told_apart() {
         let entry = format!(r#","ecosystem_specific":{{"urgency":"{urgency}"}}"#);
         about("DEBIAN-CVE-1", "", ("Debian:12", "x"), ALL, &entry)
     };
-    let of = |subject: Subject, line: &str| {
+    let of = |subject: ScanSubject, line: &str| {
         let findings = found(&[subject], &[line]);
         let [finding] = &findings.findings[..] else { panic!("one: {findings:?}") };
         (finding.kind.clone(), finding.severity.level, finding.can_gate())
     };
-    assert_eq!(of(deb("x"), &urgency("unimportant")), (Kind::Unimportant, Level::Unknown, false));
-    let end_of_life = (Kind::Vulnerability, Level::Unknown, true);
+    assert_eq!(
+        of(deb("x"), &urgency("unimportant")),
+        (FindingKind::Unimportant, SeverityLevel::Unknown, false)
+    );
+    let end_of_life = (FindingKind::Vulnerability, SeverityLevel::Unknown, true);
     assert_eq!(of(deb("x"), &urgency("end-of-life")), end_of_life);
     let kernel = about("DEBIAN-CVE-2", "", ("Debian:12", "linux-libc-dev"), ALL, "");
-    assert_eq!(of(deb("linux-libc-dev"), &kernel), (Kind::KernelHeaders, Level::Unknown, false));
+    assert_eq!(
+        of(deb("linux-libc-dev"), &kernel),
+        (FindingKind::KernelHeaders, SeverityLevel::Unknown, false)
+    );
     let informational = r#","database_specific":{"informational":"unmaintained"}"#;
     let rustsec = about("RUSTSEC-1", "", ("crates.io", "libusb"), ALL, informational);
     let crates = subject(Ecosystem::Cargo, "libusb", "0.3.0", None);
-    let unmaintained = Kind::Informational("unmaintained".into());
-    assert_eq!(of(crates, &rustsec), (unmaintained, Level::Unknown, false));
+    let unmaintained = FindingKind::Informational("unmaintained".into());
+    assert_eq!(of(crates, &rustsec), (unmaintained, SeverityLevel::Unknown, false));
     let alma = about("ALBA-1", r#","summary":"x update""#, ("AlmaLinux:9", "x"), &up_to("2-1"), "");
     let alma_linux = release("almalinux", "9");
     let rpm = subject(Ecosystem::Rpm, "x", "1.0-1", Some(&alma_linux));
-    assert_eq!(of(rpm, &alma).0, Kind::Informational("bug fix".into()));
+    assert_eq!(of(rpm, &alma).0, FindingKind::Informational("bug fix".into()));
     let malware =
         about("MAL-1", r#","database_specific":{"severity":"LOW"}"#, ("npm", "x"), ALL, "");
     let npm = subject(Ecosystem::Npm, "x", "1.0.0", None);
-    assert_eq!(of(npm, &malware), (Kind::Malicious, Level::Critical, true));
+    assert_eq!(of(npm, &malware), (FindingKind::Malicious, SeverityLevel::Critical, true));
 }
 
 /// Case 23: what nothing is known of is counted and named, beside what is known all the same.
@@ -284,7 +295,7 @@ fn packages_that_nobody_covers_are_named() {
         subject(Ecosystem::Apk, "musl", "1.1.19-r10", Some(&old)),
         subject(Ecosystem::Conda, "numpy", "1.0", None),
         subject(Ecosystem::Pypi, "x", "today", None),
-        Subject::of_purl("pkg:generic/x@1", "x", now()),
+        ScanSubject::of_purl("pkg:generic/x@1", "x", now()),
         subject(Ecosystem::Pypi, "y", "1.0", None),
     ];
     let findings = found(&subjects, &[&line, &bad]);
@@ -305,8 +316,9 @@ fn packages_that_nobody_covers_are_named() {
 
 #[test]
 fn documents_of_others_are_scanned_by_their_purls() {
-    let at =
-        |purl: &str, line: &str| rows(&found(&[Subject::of_purl(purl, "x", now())], &[line])).len();
+    let at = |purl: &str, line: &str| {
+        rows(&found(&[ScanSubject::of_purl(purl, "x", now())], &[line])).len()
+    };
     let action =
         about("GHSA-1", "", ("GitHub Actions", "tj-actions/changed-files"), &up_to("46.0.1"), "");
     assert_eq!(at("pkg:githubactions/tj-actions/changed-files@v45.0.7", &action), 1);
@@ -330,7 +342,7 @@ fn findings_name_paths_and_print_nothing_raw() {
     let evil = subject(Ecosystem::Maven, "g:a", "1\n::error::x`", None);
     let gap = found(&[evil], &[&line]).unassessed[0].gap.to_string();
     assert!(!gap.contains('\n') && gap.contains("`1\\n::error::x\\u{60}`"), "{gap}");
-    let evil = Release { name: Some("X\r\n::set-output".into()), ..release("x", "1") };
+    let evil = OsRelease { name: Some("X\r\n::set-output".into()), ..release("x", "1") };
     let gap =
         found(&[subject(Ecosystem::Deb, "a", "1", Some(&evil))], &[]).unassessed[0].gap.to_string();
     assert!(!gap.contains(['\n', '\r']), "{gap}");

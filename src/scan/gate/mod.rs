@@ -5,15 +5,15 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::accepted::{Accepted, Product, Risk, Status};
-use super::findings::{Finding, Findings, Kind};
-use super::severity::Level;
+use super::accepted::{AcceptedRisk, AcceptedRisks, Product, Status};
+use super::findings::{Finding, FindingKind, Findings};
+use super::severity::SeverityLevel;
 
 /// What is a reason to refuse an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rules {
+pub struct GateRules {
     /// The lowest level that is; `None` for none.
-    pub fail_on: Option<Level>,
+    pub fail_on: Option<SeverityLevel>,
     /// Whether only what can be repaired counts.
     pub only_fixed: bool,
     /// Packages of which nothing is known.
@@ -24,10 +24,10 @@ pub struct Rules {
     pub fail_on_unknown: bool,
 }
 
-impl Default for Rules {
+impl Default for GateRules {
     fn default() -> Self {
         Self {
-            fail_on: Some(Level::Critical),
+            fail_on: Some(SeverityLevel::Critical),
             only_fixed: true,
             fail_on_unassessed: false,
             fail_on_kev: false,
@@ -38,15 +38,15 @@ impl Default for Rules {
 
 /// What the rules say. Numbers are places in the lists of the findings.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Verdict {
+pub struct GateVerdict {
     /// In the order of the findings; without one the image passes.
     pub reasons: Vec<Reason>,
     /// In the order of the findings.
     pub accepted: Vec<Acceptance>,
     /// Rules of findings at hand that no longer hold.
-    pub expired: Vec<Risk>,
+    pub expired: Vec<AcceptedRisk>,
     /// Rules that meet no finding.
-    pub unused: Vec<Risk>,
+    pub unused: Vec<AcceptedRisk>,
 }
 
 /// Why an image is refused.
@@ -73,14 +73,14 @@ pub enum Reason {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acceptance {
     pub finding: usize,
-    pub how: How,
+    pub how: AcceptanceKind,
     /// The file that says so, and where.
     pub place: String,
 }
 
 /// In what way a finding is accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum How {
+pub enum AcceptanceKind {
     /// It is there, and somebody lives with it until a day or for good.
     Risk {
         reason: String,
@@ -97,7 +97,7 @@ pub enum How {
     },
 }
 
-impl Verdict {
+impl GateVerdict {
     pub fn passes(&self) -> bool {
         self.reasons.is_empty()
     }
@@ -106,14 +106,14 @@ impl Verdict {
 /// `image` is what statements call the image.
 pub fn judge(
     findings: &Findings,
-    rules: &Rules,
-    accepted: &Accepted,
+    rules: &GateRules,
+    accepted: &AcceptedRisks,
     image: &Product,
     now: Timestamp,
-) -> Verdict {
+) -> GateVerdict {
     let today = now.to_zoned(TimeZone::UTC).date();
-    let holds = |risk: &Risk| risk.expires.is_none_or(|last| today <= last);
-    let mut verdict = Verdict::default();
+    let holds = |risk: &AcceptedRisk| risk.expires.is_none_or(|last| today <= last);
+    let mut verdict = GateVerdict::default();
     let mut is_used = vec![false; accepted.risks().len()];
     for (at, finding) in findings.findings.iter().enumerate() {
         let mut by_rule = None;
@@ -149,40 +149,42 @@ pub fn judge(
 fn by_statement(
     at: usize,
     finding: &Finding,
-    accepted: &Accepted,
+    accepted: &AcceptedRisks,
     image: &Product,
 ) -> Option<Acceptance> {
     let statement = accepted.statement(finding, image)?;
     let author = statement.author.clone();
     let how = match &statement.status {
-        Status::NotAffected { justification, impact } => How::NotAffected {
+        Status::NotAffected { justification, impact } => AcceptanceKind::NotAffected {
             author,
             justification: justification.clone(),
             impact: impact.clone(),
         },
-        Status::Fixed => How::Fixed { author },
+        Status::Fixed => AcceptanceKind::Fixed { author },
         Status::Affected | Status::UnderInvestigation => return None,
     };
     Some(Acceptance { finding: at, how, place: statement.place.clone() })
 }
 
-fn of_risk(at: usize, risk: &Risk) -> Acceptance {
-    let how = How::Risk { reason: risk.reason.clone(), expires: risk.expires };
+fn of_risk(at: usize, risk: &AcceptedRisk) -> Acceptance {
+    let how = AcceptanceKind::Risk { reason: risk.reason.clone(), expires: risk.expires };
     Acceptance { finding: at, how, place: risk.place.clone() }
 }
 
-fn reason(at: usize, finding: &Finding, rules: &Rules) -> Option<Reason> {
+fn reason(at: usize, finding: &Finding, rules: &GateRules) -> Option<Reason> {
     let level = finding.severity.level;
     // Nobody repairs what is made to do harm: it has to go.
-    let counts = !rules.only_fixed || finding.fixed.is_some() || finding.kind == Kind::Malicious;
-    let is_severe = rules.fail_on.is_some_and(|lowest| level >= lowest && level != Level::Unknown);
+    let counts =
+        !rules.only_fixed || finding.fixed.is_some() || finding.kind == FindingKind::Malicious;
+    let is_severe =
+        rules.fail_on.is_some_and(|lowest| level >= lowest && level != SeverityLevel::Unknown);
     match finding.can_gate() {
         false => None,
         true if counts && is_severe => Some(Reason::Severe { finding: at }),
         true if rules.fail_on_kev && finding.kev.is_some() => {
             Some(Reason::Exploited { finding: at })
         }
-        true if counts && rules.fail_on_unknown && level == Level::Unknown => {
+        true if counts && rules.fail_on_unknown && level == SeverityLevel::Unknown => {
             Some(Reason::Unrated { finding: at })
         }
         true => None,

@@ -1,8 +1,8 @@
 use super::*;
 use crate::scan::exploited::{Exploited, Kev};
-use crate::scan::findings::Subject;
-use crate::scan::record::Record;
-use crate::scan::records::Records;
+use crate::scan::findings::ScanSubject;
+use crate::scan::record::AdvisoryRecord;
+use crate::scan::records::AdvisoryRecords;
 
 fn now() -> Timestamp {
     "2026-11-28T12:00:00Z".parse().unwrap()
@@ -10,19 +10,19 @@ fn now() -> Timestamp {
 
 /// Id, word of severity and repair of flaws in `pkg:npm/x@1.0.0`.
 fn findings(flaws: &[(&str, &str, Option<&str>)], kev: Option<&str>) -> Findings {
-    let records: Records = flaws
+    let records: AdvisoryRecords = flaws
         .iter()
         .map(|(id, word, fixed)| {
             let fixed = fixed.map(|it| format!(r#",{{"fixed":"{it}"}}"#)).unwrap_or_default();
             let json = format!(
                 r#"{{"id":"{id}","aliases":["ALIAS-{id}"],"affected":[{{"package":{{"ecosystem":"npm","name":"x"}},"ranges":[{{"type":"SEMVER","events":[{{"introduced":"0"}}{fixed}]}}]}}],"database_specific":{{"severity":"{word}"}}}}"#
             );
-            Record::parse(json.as_bytes()).unwrap()
+            AdvisoryRecord::parse(json.as_bytes()).unwrap()
         })
         .collect();
     let subjects = [
-        Subject::of_purl("pkg:npm/x@1.0.0", "x", now()),
-        Subject::of_purl("pkg:generic/y@1", "y", now()),
+        ScanSubject::of_purl("pkg:npm/x@1.0.0", "x", now()),
+        ScanSubject::of_purl("pkg:generic/y@1", "y", now()),
     ];
     let mut exploited = Exploited::default();
     if let Some(cve) = kev {
@@ -38,12 +38,12 @@ fn image() -> Product {
     }
 }
 
-fn judged(findings: &Findings, rules: Rules, accepted: &Accepted) -> Verdict {
+fn judged(findings: &Findings, rules: GateRules, accepted: &AcceptedRisks) -> GateVerdict {
     judge(findings, &rules, accepted, &image(), now())
 }
 
 /// The ids of the findings that are reasons.
-fn refused(findings: &Findings, rules: Rules, accepted: &Accepted) -> Vec<String> {
+fn refused(findings: &Findings, rules: GateRules, accepted: &AcceptedRisks) -> Vec<String> {
     let reasons = judged(findings, rules, accepted).reasons;
     let id = |reason: &Reason| match reason {
         Reason::Severe { finding } => findings.findings[*finding].id.clone(),
@@ -68,23 +68,23 @@ fn only_what_the_rules_name_is_a_reason() {
         ],
         Some("CVE-5"),
     );
-    let with = |change: fn(&mut Rules)| {
-        let mut rules = Rules::default();
+    let with = |change: fn(&mut GateRules)| {
+        let mut rules = GateRules::default();
         change(&mut rules);
-        let mut ids = refused(&findings, rules, &Accepted::default());
+        let mut ids = refused(&findings, rules, &AcceptedRisks::default());
         ids.sort();
         ids
     };
     assert_eq!(findings.findings.len(), 6);
     assert_eq!(with(|_| {}), ["CVE-1", "MAL-1"]);
     assert_eq!(with(|it| it.only_fixed = false), ["CVE-1", "CVE-2", "MAL-1"]);
-    assert_eq!(with(|it| it.fail_on = Some(Level::High)), ["CVE-1", "CVE-3", "MAL-1"]);
-    assert_eq!(with(|it| it.fail_on = Some(Level::Low)), ["CVE-1", "CVE-3", "MAL-1"]);
+    assert_eq!(with(|it| it.fail_on = Some(SeverityLevel::High)), ["CVE-1", "CVE-3", "MAL-1"]);
+    assert_eq!(with(|it| it.fail_on = Some(SeverityLevel::Low)), ["CVE-1", "CVE-3", "MAL-1"]);
     assert_eq!(with(|it| it.fail_on = None), Vec::<String>::new());
     assert_eq!(with(|it| it.fail_on_unknown = true), ["? CVE-4", "CVE-1", "MAL-1"]);
     assert_eq!(with(|it| it.fail_on_kev = true), ["CVE-1", "KEV CVE-5", "MAL-1"]);
     assert_eq!(with(|it| it.fail_on_unassessed = true), ["CVE-1", "MAL-1", "y"]);
-    let silent = |it: &mut Rules| {
+    let silent = |it: &mut GateRules| {
         it.fail_on = None;
         it.fail_on_kev = true;
         it.only_fixed = true;
@@ -96,18 +96,18 @@ fn only_what_the_rules_name_is_a_reason() {
 #[test]
 fn an_ignored_id_is_any_id_of_the_flaw() {
     let findings = findings(&[("CVE-1", "CRITICAL", Some("2.0.0"))], None);
-    let mut accepted = Accepted::default();
+    let mut accepted = AcceptedRisks::default();
     accepted
         .add_ignores(
             "accepted.yaml",
             "accepted:\n- id: ALIAS-CVE-1\n  reason: not reachable\n  expires: 2026-11-28\n- {id: CVE-1, reason: the same}\n- {id: CVE-9, reason: gone}\n- {id: CVE-1, package: y, reason: another's}\n",
         )
         .unwrap();
-    let verdict = judged(&findings, Rules::default(), &accepted);
+    let verdict = judged(&findings, GateRules::default(), &accepted);
     assert!(verdict.passes());
     let [acceptance] = &verdict.accepted[..] else { panic!("one") };
     assert_eq!((acceptance.finding, acceptance.place.as_str()), (0, "accepted.yaml:rule 1"));
-    let How::Risk { reason, expires } = &acceptance.how else { panic!("a risk") };
+    let AcceptanceKind::Risk { reason, expires } = &acceptance.how else { panic!("a risk") };
     assert_eq!(
         (reason.as_str(), expires.unwrap().to_string()),
         ("not reachable", "2026-11-28".into())
@@ -120,11 +120,11 @@ fn an_ignored_id_is_any_id_of_the_flaw() {
 #[test]
 fn an_expired_rule_bites_and_is_named() {
     let findings = findings(&[("CVE-1", "CRITICAL", Some("2.0.0"))], None);
-    let mut accepted = Accepted::default();
+    let mut accepted = AcceptedRisks::default();
     accepted
         .add_ignores("a", "accepted: [{id: CVE-1, reason: later, expires: 2026-11-27}]")
         .unwrap();
-    let verdict = judged(&findings, Rules::default(), &accepted);
+    let verdict = judged(&findings, GateRules::default(), &accepted);
     assert_eq!(verdict.reasons, [Reason::Severe { finding: 0 }]);
     assert_eq!(verdict.expired.len(), 1);
     assert_eq!(verdict.unused, []);
@@ -134,10 +134,14 @@ fn an_expired_rule_bites_and_is_named() {
 fn rules_can_be_about_one_package() {
     let findings = findings(&[("CVE-1", "CRITICAL", Some("2.0.0"))], None);
     let check = |package: &str, expected: bool| {
-        let mut accepted = Accepted::default();
+        let mut accepted = AcceptedRisks::default();
         let yaml = format!("accepted: [{{id: CVE-1, package: '{package}', reason: r}}]");
         accepted.add_ignores("a", &yaml).unwrap();
-        assert_eq!(judged(&findings, Rules::default(), &accepted).passes(), expected, "{package}");
+        assert_eq!(
+            judged(&findings, GateRules::default(), &accepted).passes(),
+            expected,
+            "{package}"
+        );
     };
     check("x", true);
     check("X", false);
@@ -158,13 +162,13 @@ fn an_ignored_flaw_of_absent_code_is_not_unused() {
         id: "GO-1".into(),
         ids: ["GO-1".to_owned(), "CVE-1".to_owned()].into(),
     });
-    let mut accepted = Accepted::default();
+    let mut accepted = AcceptedRisks::default();
     accepted.add_ignores("a", "accepted: [{id: CVE-1, reason: r}]").unwrap();
-    assert_eq!(judged(&findings, Rules::default(), &accepted), Verdict::default());
+    assert_eq!(judged(&findings, GateRules::default(), &accepted), GateVerdict::default());
 }
 
-fn vex(statements: &str) -> Accepted {
-    let mut accepted = Accepted::default();
+fn vex(statements: &str) -> AcceptedRisks {
+    let mut accepted = AcceptedRisks::default();
     let json = format!(
         r#"{{"@context":"https://openvex.dev/ns/v0.2.0","@id":"x","author":"Ann","timestamp":"2026-01-01T00:00:00Z","version":1,"statements":[{statements}]}}"#
     );
@@ -184,7 +188,7 @@ const JUSTIFIED: &str = r#","justification":"vulnerable_code_not_present""#;
 fn the_newest_statement_about_image_and_package_decides() {
     let findings = findings(&[("CVE-1", "CRITICAL", Some("2.0.0"))], None);
     let passes = |statements: &[String]| {
-        judged(&findings, Rules::default(), &vex(&statements.join(","))).passes()
+        judged(&findings, GateRules::default(), &vex(&statements.join(","))).passes()
     };
     let package = r#"{"@id":"pkg:npm/x@1.0.0"}"#;
     let not = |product: &str| statement("not_affected", product, JUSTIFIED);
@@ -218,12 +222,12 @@ fn the_newest_statement_about_image_and_package_decides() {
 fn a_statement_is_told_with_its_author_and_reason() {
     let findings = findings(&[("CVE-1", "CRITICAL", Some("2.0.0"))], None);
     let accepted = vex(&statement("not_affected", r#"{"@id":"pkg:npm/x"}"#, JUSTIFIED));
-    let verdict = judged(&findings, Rules::default(), &accepted);
+    let verdict = judged(&findings, GateRules::default(), &accepted);
     assert_eq!(
         verdict.accepted,
         [Acceptance {
             finding: 0,
-            how: How::NotAffected {
+            how: AcceptanceKind::NotAffected {
                 author: "Ann".into(),
                 justification: Some("vulnerable_code_not_present".into()),
                 impact: None
@@ -237,19 +241,23 @@ fn a_statement_is_told_with_its_author_and_reason() {
 #[test]
 fn what_is_told_apart_never_gates() {
     let mut findings = findings(&[("CVE-1", "CRITICAL", Some("2.0.0"))], Some("CVE-1"));
-    let rules = Rules {
-        fail_on: Some(Level::Low),
+    let rules = GateRules {
+        fail_on: Some(SeverityLevel::Low),
         only_fixed: false,
         fail_on_unassessed: false,
         fail_on_kev: true,
         fail_on_unknown: true,
     };
-    assert_eq!(refused(&findings, rules, &Accepted::default()), ["CVE-1"]);
-    for kind in [Kind::Informational("unsound".into()), Kind::Unimportant, Kind::KernelHeaders] {
+    assert_eq!(refused(&findings, rules, &AcceptedRisks::default()), ["CVE-1"]);
+    for kind in [
+        FindingKind::Informational("unsound".into()),
+        FindingKind::Unimportant,
+        FindingKind::KernelHeaders,
+    ] {
         findings.findings[0].kind = kind;
-        assert!(judged(&findings, rules, &Accepted::default()).passes());
+        assert!(judged(&findings, rules, &AcceptedRisks::default()).passes());
     }
-    findings.findings[0].kind = Kind::Vulnerability;
+    findings.findings[0].kind = FindingKind::Vulnerability;
     findings.findings[0].is_doubtful = true;
-    assert!(judged(&findings, rules, &Accepted::default()).passes());
+    assert!(judged(&findings, rules, &AcceptedRisks::default()).passes());
 }

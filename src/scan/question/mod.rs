@@ -13,13 +13,13 @@ use packageurl::PackageUrl;
 
 use super::affected::{Unclear, is_commit};
 use super::text::plain;
-use super::versions::{self, Order};
-use crate::sbom::matchers::os_release::Release;
-use crate::sbom::package::{Ecosystem, Package, SOURCE_UNKNOWN, Upstream};
+use super::versions::{self, VersionOrder};
+use crate::sbom::matchers::os_release::OsRelease;
+use crate::sbom::package::{Ecosystem, Package, SOURCE_UNKNOWN, SourcePackage};
 
 /// The three fields that advisories are found by.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Question {
+pub struct AdvisoryQuestion {
     /// As OSV spells it, with the release: `Debian:12`.
     pub ecosystem: String,
     pub name: String,
@@ -30,7 +30,7 @@ pub struct Question {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inquiry {
     /// Several where advisories of one package are kept under several names.
-    pub questions: Vec<Question>,
+    pub questions: Vec<AdvisoryQuestion>,
     /// Why no answer says enough. Even then there may be questions, whose answers count.
     pub gap: Option<Gap>,
     /// A kernel's headers hold none of its code.
@@ -66,7 +66,7 @@ pub enum Gap {
     Unclear { advisory: String, why: Unclear },
 }
 
-impl Question {
+impl AdvisoryQuestion {
     /// Whether an entry of a record with this ecosystem and name is about the package.
     pub fn is_about(&self, ecosystem: &str, name: &str) -> bool {
         let (own, other) = (release(&self.ecosystem), release(ecosystem));
@@ -112,7 +112,7 @@ fn canonical(ecosystem: &str, name: &str) -> String {
 }
 
 /// What to ask about a package of an image of that release.
-pub fn inquire(package: &Package, release: Option<&Release>, now: Timestamp) -> Inquiry {
+pub fn inquire(package: &Package, release: Option<&OsRelease>, now: Timestamp) -> Inquiry {
     let gap = |gap: Gap| Inquiry { gap: Some(gap), ..Inquiry::default() };
     if let Some(purl) = &package.stated {
         return of_stated(purl, now);
@@ -139,7 +139,7 @@ pub fn inquire(package: &Package, release: Option<&Release>, now: Timestamp) -> 
     };
     let names = of_distribution(package, version, &ecosystems);
     let questions = ecosystems.iter().flat_map(|ecosystem| {
-        names.iter().map(|(name, version)| Question {
+        names.iter().map(|(name, version)| AdvisoryQuestion {
             ecosystem: ecosystem.clone(),
             name: name.clone(),
             version: version.clone(),
@@ -174,7 +174,7 @@ fn is_kernel_headers(name: &str) -> bool {
 /// Most applications of Erlang are packages of Hex under the same name, but nothing says which: what
 /// is found counts, and finding nothing does not.
 fn of_application(package: &Package, version: &str) -> Inquiry {
-    let question = Question {
+    let question = AdvisoryQuestion {
         ecosystem: "Hex".to_owned(),
         name: package.name.to_lowercase(),
         version: version.to_owned(),
@@ -183,7 +183,7 @@ fn of_application(package: &Package, version: &str) -> Inquiry {
     Inquiry { questions: vec![question], gap: Some(gap), ..Inquiry::default() }
 }
 
-fn of_language(package: &Package, version: &str) -> Result<Question, Gap> {
+fn of_language(package: &Package, version: &str) -> Result<AdvisoryQuestion, Gap> {
     let no_source = |of: &str| Gap::NoSource { of: of.to_owned() };
     let (ecosystem, name, version) = match package.ecosystem {
         Ecosystem::Cargo => ("crates.io", package.name.clone(), version),
@@ -223,7 +223,7 @@ fn of_language(package: &Package, version: &str) -> Result<Question, Gap> {
         | Ecosystem::Rpm
         | Ecosystem::Wordpress) => return Err(no_source(other.as_str())),
     };
-    Ok(Question { ecosystem: ecosystem.to_owned(), name, version: version.to_owned() })
+    Ok(AdvisoryQuestion { ecosystem: ecosystem.to_owned(), name, version: version.to_owned() })
 }
 
 /// `dev-main` and `2.x-dev` are, and `2.0.0-dev` is a version like others.
@@ -233,7 +233,7 @@ fn is_branch(version: &str) -> bool {
     version.starts_with("dev-") || numbers.is_some_and(|numbers| !is_number(numbers))
 }
 
-fn of_go(package: &Package, version: &str) -> Result<Question, Gap> {
+fn of_go(package: &Package, version: &str) -> Result<AdvisoryQuestion, Gap> {
     // Only a main module is told with the revision that it was built from.
     let is_main = package.notes.iter().any(|note| note.starts_with("Built from revision"));
     if is_main && is_commit(version) {
@@ -244,7 +244,7 @@ fn of_go(package: &Package, version: &str) -> Result<Question, Gap> {
         "stdlib" | "toolchain" => toolchain(version),
         _ => bare.to_owned(),
     };
-    Ok(Question { ecosystem: "Go".to_owned(), name: package.name.clone(), version })
+    Ok(AdvisoryQuestion { ecosystem: "Go".to_owned(), name: package.name.clone(), version })
 }
 
 /// `go1.21rc2` is `1.21.0-rc.2` as advisories write it.
@@ -295,8 +295,8 @@ fn of_distribution(
 /// Advisories are kept for the source, by its version.
 fn debian_source(package: &Package, version: &str) -> (String, String) {
     let (name, version) = match &package.upstream {
-        Some(Upstream { name, version: Some(version) }) => (name.as_str(), version.clone()),
-        Some(Upstream { name, version: None }) => (name.as_str(), without_rebuild(version)),
+        Some(SourcePackage { name, version: Some(version) }) => (name.as_str(), version.clone()),
+        Some(SourcePackage { name, version: None }) => (name.as_str(), without_rebuild(version)),
         None => (package.name.as_str(), without_rebuild(version)),
     };
     // What is signed is built of another source: its `6.1.119+1` is the kernel's `6.1.119-1`.
@@ -332,7 +332,7 @@ fn epoch_if_any(version: &str) -> String {
 }
 
 /// The ecosystems whose records are about packages of the release.
-fn ecosystems(kind: Ecosystem, release: &Release) -> Result<Vec<String>, Gap> {
+fn ecosystems(kind: Ecosystem, release: &OsRelease) -> Result<Vec<String>, Gap> {
     let distribution = || release.name.clone().unwrap_or_else(|| release.id.clone());
     let unknown = || Gap::UnknownRelease { distribution: distribution() };
     let version = release.version.as_deref();
@@ -407,7 +407,7 @@ fn end_of_life(ecosystem: &str, now: Timestamp) -> Option<Gap> {
     let order = |a: &str, b: &str| {
         let number =
             |text: &str| text.trim_start_matches(|it: char| !it.is_ascii_digit()).to_owned();
-        versions::compare(Order::Semver, &number(a), &number(b)).ok()
+        versions::compare(VersionOrder::Semver, &number(a), &number(b)).ok()
     };
     let mut oldest: Option<(&str, Date)> = None;
     let lines = include_str!("releases.tsv").lines();
@@ -431,7 +431,7 @@ fn end_of_life(ecosystem: &str, now: Timestamp) -> Option<Gap> {
 }
 
 /// A package as a document of somebody else lists it, and the release that its purl names.
-pub fn from_purl(purl: &str) -> Result<(Package, Option<Release>), Gap> {
+pub fn from_purl(purl: &str) -> Result<(Package, Option<OsRelease>), Gap> {
     if purl.is_empty() {
         return Err(Gap::NoPurl);
     }
@@ -472,9 +472,9 @@ pub fn from_purl(purl: &str) -> Result<(Package, Option<Release>), Gap> {
     });
     package.upstream = qualifier("upstream").map(|upstream| match upstream.split_once('@') {
         Some((name, version)) => {
-            Upstream { name: name.to_owned(), version: Some(version.to_owned()) }
+            SourcePackage { name: name.to_owned(), version: Some(version.to_owned()) }
         }
-        None => Upstream { name: upstream, version: None },
+        None => SourcePackage { name: upstream, version: None },
     });
     package.qualifiers = qualifier("rpmmod").map(|stream| ("rpmmod", stream)).into_iter().collect();
     let release = ecosystem.is_distribution().then(|| release_of(namespace, qualifier("distro")));
@@ -494,7 +494,7 @@ fn as_spelled(purl: &str, parsed: PackageUrl<'static>) -> PackageUrl<'static> {
 }
 
 /// What to ask about a package of a kind that is not read as one of the cataloger's.
-pub fn of_other_kind(purl: &str) -> Option<Question> {
+pub fn of_other_kind(purl: &str) -> Option<AdvisoryQuestion> {
     const KINDS: [(&str, &str); 7] = [
         ("bitnami", "Bitnami"),
         ("cran", "CRAN"),
@@ -512,7 +512,7 @@ pub fn of_other_kind(purl: &str) -> Option<Question> {
     };
     let version = parsed.version()?;
     let version = if *ecosystem == "Bitnami" { without_build(version) } else { version };
-    Some(Question { ecosystem: (*ecosystem).to_owned(), name, version: version.to_owned() })
+    Some(AdvisoryQuestion { ecosystem: (*ecosystem).to_owned(), name, version: version.to_owned() })
 }
 
 /// Bitnami numbers its builds: `1.2.3-4`.
@@ -528,7 +528,7 @@ fn is_number(text: &str) -> bool {
 }
 
 /// `distro` is `debian-12`, `opensuse-leap-15.6`, or the number alone.
-fn release_of(namespace: &str, distro: Option<String>) -> Option<Release> {
+fn release_of(namespace: &str, distro: Option<String>) -> Option<OsRelease> {
     let id = match namespace {
         "" => None,
         "redhat" => Some("rhel"),
@@ -553,7 +553,7 @@ fn release_of(namespace: &str, distro: Option<String>) -> Option<Release> {
         ("alpine", _) if distro.ends_with("edge") => given("Alpine Linux edge"),
         _ => None,
     };
-    Some(Release { id: id.to_ascii_lowercase(), version: given(version), name })
+    Some(OsRelease { id: id.to_ascii_lowercase(), version: given(version), name })
 }
 
 #[cfg(test)]

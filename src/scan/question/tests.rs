@@ -5,9 +5,9 @@ fn now() -> Timestamp {
     "2026-11-28T00:00:00Z".parse().unwrap()
 }
 
-fn release(id: &str, version: &str, name: &str) -> Release {
+fn release(id: &str, version: &str, name: &str) -> OsRelease {
     let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-    Release { id: id.into(), version: given(version), name: given(name) }
+    OsRelease { id: id.into(), version: given(version), name: given(name) }
 }
 
 fn package(ecosystem: Ecosystem, name: &str, version: &str) -> Package {
@@ -15,17 +15,17 @@ fn package(ecosystem: Ecosystem, name: &str, version: &str) -> Package {
 }
 
 fn built_from(package: Package, name: &str, version: Option<&str>) -> Package {
-    let upstream = Upstream { name: name.into(), version: version.map(Into::into) };
+    let upstream = SourcePackage { name: name.into(), version: version.map(Into::into) };
     Package { upstream: Some(upstream), ..package }
 }
 
-fn asked(package: &Package, release: Option<&Release>) -> Vec<String> {
+fn asked(package: &Package, release: Option<&OsRelease>) -> Vec<String> {
     let inquiry = inquire(package, release, now());
-    let line = |it: Question| format!("{} {} {}", it.ecosystem, it.name, it.version);
+    let line = |it: AdvisoryQuestion| format!("{} {} {}", it.ecosystem, it.name, it.version);
     inquiry.questions.into_iter().map(line).collect()
 }
 
-fn gap(package: &Package, release: Option<&Release>) -> String {
+fn gap(package: &Package, release: Option<&OsRelease>) -> String {
     inquire(package, release, now()).gap.map(|gap| gap.to_string()).unwrap_or_default()
 }
 
@@ -65,7 +65,7 @@ fn debian_is_asked_for_the_source_by_its_version() {
 #[test]
 fn alpine_is_asked_for_the_origin_and_wolfi_for_both() {
     let libssl = built_from(package(Ecosystem::Apk, "libssl3", "3.1.4-r2"), "openssl", None);
-    let check = |release: Release, expected: &[&str]| {
+    let check = |release: OsRelease, expected: &[&str]| {
         assert_eq!(asked(&libssl, Some(&release)), expected);
     };
     check(release("alpine", "3.20.3", "Alpine Linux v3.20"), &["Alpine:v3.20 openssl 3.1.4-r2"]);
@@ -150,8 +150,11 @@ fn languages_are_asked_by_their_own_spelling() {
     check(Ecosystem::Golang, "stdlib", "1.22.4", "Go stdlib 1.22.4");
     check(Ecosystem::Golang, "stdlib", "1.21rc2", "Go stdlib 1.21.0-rc.2");
     check(Ecosystem::Golang, "toolchain", "go1.22.4", "Go toolchain 1.22.4");
-    let newtonsoft =
-        Question { ecosystem: "NuGet".into(), name: "newtonsoft.json".into(), version: "1".into() };
+    let newtonsoft = AdvisoryQuestion {
+        ecosystem: "NuGet".into(),
+        name: "newtonsoft.json".into(),
+        version: "1".into(),
+    };
     assert!(newtonsoft.is_about("NuGet", "Newtonsoft.Json"));
     assert!(!newtonsoft.is_about("nuget", "Newtonsoft.Json"));
 }

@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 
-use super::findings::{Finding, Kind};
+use super::findings::{Finding, FindingKind};
 use super::report::{ImageScan, JudgedFinding, SCANNER, SCANNER_VERSION};
-use super::severity::Level;
+use super::severity::SeverityLevel;
 use super::shown;
 use crate::image::Digest;
 use crate::text::markdown::code;
@@ -81,7 +81,7 @@ fn files(runs: Vec<(Value, usize)>) -> Vec<Vec<Value>> {
 
 /// A run, and how many results it has.
 fn run(scan: &ImageScan, category: &str) -> (Value, usize) {
-    let is_told = |judged: &&JudgedFinding| judged.finding.kind != Kind::KernelHeaders;
+    let is_told = |judged: &&JudgedFinding| judged.finding.kind != FindingKind::KernelHeaders;
     let mut told: Vec<&JudgedFinding> = scan.findings.iter().filter(is_told).collect();
     let headers = scan.findings.len() - told.len();
     told.sort_by_cached_key(|judged| worst_first(judged));
@@ -293,7 +293,7 @@ fn message(judged: &JudgedFinding) -> String {
         places => format!(" It is in {}.", places.join(", ")),
     };
     let what = match &finding.kind {
-        Kind::Informational(word) => format!("no vulnerability, but {word}"),
+        FindingKind::Informational(word) => format!("no vulnerability, but {word}"),
         _ => format!("{} severity, {fixed}", finding.severity.level),
     };
     format!("{} {}{of} has {} ({what}){told}.{within}", finding.name, finding.version, finding.id)
@@ -347,9 +347,9 @@ fn encoded(step: &str) -> String {
 
 fn level(judged: &JudgedFinding) -> &'static str {
     match (judged.finding.can_gate(), judged.finding.severity.level) {
-        (false, _) | (true, Level::Low) => "note",
-        (true, Level::Medium | Level::Unknown) => "warning",
-        (true, Level::High | Level::Critical) => "error",
+        (false, _) | (true, SeverityLevel::Low) => "note",
+        (true, SeverityLevel::Medium | SeverityLevel::Unknown) => "warning",
+        (true, SeverityLevel::High | SeverityLevel::Critical) => "error",
     }
 }
 
@@ -360,11 +360,11 @@ fn score(finding: &Finding) -> Option<String> {
         return None;
     }
     let middle = match finding.severity.level {
-        Level::Critical => 9.5,
-        Level::High => 8.0,
-        Level::Medium => 5.5,
-        Level::Low => 2.0,
-        Level::Unknown => return None,
+        SeverityLevel::Critical => 9.5,
+        SeverityLevel::High => 8.0,
+        SeverityLevel::Medium => 5.5,
+        SeverityLevel::Low => 2.0,
+        SeverityLevel::Unknown => return None,
     };
     Some(format!("{:.1}", finding.severity.score.unwrap_or(middle)))
 }

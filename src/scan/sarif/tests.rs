@@ -50,7 +50,7 @@ fn nothing_found_is_a_run_without_results_so_that_alerts_close() {
 #[test]
 fn a_fingerprint_outlives_versions_and_builds() {
     let print = |version: &str, path: &str, name: &str, id: &str| {
-        let mut finding = finding(id, name, "amd64", Level::High);
+        let mut finding = finding(id, name, "amd64", SeverityLevel::High);
         finding.purl = format!("pkg:npm/%40acme/{name}@{version}?arch=x#sub");
         finding.version = version.to_owned();
         finding.paths = [path.to_owned()].into();
@@ -63,7 +63,7 @@ fn a_fingerprint_outlives_versions_and_builds() {
     assert_ne!(known, print("1.0.0", "app/x-1.0.0/package.json", "x", "CVE-2"));
     assert!(known.ends_with(":1") && known.len() == 34, "{known}");
     let mut both = Fingerprints::default();
-    let twice = finding("CVE-1", "x", "amd64", Level::High);
+    let twice = finding("CVE-1", "x", "amd64", SeverityLevel::High);
     assert_ne!(both.of(&twice), both.of(&twice));
 }
 
@@ -72,7 +72,7 @@ fn githubs_limits_keep_the_worst_and_what_is_cut_is_said() {
     let mut scan = sample::scan("amd64");
     scan.findings.clear();
     for number in 0..5_010 {
-        let level = if number >= 5_000 { Level::Critical } else { Level::Low };
+        let level = if number >= 5_000 { SeverityLevel::Critical } else { SeverityLevel::Low };
         let mut judged =
             JudgedFinding::open(finding(&format!("CVE-{number}"), "x", "amd64", level));
         // Accepted ones go before open ones.
@@ -107,19 +107,20 @@ fn a_file_has_no_more_runs_and_results_than_github_takes() {
 
 #[test]
 fn severities_are_numbers_that_github_reads_as_the_same_level() {
-    let rated = |level: Level| {
+    let rated = |level: SeverityLevel| {
         score(&finding("CVE-1", "x", "amd64", level)).map(|score| score.parse::<f64>().unwrap())
     };
-    assert!(rated(Level::Critical).unwrap() > 9.0);
-    assert!((7.0..9.0).contains(&rated(Level::High).unwrap()));
-    assert!((4.0..7.0).contains(&rated(Level::Medium).unwrap()));
-    assert!((0.1..4.0).contains(&rated(Level::Low).unwrap()));
-    assert_eq!(rated(Level::Unknown), None);
+    assert!(rated(SeverityLevel::Critical).unwrap() > 9.0);
+    assert!((7.0..9.0).contains(&rated(SeverityLevel::High).unwrap()));
+    assert!((4.0..7.0).contains(&rated(SeverityLevel::Medium).unwrap()));
+    assert!((0.1..4.0).contains(&rated(SeverityLevel::Low).unwrap()));
+    assert_eq!(rated(SeverityLevel::Unknown), None);
     // A rule of several packages has the worst.
     let mut scan = sample::scan("amd64");
-    scan.findings = [("a", Level::Low), ("b", Level::High), ("c", Level::Medium)]
-        .map(|(name, level)| JudgedFinding::open(finding("CVE-1", name, "amd64", level)))
-        .to_vec();
+    scan.findings =
+        [("a", SeverityLevel::Low), ("b", SeverityLevel::High), ("c", SeverityLevel::Medium)]
+            .map(|(name, level)| JudgedFinding::open(finding("CVE-1", name, "amd64", level)))
+            .to_vec();
     let file = only(&[scan]);
     let rules = file["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap().clone();
     assert_eq!(rules.len(), 1);
@@ -133,7 +134,7 @@ fn severities_are_numbers_that_github_reads_as_the_same_level() {
 fn hostile_names_are_only_letters() {
     let mut scan = sample::scan("amd64");
     scan.image = format!("../{HOSTILE}");
-    let mut judged = JudgedFinding::open(finding(HOSTILE, HOSTILE, "amd64", Level::High));
+    let mut judged = JudgedFinding::open(finding(HOSTILE, HOSTILE, "amd64", SeverityLevel::High));
     judged.finding.purl = HOSTILE.to_owned();
     judged.finding.paths = ["/../../etc/../x y:z".to_owned()].into();
     scan.findings.push(judged);

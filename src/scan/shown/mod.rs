@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::report::{ImageScan, gaps};
 use super::rows::{FindingRow, rows, summary};
-use super::severity::Level;
+use super::severity::SeverityLevel;
 use crate::text::markdown::{code, plain};
 use crate::text::plural;
 use crate::text::seen::inert;
@@ -183,7 +183,7 @@ fn fitting(rows: &[[String; 6]], width: usize) -> [usize; 6] {
     }
 }
 
-fn line(cells: &[String; 6], widths: [usize; 6], level: Option<Level>) -> String {
+fn line(cells: &[String; 6], widths: [usize; 6], level: Option<SeverityLevel>) -> String {
     let mut text = String::new();
     for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
         let cell = cut(cell, width);
@@ -198,13 +198,13 @@ fn line(cells: &[String; 6], widths: [usize; 6], level: Option<Level>) -> String
     format!("{}\n", text.trim_end())
 }
 
-fn colour(level: Level) -> &'static str {
+fn colour(level: SeverityLevel) -> &'static str {
     match level {
-        Level::Critical => "1;31",
-        Level::High => "31",
-        Level::Medium => "33",
-        Level::Low => "36",
-        Level::Unknown => "2",
+        SeverityLevel::Critical => "1;31",
+        SeverityLevel::High => "31",
+        SeverityLevel::Medium => "33",
+        SeverityLevel::Low => "36",
+        SeverityLevel::Unknown => "2",
     }
 }
 

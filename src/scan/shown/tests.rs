@@ -75,7 +75,7 @@ fn a_summary_has_a_limit_and_says_what_it_leaves_out() {
     let mut scan = sample::scan("amd64");
     for number in 0..10_000 {
         let id = format!("CVE-2025-{number}");
-        let finding = sample::finding(&id, &"x".repeat(1_000), "amd64", Level::Low);
+        let finding = sample::finding(&id, &"x".repeat(1_000), "amd64", SeverityLevel::Low);
         scan.findings.push(super::super::report::JudgedFinding::open(finding));
     }
     let text = markdown(&[&scan], 50);

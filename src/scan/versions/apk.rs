@@ -8,12 +8,12 @@ use std::cmp::Ordering;
 use super::numbers;
 
 #[derive(Debug, Clone)]
-pub(super) struct Version(Vec<Part>);
+pub(super) struct ApkVersion(Vec<ApkPart>);
 
 /// In the order in which they may follow each other. Of two versions that are equal up to here, the
 /// one whose next part comes earlier in this list is the newer one: `1.2.1` after `1.2_p1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
+enum ApkPart {
     First(String),
     Number(String),
     Letter(u8),
@@ -38,7 +38,7 @@ const SUFFIXES: [(&str, i8); 9] = [
     ("p", 5),
 ];
 
-impl Part {
+impl ApkPart {
     fn place(&self) -> u8 {
         match self {
             Self::First(_) => 0,
@@ -77,15 +77,15 @@ impl Part {
     }
 }
 
-impl Version {
+impl ApkVersion {
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (first, rest) = numbers::split(text);
         if first.is_empty() {
             return None;
         }
-        let mut parts = vec![Part::First(first.to_owned())];
+        let mut parts = vec![ApkPart::First(first.to_owned())];
         if !read(rest, &mut parts) {
-            parts.push(Part::Unknown);
+            parts.push(ApkPart::Unknown);
         }
         Some(Self(parts))
     }
@@ -97,8 +97,8 @@ impl Version {
                 return Some(order);
             }
         }
-        let longer = |more: Option<&Part>| match more {
-            Some(Part::Unknown) => None,
+        let longer = |more: Option<&ApkPart>| match more {
+            Some(ApkPart::Unknown) => None,
             Some(part) if part.is_before_a_release() => Some(Ordering::Less),
             Some(_) => Some(Ordering::Greater),
             None => Some(Ordering::Equal),
@@ -111,21 +111,21 @@ impl Version {
 }
 
 /// Reads what follows the first number; says whether all of it is as it should be.
-fn read(mut rest: &str, parts: &mut Vec<Part>) -> bool {
+fn read(mut rest: &str, parts: &mut Vec<ApkPart>) -> bool {
     while let Some(next) = rest.strip_prefix('.') {
         let (number, after) = numbers::split(next);
         if number.is_empty() {
             return false;
         }
-        parts.push(Part::Number(number.to_owned()));
+        parts.push(ApkPart::Number(number.to_owned()));
         rest = after;
     }
     if let Some(letter) = rest.bytes().next().filter(u8::is_ascii_lowercase) {
-        parts.push(Part::Letter(letter));
+        parts.push(ApkPart::Letter(letter));
         rest = rest.get(1..).unwrap_or_default();
         let (number, after) = numbers::split(rest);
         if !number.is_empty() {
-            parts.push(Part::Number(number.to_owned()));
+            parts.push(ApkPart::Number(number.to_owned()));
         }
         rest = after;
     }
@@ -135,21 +135,21 @@ fn read(mut rest: &str, parts: &mut Vec<Part>) -> bool {
         let Some((_, rank)) = SUFFIXES.iter().find(|(known, _)| *known == word) else {
             return false;
         };
-        parts.push(Part::Suffix(*rank));
+        parts.push(ApkPart::Suffix(*rank));
         let (number, after) = numbers::split(after);
         if !number.is_empty() {
-            parts.push(Part::SuffixNumber(number.to_owned()));
+            parts.push(ApkPart::SuffixNumber(number.to_owned()));
         }
         rest = after;
     }
     if let Some(next) = rest.strip_prefix('~') {
         let end = next.find(|it: char| !it.is_ascii_hexdigit()).unwrap_or(next.len());
         let (hash, after) = next.split_at(end);
-        parts.push(Part::Hash(hash.to_owned()));
+        parts.push(ApkPart::Hash(hash.to_owned()));
         rest = after;
     }
     if let Some(revision) = rest.strip_prefix("-r").filter(|it| numbers::is_number(it)) {
-        parts.push(Part::Revision(revision.to_owned()));
+        parts.push(ApkPart::Revision(revision.to_owned()));
         rest = "";
     }
     rest.is_empty()

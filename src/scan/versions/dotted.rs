@@ -6,16 +6,16 @@ use std::cmp::Ordering;
 use super::numbers;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Version(Vec<String>);
+pub(super) struct DottedVersion(Vec<String>);
 
-impl Version {
+impl DottedVersion {
     pub(super) fn parse(text: &str) -> Option<Self> {
         let numbers: Vec<String> = text.split(['.', '-']).map(str::to_owned).collect();
         numbers.iter().all(|number| numbers::is_number(number)).then_some(Self(numbers))
     }
 }
 
-impl Ord for Version {
+impl Ord for DottedVersion {
     fn cmp(&self, other: &Self) -> Ordering {
         let pairs = self.0.iter().zip(&other.0).map(|(a, b)| numbers::compare(a, b));
         pairs
@@ -25,7 +25,7 @@ impl Ord for Version {
     }
 }
 
-impl PartialOrd for Version {
+impl PartialOrd for DottedVersion {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }

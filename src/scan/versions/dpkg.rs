@@ -7,13 +7,13 @@ use std::cmp::Ordering;
 use super::numbers;
 
 #[derive(Debug, Clone)]
-pub(super) struct Version {
+pub(super) struct DpkgVersion {
     epoch: String,
     upstream: String,
     revision: String,
 }
 
-impl Version {
+impl DpkgVersion {
     pub(super) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let (epoch, rest) = text.split_once(':').unwrap_or(("0", text));

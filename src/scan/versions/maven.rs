@@ -8,10 +8,10 @@ use std::cmp::Ordering;
 use super::numbers;
 
 #[derive(Debug, Clone)]
-pub(super) struct Version(Item);
+pub(super) struct MavenVersion(MavenItem);
 
 #[derive(Debug, Clone)]
-enum Item {
+enum MavenItem {
     Number(String),
     Word(String),
     List(Vec<Self>),
@@ -21,20 +21,20 @@ enum Item {
 const WORDS: [&str; 7] = ["alpha", "beta", "milestone", "rc", "snapshot", "", "sp"];
 const RELEASE: usize = 5;
 
-impl Version {
+impl MavenVersion {
     pub(super) fn parse(text: &str) -> Option<Self> {
         let is_plain = |letter: char| letter.is_ascii_graphic() || letter.is_alphanumeric();
         if !text.chars().all(is_plain) {
             return None;
         }
         // Lists within lists; the last one is the one that grows.
-        let mut open: Vec<Vec<Item>> = vec![Vec::new()];
+        let mut open: Vec<Vec<MavenItem>> = vec![Vec::new()];
         let mut token = String::new();
         for letter in text.to_lowercase().chars() {
             match letter {
                 '.' | '-' => {
                     let item = match token.is_empty() {
-                        true => Item::Number("0".to_owned()),
+                        true => MavenItem::Number("0".to_owned()),
                         false => item(&std::mem::take(&mut token), false),
                     };
                     open.last_mut()?.push(item);
@@ -58,9 +58,9 @@ impl Version {
         }
         while open.len() > 1 {
             let list = normal(open.pop()?);
-            open.last_mut()?.push(Item::List(list));
+            open.last_mut()?.push(MavenItem::List(list));
         }
-        Some(Self(Item::List(normal(open.pop()?))))
+        Some(Self(MavenItem::List(normal(open.pop()?))))
     }
 
     pub(super) fn compare(&self, other: &Self) -> Ordering {
@@ -68,9 +68,9 @@ impl Version {
     }
 }
 
-fn item(token: &str, before_a_digit: bool) -> Item {
+fn item(token: &str, before_a_digit: bool) -> MavenItem {
     if numbers::is_number(token) {
-        return Item::Number(token.to_owned());
+        return MavenItem::Number(token.to_owned());
     }
     let word = match (token, before_a_digit) {
         ("a", true) => "alpha",
@@ -80,22 +80,22 @@ fn item(token: &str, before_a_digit: bool) -> Item {
         ("cr", _) => "rc",
         (other, _) => other,
     };
-    Item::Word(word.to_owned())
+    MavenItem::Word(word.to_owned())
 }
 
 /// Without what says nothing at its end, and before each list at its end.
-fn normal(mut items: Vec<Item>) -> Vec<Item> {
+fn normal(mut items: Vec<MavenItem>) -> Vec<MavenItem> {
     for at in (0..items.len()).rev() {
         match items.get(at) {
             Some(item) if item.says_nothing() => drop(items.remove(at)),
-            Some(Item::List(_)) => {}
+            Some(MavenItem::List(_)) => {}
             _ => break,
         }
     }
     items
 }
 
-impl Item {
+impl MavenItem {
     fn says_nothing(&self) -> bool {
         match self {
             Self::Number(digits) => numbers::is_zero(digits),
@@ -121,7 +121,7 @@ impl Item {
     }
 }
 
-fn lists(a: &[Item], b: &[Item]) -> Ordering {
+fn lists(a: &[MavenItem], b: &[MavenItem]) -> Ordering {
     (0..a.len().max(b.len()))
         .map(|at| match (a.get(at), b.get(at)) {
             (Some(left), right) => left.compare(right),

@@ -18,7 +18,7 @@ use std::cmp::Ordering;
 
 /// How versions of an ecosystem are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Order {
+pub enum VersionOrder {
     Apk,
     Cran,
     Dpkg,
@@ -44,7 +44,7 @@ pub struct Incomparable {
 /// Longer than any version; some orders look at a version several times.
 const LONGEST: usize = 400;
 
-impl Order {
+impl VersionOrder {
     /// Of an ecosystem as OSV names it, with or without a release: `Debian:12`, `PyPI`.
     pub fn of(ecosystem: &str) -> Option<Self> {
         Some(match ecosystem.split(':').next().unwrap_or_default() {
@@ -92,40 +92,46 @@ impl Order {
 
 /// A version, taken apart once for many comparisons.
 #[derive(Debug, Clone)]
-pub struct Version {
-    order: Order,
-    parts: Parts,
+pub struct ComparedVersion {
+    order: VersionOrder,
+    parts: VersionParts,
 }
 
 #[derive(Debug, Clone)]
-enum Parts {
-    Apk(apk::Version),
-    Dotted(dotted::Version),
-    Dpkg(dpkg::Version),
-    Maven(maven::Version),
-    Packagist(packagist::Version),
+enum VersionParts {
+    Apk(apk::ApkVersion),
+    Dotted(dotted::DottedVersion),
+    Dpkg(dpkg::DpkgVersion),
+    Maven(maven::MavenVersion),
+    Packagist(packagist::PackagistVersion),
     Pep440(pep440_rs::Version),
-    Rpm(rpm::Version),
-    RubyGems(rubygems::Version),
-    Semver(semver::Version),
+    Rpm(rpm::RpmVersion),
+    RubyGems(rubygems::GemVersion),
+    Semver(semver::SemverVersion),
 }
 
-impl Version {
-    pub fn parse(order: Order, text: &str) -> Result<Self, Incomparable> {
+impl ComparedVersion {
+    pub fn parse(order: VersionOrder, text: &str) -> Result<Self, Incomparable> {
         let parts = if text.is_empty() || text.len() > LONGEST {
             None
         } else {
             match order {
-                Order::Apk => apk::Version::parse(text).map(Parts::Apk),
-                Order::Cran | Order::Hackage => dotted::Version::parse(text).map(Parts::Dotted),
-                Order::Dpkg => dpkg::Version::parse(text).map(Parts::Dpkg),
-                Order::Maven => maven::Version::parse(text).map(Parts::Maven),
-                Order::Packagist => packagist::Version::parse(text).map(Parts::Packagist),
-                Order::Pep440 => pep440::parse(text).map(Parts::Pep440),
-                Order::Rpm => rpm::Version::parse(text).map(Parts::Rpm),
-                Order::RubyGems => rubygems::Version::parse(text).map(Parts::RubyGems),
-                Order::Nuget | Order::Pub | Order::Semver => {
-                    semver::Version::parse(text, order).map(Parts::Semver)
+                VersionOrder::Apk => apk::ApkVersion::parse(text).map(VersionParts::Apk),
+                VersionOrder::Cran | VersionOrder::Hackage => {
+                    dotted::DottedVersion::parse(text).map(VersionParts::Dotted)
+                }
+                VersionOrder::Dpkg => dpkg::DpkgVersion::parse(text).map(VersionParts::Dpkg),
+                VersionOrder::Maven => maven::MavenVersion::parse(text).map(VersionParts::Maven),
+                VersionOrder::Packagist => {
+                    packagist::PackagistVersion::parse(text).map(VersionParts::Packagist)
+                }
+                VersionOrder::Pep440 => pep440::parse(text).map(VersionParts::Pep440),
+                VersionOrder::Rpm => rpm::RpmVersion::parse(text).map(VersionParts::Rpm),
+                VersionOrder::RubyGems => {
+                    rubygems::GemVersion::parse(text).map(VersionParts::RubyGems)
+                }
+                VersionOrder::Nuget | VersionOrder::Pub | VersionOrder::Semver => {
+                    semver::SemverVersion::parse(text, order).map(VersionParts::Semver)
                 }
             }
         };
@@ -141,23 +147,23 @@ impl Version {
             return None;
         }
         Some(match (&self.parts, &other.parts) {
-            (Parts::Apk(a), Parts::Apk(b)) => return a.compare(b),
-            (Parts::Dotted(a), Parts::Dotted(b)) => a.cmp(b),
-            (Parts::Dpkg(a), Parts::Dpkg(b)) => a.compare(b),
-            (Parts::Maven(a), Parts::Maven(b)) => a.compare(b),
-            (Parts::Packagist(a), Parts::Packagist(b)) => a.compare(b),
-            (Parts::Pep440(a), Parts::Pep440(b)) => a.cmp(b),
-            (Parts::Rpm(a), Parts::Rpm(b)) => a.compare(b),
-            (Parts::RubyGems(a), Parts::RubyGems(b)) => a.compare(b),
-            (Parts::Semver(a), Parts::Semver(b)) => a.compare(b),
+            (VersionParts::Apk(a), VersionParts::Apk(b)) => return a.compare(b),
+            (VersionParts::Dotted(a), VersionParts::Dotted(b)) => a.cmp(b),
+            (VersionParts::Dpkg(a), VersionParts::Dpkg(b)) => a.compare(b),
+            (VersionParts::Maven(a), VersionParts::Maven(b)) => a.compare(b),
+            (VersionParts::Packagist(a), VersionParts::Packagist(b)) => a.compare(b),
+            (VersionParts::Pep440(a), VersionParts::Pep440(b)) => a.cmp(b),
+            (VersionParts::Rpm(a), VersionParts::Rpm(b)) => a.compare(b),
+            (VersionParts::RubyGems(a), VersionParts::RubyGems(b)) => a.compare(b),
+            (VersionParts::Semver(a), VersionParts::Semver(b)) => a.compare(b),
             _ => return None,
         })
     }
 }
 
 /// Which of two versions is the older one.
-pub fn compare(order: Order, a: &str, b: &str) -> Result<Ordering, Incomparable> {
-    let (first, second) = (Version::parse(order, a)?, Version::parse(order, b)?);
+pub fn compare(order: VersionOrder, a: &str, b: &str) -> Result<Ordering, Incomparable> {
+    let (first, second) = (ComparedVersion::parse(order, a)?, ComparedVersion::parse(order, b)?);
     let unequal = || Incomparable { version: b.to_owned(), order: order.name() };
     first.compare(&second).ok_or_else(unequal)
 }

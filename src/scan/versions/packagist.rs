@@ -8,12 +8,12 @@ use std::cmp::Ordering;
 use super::numbers;
 
 #[derive(Debug, Clone)]
-pub(super) struct Version(Vec<String>);
+pub(super) struct PackagistVersion(Vec<String>);
 
 /// What stands for any number among the words.
 const NUMBER: &str = "#";
 
-impl Version {
+impl PackagistVersion {
     pub(super) fn parse(text: &str) -> Option<Self> {
         let text = text.strip_prefix(['v', 'V']).unwrap_or(text);
         let mut parts: Vec<String> = Vec::new();

@@ -10,9 +10,9 @@ use rpm_version::Evr;
 use super::numbers;
 
 #[derive(Debug, Clone)]
-pub(super) struct Version(Evr<'static>);
+pub(super) struct RpmVersion(Evr<'static>);
 
-impl Version {
+impl RpmVersion {
     /// What stands before a colon is an epoch only if it is a number.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (epoch, rest) = match text.split_once(':') {

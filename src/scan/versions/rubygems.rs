@@ -8,9 +8,9 @@ use std::cmp::Ordering;
 use super::numbers;
 
 #[derive(Debug, Clone)]
-pub(super) struct Version(Vec<String>);
+pub(super) struct GemVersion(Vec<String>);
 
-impl Version {
+impl GemVersion {
     pub(super) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let (release, pre) = text.split_once('-').map_or((text, None), |(a, b)| (a, Some(b)));

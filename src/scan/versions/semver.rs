@@ -7,10 +7,10 @@
 
 use std::cmp::Ordering;
 
-use super::{Order, numbers};
+use super::{VersionOrder, numbers};
 
 #[derive(Debug, Clone)]
-pub(super) struct Version {
+pub(super) struct SemverVersion {
     /// As many as there are; what is missing is zero.
     numbers: Vec<String>,
     /// Empty for a release.
@@ -19,10 +19,10 @@ pub(super) struct Version {
     build: Vec<String>,
 }
 
-impl Version {
+impl SemverVersion {
     /// `1.2` and `01.2.3` are versions here, because people write them; `v1.2.3` is, because Git
     /// tags are.
-    pub(super) fn parse(text: &str, order: Order) -> Option<Self> {
+    pub(super) fn parse(text: &str, order: VersionOrder) -> Option<Self> {
         let text = text.strip_prefix(['v', 'V']).unwrap_or(text);
         let (text, build) = text.split_once('+').unwrap_or((text, ""));
         let end = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.');
@@ -46,8 +46,9 @@ impl Version {
             "" => Vec::new(),
             text => text.split('.').map(str::to_owned).collect(),
         };
-        let pre = if order == Order::Nuget { pre.to_ascii_lowercase() } else { pre.to_owned() };
-        let build = if order == Order::Pub { identifiers(build) } else { Vec::new() };
+        let pre =
+            if order == VersionOrder::Nuget { pre.to_ascii_lowercase() } else { pre.to_owned() };
+        let build = if order == VersionOrder::Pub { identifiers(build) } else { Vec::new() };
         Some(Self { numbers, pre: identifiers(&pre), build })
     }
 

@@ -4,23 +4,23 @@ use proptest::prelude::*;
 
 use super::*;
 
-const ALL: [Order; 12] = [
-    Order::Apk,
-    Order::Cran,
-    Order::Dpkg,
-    Order::Hackage,
-    Order::Maven,
-    Order::Nuget,
-    Order::Packagist,
-    Order::Pep440,
-    Order::Pub,
-    Order::Rpm,
-    Order::RubyGems,
-    Order::Semver,
+const ALL: [VersionOrder; 12] = [
+    VersionOrder::Apk,
+    VersionOrder::Cran,
+    VersionOrder::Dpkg,
+    VersionOrder::Hackage,
+    VersionOrder::Maven,
+    VersionOrder::Nuget,
+    VersionOrder::Packagist,
+    VersionOrder::Pep440,
+    VersionOrder::Pub,
+    VersionOrder::Rpm,
+    VersionOrder::RubyGems,
+    VersionOrder::Semver,
 ];
 
 /// `a < b`, `a = b` or `a > b`, and what this program says of them.
-fn judged(order: Order, line: &str) -> Option<(Ordering, Result<Ordering, Incomparable>)> {
+fn judged(order: VersionOrder, line: &str) -> Option<(Ordering, Result<Ordering, Incomparable>)> {
     let mut words = line.split(' ');
     let (a, sign, b) = (words.next()?, words.next()?, words.next()?);
     let expected = match sign {
@@ -32,7 +32,7 @@ fn judged(order: Order, line: &str) -> Option<(Ordering, Result<Ordering, Incomp
     Some((expected, compare(order, a, b)))
 }
 
-fn holds(order: Order, lines: &[&str]) {
+fn holds(order: VersionOrder, lines: &[&str]) {
     for line in lines {
         let (expected, found) = judged(order, line).unwrap();
         assert_eq!(found, Ok(expected), "{order:?}: {line}");
@@ -48,7 +48,7 @@ fn holds(order: Order, lines: &[&str]) {
 #[test]
 fn dpkg_knows_epochs_revisions_and_tildes() {
     holds(
-        Order::Dpkg,
+        VersionOrder::Dpkg,
         &[
             "2:9.0.0 > 8.3.2",
             "0:1.0-1 = 1.0-1",
@@ -67,14 +67,14 @@ fn dpkg_knows_epochs_revisions_and_tildes() {
         ],
     );
     for bad in ["", "a:1", ":1", "1_2", "1 2", "1:"] {
-        assert!(compare(Order::Dpkg, bad, "1").is_err(), "{bad}");
+        assert!(compare(VersionOrder::Dpkg, bad, "1").is_err(), "{bad}");
     }
 }
 
 #[test]
 fn rpm_knows_epochs_tildes_and_carets() {
     holds(
-        Order::Rpm,
+        VersionOrder::Rpm,
         &[
             "1:1.0-1.el9 > 2.0-1.el9",
             "0:1.0-1 = 1.0-1",
@@ -91,15 +91,15 @@ fn rpm_knows_epochs_tildes_and_carets() {
             "1.0.0-α = 1.0.0-β",
         ],
     );
-    assert!(compare(Order::Rpm, "1 2", "1").is_err());
-    assert!(compare(Order::Rpm, "1:", "1").is_err());
+    assert!(compare(VersionOrder::Rpm, "1 2", "1").is_err());
+    assert!(compare(VersionOrder::Rpm, "1:", "1").is_err());
 }
 
 /// Case 7: `_rc` sorts before the release.
 #[test]
 fn apk_knows_suffixes_letters_and_revisions() {
     holds(
-        Order::Apk,
+        VersionOrder::Apk,
         &[
             "1.6-r0 > 1.6_rc1-r0",
             "1.6_alpha < 1.6_beta",
@@ -124,18 +124,18 @@ fn apk_knows_suffixes_letters_and_revisions() {
         ],
     );
     // Where the beginnings decide, what follows does not count.
-    holds(Order::Apk, &["1.5-x1 < 1.6-x2", "1.6_blah < 1.7"]);
+    holds(VersionOrder::Apk, &["1.5-x1 < 1.6-x2", "1.6_blah < 1.7"]);
     for bad in ["", "a", ".1"] {
-        assert!(compare(Order::Apk, bad, "1").is_err(), "{bad}");
+        assert!(compare(VersionOrder::Apk, bad, "1").is_err(), "{bad}");
     }
-    assert!(compare(Order::Apk, "1.6_blah", "1.6_foo").is_err());
-    assert!(compare(Order::Apk, "1.6-x1", "1.6").is_err());
+    assert!(compare(VersionOrder::Apk, "1.6_blah", "1.6_foo").is_err());
+    assert!(compare(VersionOrder::Apk, "1.6-x1", "1.6").is_err());
 }
 
 #[test]
 fn semantic_versions_are_read_generously() {
     holds(
-        Order::Semver,
+        VersionOrder::Semver,
         &[
             "1.0.0-alpha < 1.0.0-alpha.1",
             "1.0.0-alpha.1 < 1.0.0-alpha.beta",
@@ -154,17 +154,17 @@ fn semantic_versions_are_read_generously() {
         ],
     );
     for bad in ["", "latest", "1..2", "1.x", "1.2.3_4", "(devel)", "1.2.3-ü"] {
-        assert!(compare(Order::Semver, bad, "1.0.0").is_err(), "{bad}");
+        assert!(compare(VersionOrder::Semver, bad, "1.0.0").is_err(), "{bad}");
     }
-    holds(Order::Nuget, &["1.0.0-BETA = 1.0.0-beta", "1.0.0.1 > 1.0", "1.0+a = 1.0.0.0"]);
-    holds(Order::Pub, &["1.0.0 < 1.0.0+1", "1.0.0-a < 1.0.0-a+1", "1.0.0+9 < 1.0.0+10"]);
+    holds(VersionOrder::Nuget, &["1.0.0-BETA = 1.0.0-beta", "1.0.0.1 > 1.0", "1.0+a = 1.0.0.0"]);
+    holds(VersionOrder::Pub, &["1.0.0 < 1.0.0+1", "1.0.0-a < 1.0.0-a+1", "1.0.0+9 < 1.0.0+10"]);
 }
 
 /// Case 8: an order, and no constraint on names of versions.
 #[test]
 fn python_versions_are_those_of_pep_440() {
     holds(
-        Order::Pep440,
+        VersionOrder::Pep440,
         &[
             "3.0.10 > 3.0.1",
             "1.0 = 1.0.0",
@@ -180,7 +180,7 @@ fn python_versions_are_those_of_pep_440() {
         ],
     );
     for bad in ["", "0.1-bulbasaur", "2013-02-02T20:23:17+0100", "latest"] {
-        assert!(compare(Order::Pep440, bad, "1.0").is_err(), "{bad}");
+        assert!(compare(VersionOrder::Pep440, bad, "1.0").is_err(), "{bad}");
     }
 }
 
@@ -189,7 +189,7 @@ fn python_versions_are_those_of_pep_440() {
 #[test]
 fn maven_versions_are_lists_in_lists() {
     holds(
-        Order::Maven,
+        VersionOrder::Maven,
         &[
             "1.0-alpha-1 < 1.0-beta-1",
             "1.0-milestone-1 < 1.0-rc1",
@@ -211,14 +211,14 @@ fn maven_versions_are_lists_in_lists() {
         ],
     );
     for bad in ["", "1 2", "1\n2"] {
-        assert!(compare(Order::Maven, bad, "1").is_err(), "{bad}");
+        assert!(compare(VersionOrder::Maven, bad, "1").is_err(), "{bad}");
     }
 }
 
 #[test]
 fn gems_with_a_letter_come_before_their_release() {
     holds(
-        Order::RubyGems,
+        VersionOrder::RubyGems,
         &[
             "1.0.0.rc1 < 1.0.0",
             "1.0.0.beta < 1.0.0.rc",
@@ -231,14 +231,14 @@ fn gems_with_a_letter_come_before_their_release() {
         ],
     );
     for bad in ["", "a", "1..2", "1_2", "1.-"] {
-        assert!(compare(Order::RubyGems, bad, "1").is_err(), "{bad}");
+        assert!(compare(VersionOrder::RubyGems, bad, "1").is_err(), "{bad}");
     }
 }
 
 #[test]
 fn the_rest_of_the_orders() {
     holds(
-        Order::Packagist,
+        VersionOrder::Packagist,
         &[
             "1.0-dev < 1.0alpha1",
             "1.0alpha1 < 1.0b1",
@@ -251,24 +251,24 @@ fn the_rest_of_the_orders() {
             "1.2.3.#.p3 > 1.2.3",
         ],
     );
-    holds(Order::Cran, &["1.8 < 1.8.0", "0.1-1 < 0.1-4", "0.9 < 0.75"]);
-    holds(Order::Hackage, &["1.0.0 > 1.0", "0.1.26.0 > 0"]);
-    assert!(compare(Order::Cran, "1.a", "1").is_err());
-    assert!(compare(Order::Packagist, "1 0", "1").is_err());
+    holds(VersionOrder::Cran, &["1.8 < 1.8.0", "0.1-1 < 0.1-4", "0.9 < 0.75"]);
+    holds(VersionOrder::Hackage, &["1.0.0 > 1.0", "0.1.26.0 > 0"]);
+    assert!(compare(VersionOrder::Cran, "1.a", "1").is_err());
+    assert!(compare(VersionOrder::Packagist, "1 0", "1").is_err());
 }
 
 #[test]
 fn each_ecosystem_has_its_order() {
-    let check = |ecosystem: &str, expected: Option<Order>| {
-        assert_eq!(Order::of(ecosystem), expected, "{ecosystem}");
+    let check = |ecosystem: &str, expected: Option<VersionOrder>| {
+        assert_eq!(VersionOrder::of(ecosystem), expected, "{ecosystem}");
     };
-    check("Debian:12", Some(Order::Dpkg));
-    check("Ubuntu:22.04", Some(Order::Dpkg));
-    check("Alpine:v3.20", Some(Order::Apk));
-    check("Red Hat:enterprise_linux:9::baseos", Some(Order::Rpm));
-    check("openSUSE:Leap 15.6", Some(Order::Rpm));
-    check("Go", Some(Order::Semver));
-    check("PyPI", Some(Order::Pep440));
+    check("Debian:12", Some(VersionOrder::Dpkg));
+    check("Ubuntu:22.04", Some(VersionOrder::Dpkg));
+    check("Alpine:v3.20", Some(VersionOrder::Apk));
+    check("Red Hat:enterprise_linux:9::baseos", Some(VersionOrder::Rpm));
+    check("openSUSE:Leap 15.6", Some(VersionOrder::Rpm));
+    check("Go", Some(VersionOrder::Semver));
+    check("PyPI", Some(VersionOrder::Pep440));
     check("pypi", None);
     check("GIT", None);
     check("Tomorrow's", None);
@@ -288,18 +288,18 @@ fn the_shared_lists_of_versions_agree() {
         return;
     }
     let files = [
-        ("alpine", Order::Apk),
-        ("cran", Order::Cran),
-        ("debian", Order::Dpkg),
-        ("hackage", Order::Hackage),
-        ("maven", Order::Maven),
-        ("nuget", Order::Nuget),
-        ("packagist", Order::Packagist),
-        ("pub", Order::Pub),
-        ("pypi", Order::Pep440),
-        ("redhat", Order::Rpm),
-        ("rubygems", Order::RubyGems),
-        ("semver", Order::Semver),
+        ("alpine", VersionOrder::Apk),
+        ("cran", VersionOrder::Cran),
+        ("debian", VersionOrder::Dpkg),
+        ("hackage", VersionOrder::Hackage),
+        ("maven", VersionOrder::Maven),
+        ("nuget", VersionOrder::Nuget),
+        ("packagist", VersionOrder::Packagist),
+        ("pub", VersionOrder::Pub),
+        ("pypi", VersionOrder::Pep440),
+        ("redhat", VersionOrder::Rpm),
+        ("rubygems", VersionOrder::RubyGems),
+        ("semver", VersionOrder::Semver),
     ];
     for (name, order) in files {
         let text = std::fs::read_to_string(folder.join(format!("{name}.txt"))).unwrap();
@@ -321,7 +321,7 @@ fn the_shared_lists_of_versions_agree() {
 #[test]
 fn hostile_versions_are_refused_or_ordered() {
     let long = "1-".repeat(200);
-    assert!(compare(Order::Maven, &long, "1").is_ok());
+    assert!(compare(VersionOrder::Maven, &long, "1").is_ok());
     let longer = "1-".repeat(1_000_000);
     for order in ALL {
         assert!(compare(order, &longer, "1").is_err(), "{order:?}");

@@ -11,7 +11,7 @@ use crate::image::Repository;
 use crate::registry::Registry;
 use crate::registry::closure::Closure;
 use crate::registry::copy::Meter;
-use crate::registry::transfer::{Copied, Lacking, Place};
+use crate::registry::transfer::{Copied, LackingParts, TransferEnd};
 use crate::report::{Report, seconds};
 use crate::summary::markdown::bytes;
 
@@ -19,26 +19,26 @@ use crate::summary::markdown::bytes;
 const TICK: Duration = Duration::from_millis(500);
 const LOGGED: Duration = Duration::from_secs(20);
 
-pub(super) struct Carry<'a> {
+pub(super) struct CarryOfImage<'a> {
     pub(super) closure: &'a Closure,
-    pub(super) from: Place<'a>,
+    pub(super) from: TransferEnd<'a>,
     pub(super) to: &'a Registry,
     pub(super) report: &'a Report,
 }
 
-impl Carry<'_> {
+impl CarryOfImage<'_> {
     /// Copies to one after another: of a registry that has it in one of them, the others get it
     /// without its bytes.
     pub(super) async fn all(
         &self,
-        lacking: &[(Repository, Lacking)],
+        lacking: &[(Repository, LackingParts)],
     ) -> anyhow::Result<(BTreeMap<Repository, Copied>, String)> {
         let mut copied: BTreeMap<Repository, Copied> = BTreeMap::new();
         for (repository, lacking) in lacking {
             let is_beside = |other: &&Repository| other.registry() == repository.registry();
             let from = match copied.keys().find(is_beside) {
                 Some(beside) if self.from.repository.registry() != repository.registry() => {
-                    Place { registry: self.to, repository: beside }
+                    TransferEnd { registry: self.to, repository: beside }
                 }
                 _ => self.from,
             };
@@ -56,12 +56,12 @@ impl Carry<'_> {
 
     async fn one(
         &self,
-        from: Place<'_>,
+        from: TransferEnd<'_>,
         repository: &Repository,
-        lacking: &Lacking,
+        lacking: &LackingParts,
     ) -> anyhow::Result<Copied> {
         let meter = Meter::default();
-        let to = Place { registry: self.to, repository };
+        let to = TransferEnd { registry: self.to, repository };
         let bringing = lacking.bring(self.closure, from, to, &meter);
         tokio::pin!(bringing);
         let (began, mut logged) = (Instant::now(), Instant::now());

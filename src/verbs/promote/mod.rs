@@ -11,27 +11,29 @@ use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 
-use self::carry::Carry;
+use self::carry::CarryOfImage;
 use super::beginning::{Beginning, begin, say_plan};
 use super::ending;
 use super::outside::{Outside, line};
-use super::release::{Run, say_elsewhere, with_consequence};
+use super::release::{ReleaseRun, say_elsewhere, with_consequence};
 use super::trust;
-use super::verify::{Judge, for_reader, of_inputs};
+use super::verify::{EvidenceJudge, for_reader, of_inputs};
 use crate::environment::Environment;
 use crate::error::Consequence::NothingTagged;
 use crate::error::{OrRemedy as _, Remedy as _};
-use crate::github::{Context, workflow};
-use crate::image::name::Name;
+use crate::github::{RunContext, workflow};
+use crate::image::name::ImageName;
 use crate::image::{ImageRef, Repository};
 use crate::inputs::{Action, Inputs};
-use crate::page::Page;
-use crate::plan::promote::{Plan, Promotion, plan};
+use crate::page::RefusalPage;
+use crate::plan::promote::{PromotePlan, Promotion, plan};
 use crate::preflight;
 use crate::problems::Problems;
-use crate::publish::{self, Baseline, Kept, Lot, OnTagConflict, Published, Terms};
+use crate::publish::{
+    self, Baseline, KeptName, NamingTerms, OnTagConflict, Published, VerifiedLot,
+};
 use crate::registry::closure::{self, Closure};
-use crate::registry::transfer::{Copied, Lacking, Place};
+use crate::registry::transfer::{Copied, LackingParts, TransferEnd};
 use crate::registry::{Registry, RegistryError};
 use crate::report::Report;
 use crate::summary::{self, markdown, promoted};
@@ -45,11 +47,11 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     let plan = plan(&inputs, &context, env, &facts).context(NothingTagged)?;
     say_plan(&plan.words(), plan.about(), report);
     let plan = match plan {
-        Plan::Nothing(about) => {
+        PromotePlan::Nothing(about) => {
             return ending::nothing_promoted(&about, &context, report)
                 .context("nothing was to be promoted, but the workflow cannot be told");
         }
-        Plan::Promote(plan) => plan,
+        PromotePlan::Promote(plan) => plan,
     };
     trust::update(&mut inputs.trust, env, &context, report).await.map_err(with_consequence)?;
     let promotion = Promote { env, context: &context, inputs: &inputs, plan: &plan, report };
@@ -58,31 +60,31 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
 
 struct Promote<'a> {
     env: &'a Environment,
-    context: &'a Context,
+    context: &'a RunContext,
     inputs: &'a Inputs,
     plan: &'a Promotion,
     report: &'a Report,
 }
 
 /// What the preflight found.
-struct Ready {
+struct PromotionReady {
     verified: VerifiedImage,
     closure: Closure,
-    lacking: Vec<(Repository, Lacking)>,
+    lacking: Vec<(Repository, LackingParts)>,
     baseline: Baseline,
-    kept: Vec<Kept>,
+    kept: Vec<KeptName>,
 }
 
 impl Promote<'_> {
     async fn run(&self) -> anyhow::Result<()> {
         let Self { env, context, inputs, plan, report } = self;
-        let stages = Run { env, context, inputs, release: &plan.release, report };
+        let stages = ReleaseRun { env, context, inputs, release: &plan.release, report };
         let source = &plan.source.repository;
         let (outside, credentials) = stages.outside_with(std::slice::from_ref(source)).await?;
         // Of what is only read, a login may have no right but to read.
         let reader = Registry::new(line(&inputs.network)?, credentials);
         let policy = of_inputs(inputs, context, source)?;
-        let judge = Judge::new(&policy)?;
+        let judge = EvidenceJudge::new(&policy)?;
         let waiting =
             source::resolved(&reader, &plan.source, inputs.promote.wait_for_source, report);
         let image = report.stage("source", waiting).await?;
@@ -91,8 +93,8 @@ impl Promote<'_> {
         if inputs.promote.dry_run {
             return self.rehearsed(&image, &ready);
         }
-        let from = Place { registry: &reader, repository: &image.repository };
-        let carry = Carry { closure: &ready.closure, from, to: &outside.registry, report };
+        let from = TransferEnd { registry: &reader, repository: &image.repository };
+        let carry = CarryOfImage { closure: &ready.closure, from, to: &outside.registry, report };
         let copied = report.stage("copy", carry.all(&ready.lacking)).await?;
         let verified = report.stage("verify", self.arrived(&outside, &judge, &ready)).await?;
         let published = report.stage("tag", self.name(&outside, &ready, verified)).await?;
@@ -102,12 +104,12 @@ impl Promote<'_> {
     /// Everything that can be known to fail before the first byte, as one list.
     async fn preflight(
         &self,
-        stages: &Run<'_>,
+        stages: &ReleaseRun<'_>,
         outside: &Outside,
         reader: &Registry,
-        judge: &Judge<'_>,
+        judge: &EvidenceJudge<'_>,
         image: &ImageRef,
-    ) -> anyhow::Result<(Ready, String)> {
+    ) -> anyhow::Result<(PromotionReady, String)> {
         let release = &self.plan.release;
         let (destinations, names) = (release.images(), release.names());
         let (verified, closure, baseline) = tokio::join!(
@@ -131,10 +133,10 @@ impl Promote<'_> {
         let mut lacking = Vec::new();
         if let Some(closure) = &closure {
             for repository in destinations.iter().filter(|to| **to != image.repository) {
-                let to = Place { registry: &outside.registry, repository };
+                let to = TransferEnd { registry: &outside.registry, repository };
                 lacking.extend(
                     problems
-                        .take(Lacking::of(closure, to).await.remedied())
+                        .take(LackingParts::of(closure, to).await.remedied())
                         .map(|lacking| (repository.clone(), lacking)),
                 );
             }
@@ -152,7 +154,7 @@ impl Promote<'_> {
         let kept = kept.into_iter().flatten().collect();
         self.told(&verified, &lacking);
         let outcome = to_copy(&lacking);
-        Ok((Ready { verified, closure, lacking, baseline, kept }, outcome))
+        Ok((PromotionReady { verified, closure, lacking, baseline, kept }, outcome))
     }
 
     /// Whether this run may push there; a rehearsal leaves nothing behind.
@@ -168,7 +170,12 @@ impl Promote<'_> {
     }
 
     /// Names of one image for ever that are another's.
-    fn taken(&self, names: &[Name], baseline: &Baseline, image: &ImageRef) -> Vec<anyhow::Error> {
+    fn taken(
+        &self,
+        names: &[ImageName],
+        baseline: &Baseline,
+        image: &ImageRef,
+    ) -> Vec<anyhow::Error> {
         if self.plan.release.on_tag_conflict == OnTagConflict::Overwrite {
             return Vec::new();
         }
@@ -182,14 +189,14 @@ impl Promote<'_> {
             );
             Err::<(), _>(why)
                 .hint("promote under a new version, or set `on-tag-conflict: overwrite`")
-                .see(Page::VersionExistsAlready)
+                .see(RefusalPage::VersionExistsAlready)
                 .err()
         });
         taken.collect()
     }
 
     /// What a person should know before anything moves.
-    fn told(&self, verified: &VerifiedImage, lacking: &[(Repository, Lacking)]) {
+    fn told(&self, verified: &VerifiedImage, lacking: &[(Repository, LackingParts)]) {
         self.report.say(&format!(
             "verified {}, signed by {}",
             verified.image(),
@@ -214,15 +221,15 @@ impl Promote<'_> {
     }
 
     /// Says what would be done.
-    fn rehearsed(&self, image: &ImageRef, ready: &Ready) -> anyhow::Result<()> {
-        let names: Vec<&Name> = self.moving(ready);
+    fn rehearsed(&self, image: &ImageRef, ready: &PromotionReady) -> anyhow::Result<()> {
+        let names: Vec<&ImageName> = self.moving(ready);
         for name in &names {
             self.report.say(&format!("would put {name}"));
         }
         let mut rows = vec![("image", image.to_string())];
         rows.push(("would copy", to_copy(&ready.lacking)));
         rows.extend(names.iter().map(|name| ("would put", name.to_string())));
-        let done = summary::ended::Done {
+        let done = summary::ended::EndedRun {
             title: "🔎 Promotion rehearsed",
             said: "The image is verified. Nothing was copied or tagged, as `dry-run` is set.",
             rows,
@@ -235,8 +242,8 @@ impl Promote<'_> {
     async fn arrived(
         &self,
         outside: &Outside,
-        judge: &Judge<'_>,
-        ready: &Ready,
+        judge: &EvidenceJudge<'_>,
+        ready: &PromotionReady,
     ) -> anyhow::Result<(Vec<VerifiedImage>, String)> {
         let digest = &ready.verified.image().digest;
         let mut verified = Vec::new();
@@ -245,8 +252,8 @@ impl Promote<'_> {
                 verified.push(ready.verified.clone());
                 continue;
             }
-            let to = Place { registry: &outside.registry, repository: &repository };
-            let lacking = Lacking::after(&ready.closure, to).await.remedied()?;
+            let to = TransferEnd { registry: &outside.registry, repository: &repository };
+            let lacking = LackingParts::after(&ready.closure, to).await.remedied()?;
             if lacking.manifests() + lacking.blobs() > 0 {
                 return Err(anyhow::anyhow!(
                     "`{repository}` took everything, and does not have {} and {} of it",
@@ -263,7 +270,7 @@ impl Promote<'_> {
     }
 
     /// The names that do not stay where they are.
-    fn moving(&self, ready: &Ready) -> Vec<&Name> {
+    fn moving(&self, ready: &PromotionReady) -> Vec<&ImageName> {
         let names = self.plan.release.targets.iter().flat_map(|target| &target.names);
         names.filter(|name| !ready.kept.iter().any(|kept| kept.name == **name)).collect()
     }
@@ -271,19 +278,19 @@ impl Promote<'_> {
     async fn name(
         &self,
         outside: &Outside,
-        ready: &Ready,
+        ready: &PromotionReady,
         verified: Vec<VerifiedImage>,
     ) -> anyhow::Result<(Published, String)> {
         // Whoever moved a name meanwhile is another run.
-        let same_commit = |_: Name, _: ImageRef| async { false }.boxed_local();
-        let terms = Terms {
+        let same_commit = |_: ImageName, _: ImageRef| async { false }.boxed_local();
+        let terms = NamingTerms {
             baseline: &ready.baseline,
             rule: self.plan.release.on_tag_conflict,
             same_commit: &same_commit,
             on_put: &|name| self.report.say(&format!("put {name}")),
         };
-        let names: Vec<Name> = self.moving(ready).into_iter().cloned().collect();
-        let lot = Lot { verified, names: &names };
+        let names: Vec<ImageName> = self.moving(ready).into_iter().cloned().collect();
+        let lot = VerifiedLot { verified, names: &names };
         let published = publish::publish(&outside.registry, vec![lot], &terms).await?;
         let mut published =
             published.into_iter().next().context("the image was lost on the way")?;
@@ -325,7 +332,7 @@ impl Promote<'_> {
 }
 
 /// What is to be copied, over all destinations.
-fn to_copy(lacking: &[(Repository, Lacking)]) -> String {
+fn to_copy(lacking: &[(Repository, LackingParts)]) -> String {
     let bytes: u64 = lacking.iter().map(|(_, lacking)| lacking.bytes()).sum();
     let manifests: usize = lacking.iter().map(|(_, lacking)| lacking.manifests()).sum();
     if manifests == 0 {

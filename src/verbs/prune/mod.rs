@@ -13,16 +13,16 @@ use super::outside::line;
 use super::release::say_elsewhere;
 use crate::environment::Environment;
 use crate::error::{OrRemedy as _, Remedy as _};
-use crate::github::Context;
+use crate::github::RunContext;
 use crate::github::network::Plain;
-use crate::github::packages::{self, Packages};
+use crate::github::packages::{self, ContainerPackage};
 use crate::github::server::Server;
 use crate::image::{Digest, Repository, Tag};
-use crate::login::{self, Asked};
+use crate::login::{self, LoginsAsked};
 use crate::registry::names::{Removal, digest_name};
-use crate::registry::{Registry, Secret, closure, for_reader};
+use crate::registry::{LoginSecret, Registry, closure, for_reader};
 use crate::report::Report;
-use crate::retention::{self, Decision, Items, Rules, items};
+use crate::retention::{self, Items, RetentionDecision, RetentionRules, items};
 use crate::text::plural;
 
 mod told;
@@ -30,7 +30,7 @@ mod told;
 /// What `prune` is asked.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Arguments {
+pub struct PruneArguments {
     /// Delete; without it, only what would be deleted is said
     #[arg(long)]
     delete: bool,
@@ -88,7 +88,7 @@ fn duration(text: &str) -> Result<SignedDuration, String> {
 }
 
 /// What a repository holds, and where it is deleted.
-struct Found {
+struct PrunedRepository {
     items: Items,
     /// The names that people pull, and what they name.
     names: BTreeMap<Tag, Digest>,
@@ -97,24 +97,32 @@ struct Found {
 }
 
 /// What came of it.
-struct Outcome {
-    found: Found,
-    decision: Decision,
+struct PruneOutcome {
+    found: PrunedRepository,
+    decision: RetentionDecision,
     deleted: Option<usize>,
 }
 
-pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> anyhow::Result<()> {
+pub async fn run(
+    arguments: &PruneArguments,
+    env: &Environment,
+    report: &Report,
+) -> anyhow::Result<()> {
     pruned(arguments, env, report).await.map_err(for_reader)
 }
 
-async fn pruned(arguments: &Arguments, env: &Environment, report: &Report) -> anyhow::Result<()> {
+async fn pruned(
+    arguments: &PruneArguments,
+    env: &Environment,
+    report: &Report,
+) -> anyhow::Result<()> {
     let (registry, packages) = outside(arguments, env).await.context("nothing was deleted")?;
     let repository = &arguments.repository;
     let found = find(&registry, packages.as_ref(), repository).await;
     say_elsewhere(&registry, report).await;
     let found = found.context("nothing was deleted, as it is not known what belongs together")?;
-    let Arguments { keep, older_than, orphans, .. } = *arguments;
-    let rules = Rules { keep, younger_than: older_than, orphans, now: Timestamp::now() };
+    let PruneArguments { keep, older_than, orphans, .. } = *arguments;
+    let rules = RetentionRules { keep, younger_than: older_than, orphans, now: Timestamp::now() };
     let decision = retention::decide(&found.items, &rules);
     if found.names.is_empty() && !decision.deleted.is_empty() {
         return Err(anyhow::anyhow!(
@@ -122,7 +130,7 @@ async fn pruned(arguments: &Arguments, env: &Environment, report: &Report) -> an
         ))
         .hint("if nothing is, delete the repository; else put a name on what is");
     }
-    let mut outcome = Outcome { found, decision, deleted: None };
+    let mut outcome = PruneOutcome { found, decision, deleted: None };
     if !arguments.delete {
         outcome.tell(arguments, report);
         return Ok(());
@@ -142,7 +150,7 @@ async fn pruned(arguments: &Arguments, env: &Environment, report: &Report) -> an
     Err(error.context(consequence)).hint(outcome.remedy(deleted))
 }
 
-impl Outcome {
+impl PruneOutcome {
     /// What to do about the rest, once so many were deleted.
     fn remedy(&self, deleted: usize) -> &'static str {
         let (gone, left) = self.decision.deleted.split_at(deleted);
@@ -156,7 +164,7 @@ impl Outcome {
     }
 }
 
-impl Arguments {
+impl PruneArguments {
     /// What a signal may leave half done.
     pub fn unfinished(&self) -> Option<&'static str> {
         self.delete.then_some(
@@ -167,10 +175,10 @@ impl Arguments {
 
 /// The registry, and GitHub where the packages are its.
 async fn outside(
-    arguments: &Arguments,
+    arguments: &PruneArguments,
     env: &Environment,
-) -> anyhow::Result<(Registry, Option<Packages>)> {
-    let (repository, mut context) = (&arguments.repository, Context::new(env));
+) -> anyhow::Result<(Registry, Option<ContainerPackage>)> {
+    let (repository, mut context) = (&arguments.repository, RunContext::new(env));
     if arguments.allow_http_registry {
         context.network.plain = Plain::of([repository.registry().to_owned()]);
     }
@@ -180,7 +188,7 @@ async fn outside(
         .iter()
         .find_map(|name| env.get(*name).filter(|value| !value.is_empty()));
     let token = token.map(|token| SecretString::from(token.clone()));
-    let asked = Asked {
+    let asked = LoginsAsked {
         logins: &[],
         images: std::slice::from_ref(repository),
         env,
@@ -200,11 +208,11 @@ async fn outside(
     if credentials.get(repository.registry()).is_none()
         && packages::api_of(repository.registry(), &context).is_some()
     {
-        credentials.add(repository.registry(), "token", Secret::Password(token.clone()));
+        credentials.add(repository.registry(), "token", LoginSecret::Password(token.clone()));
         let own = repository.registry().strip_prefix("containers.").unwrap_or("github.com");
         credentials.bind(token.clone(), Server::of(&format!("https://{own}")));
     }
-    let packages = Packages::of(repository, &api, &context, &token)
+    let packages = ContainerPackage::of(repository, &api, &context, &token)
         .await
         .context("GitHub's packages cannot be read")?;
     Ok((Registry::new(line(&context.network)?, credentials), Some(packages)))
@@ -233,9 +241,9 @@ async fn names(
 
 async fn find(
     registry: &Registry,
-    packages: Option<&Packages>,
+    packages: Option<&ContainerPackage>,
     repository: &Repository,
-) -> anyhow::Result<Found> {
+) -> anyhow::Result<PrunedRepository> {
     let versions =
         match packages {
             Some(packages) => Some(packages.versions().await.map_err(|why| {
@@ -274,14 +282,14 @@ async fn find(
     let names = all.into_iter().filter(|(tag, _)| digest_name(tag).is_none()).collect();
     let versions = versions
         .map(|versions| versions.into_iter().map(|version| (version.digest, version.id)).collect());
-    Ok(Found { items, names, versions })
+    Ok(PrunedRepository { items, names, versions })
 }
 
 /// Looks again before anything goes: whatever got a name meanwhile is in use.
 async fn still_so(
     registry: &Registry,
     repository: &Repository,
-    outcome: &Outcome,
+    outcome: &PruneOutcome,
 ) -> anyhow::Result<()> {
     let going: BTreeSet<&Digest> = outcome.decision.deleted.iter().collect();
     let now = names(registry, repository).await?;
@@ -299,9 +307,9 @@ async fn still_so(
 /// Deletes one after the other, and stops at the first that stays; how many went.
 async fn delete(
     registry: &Registry,
-    packages: Option<&Packages>,
+    packages: Option<&ContainerPackage>,
     repository: &Repository,
-    outcome: &Outcome,
+    outcome: &PruneOutcome,
     report: &Report,
 ) -> (usize, anyhow::Result<()>) {
     let all = outcome.decision.deleted.len();

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::{Arguments, Outcome, manifests};
+use super::{PruneArguments, PruneOutcome, manifests};
 use crate::image::Digest;
 use crate::report::Report;
-use crate::retention::{Item, What, Why};
+use crate::retention::{ItemClass, KeptBecause, RetainedItem};
 
-impl Outcome {
-    pub(super) fn tell(&self, arguments: &Arguments, report: &Report) {
+impl PruneOutcome {
+    pub(super) fn tell(&self, arguments: &PruneArguments, report: &Report) {
         if arguments.json {
             report.json(&self.json(arguments).to_string());
         } else {
@@ -44,7 +44,7 @@ impl Outcome {
         going.chain(own).sum()
     }
 
-    fn lines(&self, arguments: &Arguments) -> Vec<String> {
+    fn lines(&self, arguments: &PruneArguments) -> Vec<String> {
         let mut lines = Vec::new();
         let done = |at: usize| self.deleted.is_some_and(|deleted| at < deleted);
         for (at, digest) in self.decision.deleted.iter().enumerate() {
@@ -66,9 +66,9 @@ impl Outcome {
                 digest_names(item)
             ));
         }
-        let mut counted: BTreeMap<Why, usize> = BTreeMap::new();
+        let mut counted: BTreeMap<KeptBecause, usize> = BTreeMap::new();
         for (digest, why) in &self.decision.kept {
-            if *why != Why::Part && self.found.items.contains_key(digest) {
+            if *why != KeptBecause::Part && self.found.items.contains_key(digest) {
                 *counted.entry(*why).or_default() += 1;
             }
         }
@@ -96,7 +96,7 @@ impl Outcome {
         lines
     }
 
-    fn json(&self, arguments: &Arguments) -> serde_json::Value {
+    fn json(&self, arguments: &PruneArguments) -> serde_json::Value {
         let entry = |digest: &Digest| {
             let item = self.found.items.get(digest);
             json!({
@@ -133,17 +133,17 @@ impl Outcome {
     }
 }
 
-fn what(item: &Item) -> &'static str {
+fn what(item: &RetainedItem) -> &'static str {
     match item.what {
-        What::Image => "image",
-        What::Scanner(_) => "scanner",
-        What::Other => "artifact",
-        What::List => "list",
-        What::Evidence => "evidence",
+        ItemClass::Image => "image",
+        ItemClass::Scanner(_) => "scanner",
+        ItemClass::Other => "artifact",
+        ItemClass::List => "list",
+        ItemClass::Evidence => "evidence",
     }
 }
 
-fn digest_names(item: &Item) -> String {
+fn digest_names(item: &RetainedItem) -> String {
     let names: BTreeSet<String> = item
         .digest_names
         .iter()
@@ -156,30 +156,32 @@ fn digest_names(item: &Item) -> String {
     }
 }
 
-fn word(why: Why) -> &'static str {
+fn word(why: KeptBecause) -> &'static str {
     match why {
-        Why::Named => "named",
-        Why::Newest => "newest",
-        Why::Young => "young",
-        Why::TimeUnknown => "time-unknown",
-        Why::Orphan => "orphan",
-        Why::Scanner => "scanner",
-        Why::Part => "part",
+        KeptBecause::Named => "named",
+        KeptBecause::Newest => "newest",
+        KeptBecause::Young => "young",
+        KeptBecause::TimeUnknown => "time-unknown",
+        KeptBecause::Orphan => "orphan",
+        KeptBecause::Scanner => "scanner",
+        KeptBecause::Part => "part",
     }
 }
 
-fn reason(why: Why, arguments: &Arguments) -> String {
+fn reason(why: KeptBecause, arguments: &PruneArguments) -> String {
     match why {
-        Why::Named => "with a name".to_owned(),
-        Why::Newest => format!("among the newest {}", arguments.keep),
-        Why::Young => "too young, or with evidence that is".to_owned(),
-        Why::TimeUnknown => "of which nobody knows when they came: no evidence says it".to_owned(),
-        Why::Orphan => {
+        KeptBecause::Named => "with a name".to_owned(),
+        KeptBecause::Newest => format!("among the newest {}", arguments.keep),
+        KeptBecause::Young => "too young, or with evidence that is".to_owned(),
+        KeptBecause::TimeUnknown => {
+            "of which nobody knows when they came: no evidence says it".to_owned()
+        }
+        KeptBecause::Orphan => {
             "about something that is not here (--orphans, if nothing elsewhere needs them)"
                 .to_owned()
         }
-        Why::Scanner => "SBOM scanner that a build may be using".to_owned(),
-        Why::Part => "part of what is kept".to_owned(),
+        KeptBecause::Scanner => "SBOM scanner that a build may be using".to_owned(),
+        KeptBecause::Part => "part of what is kept".to_owned(),
     }
 }
 

@@ -14,8 +14,8 @@ use clap::Args;
 use self::play::Played;
 use crate::environment::Environment;
 use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
-use crate::evidence::Format;
-use crate::files::Folder;
+use crate::evidence::EvidenceFormat;
+use crate::files::OpenFolder;
 use crate::github::git;
 use crate::image::Digest;
 use crate::publish::Published;
@@ -30,7 +30,7 @@ const SERVER: &str = "https://github.com";
 
 /// An action as a word of the command line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Which {
+pub enum ActionWord {
     #[default]
     Publish,
     Merge,
@@ -62,7 +62,7 @@ pub struct Rehearse {
     /// Which of the actions to rehearse; merge builds each platform by itself first, and bake takes
     /// the folder's bake files
     #[arg(long, value_enum, default_value_t)]
-    pub action: Which,
+    pub action: ActionWord,
     /// The workflow whose step is to be rehearsed: its inputs, with what can be known of its
     /// expressions
     #[arg(long, value_name = "FILE")]
@@ -104,7 +104,7 @@ pub async fn run(arguments: &Rehearse, env: &Environment, report: &Report) -> an
         .prefix("supply-action-sandbox-")
         .tempdir()
         .context("no folder for the sandbox")?;
-    let mut config = sandbox::Config::new(state.path().to_owned());
+    let mut config = sandbox::SandboxConfig::new(state.path().to_owned());
     config.registry_port = arguments.registry_port;
     config.preload = arguments.preload.clone();
     let name = name_of(&arguments.context);
@@ -173,7 +173,7 @@ async fn rehearse(
     report: &Report,
 ) -> anyhow::Result<()> {
     let root = world.trusted_root();
-    let whose = summary::markdown::Run { server: SERVER, repository };
+    let whose = summary::markdown::SummaryRun { server: SERVER, repository };
     let shown = |published: &Published| {
         let commands = summary::commands::commands(published, Some(root));
         let (stages, elapsed) = (report.stages(), report.elapsed());
@@ -305,9 +305,9 @@ async fn keep(
         }
     }
     let here = Path::new("");
-    let made = Folder::make(out, here).and_then(|folder| {
+    let made = OpenFolder::make(out, here).and_then(|folder| {
         [&bundles, &out.join("image")]
-            .map(|below| Folder::make(below, here))
+            .map(|below| OpenFolder::make(below, here))
             .into_iter()
             .collect::<Result<Vec<_>, _>>()
             .map(|_| folder)
@@ -328,7 +328,7 @@ async fn keep(
         .remedied()?;
     folder.write(Path::new("trusted_root.json"), &fs::read(root)?).remedied()?;
     folder.write(Path::new("summary.md"), markdown.as_bytes()).remedied()?;
-    let checks = evidence_dir::evidence_files(published, Format::Bundle);
+    let checks = evidence_dir::evidence_files(published, EvidenceFormat::Bundle);
     for check in &checks {
         fs::copy(
             out.join("image/blobs/sha256").join(check.statement.bundle.hex()),
@@ -382,7 +382,7 @@ mod tests {
             git_ref: None,
             event_name: "push".to_owned(),
             event: None,
-            action: Which::Publish,
+            action: ActionWord::Publish,
             workflow: None,
             step: None,
             out: out.map(Path::to_owned),

@@ -39,12 +39,12 @@ pub(super) fn left_out(name: &str) -> Option<String> {
 }
 
 /// Moves names to the sandbox's registry, and remembers what it says of it.
-struct Mover<'a> {
+struct NameMover<'a> {
     registry: &'a str,
     notices: Vec<String>,
 }
 
-impl Mover<'_> {
+impl NameMover<'_> {
     fn moved(&mut self, name: &str) -> String {
         let moved = format!("{}/{}", self.registry, path_of(name));
         let notice = format!("`{name}` is played by `{moved}`");
@@ -57,7 +57,7 @@ impl Mover<'_> {
 
 /// Moves every name of the image to the sandbox's registry, and says so.
 pub(super) fn moved(inputs: &mut Inputs, registry: &str) -> anyhow::Result<Vec<String>> {
-    let mut mover = Mover { registry, notices: Vec::new() };
+    let mut mover = NameMover { registry, notices: Vec::new() };
     inputs.names.metadata.images =
         metadata::renamed_images(&inputs.names.metadata.images, &mut |name| mover.moved(name))?;
     for reference in &mut inputs.names.metadata.references {
@@ -70,7 +70,7 @@ pub(super) fn moved(inputs: &mut Inputs, registry: &str) -> anyhow::Result<Vec<S
 
 /// The same for the targets of bake files.
 pub(super) fn moved_definition(definition: &mut Definition, registry: &str) -> Vec<String> {
-    let mut mover = Mover { registry, notices: Vec::new() };
+    let mut mover = NameMover { registry, notices: Vec::new() };
     let without_caches = definition.move_names(&mut |name| mover.moved(name));
     let told = without_caches
         .iter()

@@ -4,14 +4,14 @@
 use anyhow::Context as _;
 use serde_json::json;
 
-use super::step::{Step, Workflow};
-use super::{Rehearse, Which, name_of, offline};
+use super::step::{ActionStep, WorkflowFile};
+use super::{ActionWord, Rehearse, name_of, offline};
 use crate::environment::Environment;
 use crate::error::Remedy as _;
-use crate::github::{Context, facts};
+use crate::github::{RunContext, facts};
 use crate::image::Repository;
 use crate::inputs::{Action, Inputs, signing_key};
-use crate::plan::{self, Plan};
+use crate::plan::{self, PublishPlan};
 use crate::publish::Published;
 use crate::report::Report;
 use crate::sandbox::Sandbox;
@@ -30,7 +30,7 @@ pub(super) enum Played {
 }
 
 /// What a step is told, by the workflow and by the command line.
-struct Given<'a> {
+struct GivenInputs<'a> {
     arguments: &'a Rehearse,
     world: &'a Sandbox,
     action: Action,
@@ -63,7 +63,7 @@ fn given<'a>(
     arguments: &'a Rehearse,
     env: &Environment,
     world: &'a Sandbox,
-) -> anyhow::Result<(Given<'a>, Vec<String>)> {
+) -> anyhow::Result<(GivenInputs<'a>, Vec<String>)> {
     // A key's real signatures are not for rehearsals.
     let mut made = offline::without_the_world(env, signing_key::KEY);
     made.extend(world.environment());
@@ -71,7 +71,7 @@ fn given<'a>(
         made.insert("GITHUB_EVENT_PATH".to_owned(), event.display().to_string());
     }
     let mut notices = Vec::new();
-    let mut take = |step: Step, file: &std::path::Path| {
+    let mut take = |step: ActionStep, file: &std::path::Path| {
         notices.push(format!("step `{}` of `{}` is rehearsed", step.name, file.display()));
         notices.extend(step.notices);
         step.inputs
@@ -79,7 +79,7 @@ fn given<'a>(
     let (mut inputs, mut of_legs, mut action) =
         (Vec::new(), Vec::new(), action_of(arguments.action));
     if let Some(file) = &arguments.workflow {
-        let workflow = Workflow::open(file)?;
+        let workflow = WorkflowFile::open(file)?;
         let step = workflow.step(arguments.step.as_deref(), &made)?;
         action = step.action;
         inputs = take(step, file);
@@ -106,18 +106,18 @@ fn given<'a>(
     if !is_given("advisories") && !is_given("scan") {
         notices.push("known vulnerabilities are looked up among the few records of the sandbox; `--input advisories=DIR` names real ones".to_owned());
     }
-    Ok((Given { arguments, world, action, env: made, inputs, of_legs }, notices))
+    Ok((GivenInputs { arguments, world, action, env: made, inputs, of_legs }, notices))
 }
 
-fn action_of(which: Which) -> Action {
+fn action_of(which: ActionWord) -> Action {
     match which {
-        Which::Publish => Action::Publish,
-        Which::Merge => Action::Merge,
-        Which::Bake => Action::Bake,
+        ActionWord::Publish => Action::Publish,
+        ActionWord::Merge => Action::Merge,
+        ActionWord::Bake => Action::Bake,
     }
 }
 
-impl Given<'_> {
+impl GivenInputs<'_> {
     /// The variables of a step with these inputs, and the sandbox's services in place of
     /// Sigstore's.
     fn step(&self, inputs: impl IntoIterator<Item = (String, String)>) -> Environment {
@@ -231,11 +231,11 @@ fn is_remote(context: &str) -> bool {
 }
 
 async fn planned(
-    given: &Given<'_>,
+    given: &GivenInputs<'_>,
     env: &Environment,
     report: &Report,
-) -> anyhow::Result<(Context, Inputs, Plan)> {
-    let context = Context::new(env);
+) -> anyhow::Result<(RunContext, Inputs, PublishPlan)> {
+    let context = RunContext::new(env);
     let mut inputs = Inputs::read(env, &context).context(NOTHING)?;
     for notice in offline::moved(&mut inputs, given.world.registry()).context(NOTHING)? {
         report.notice(&notice);
@@ -249,25 +249,25 @@ async fn planned(
     Ok((context, inputs, plan))
 }
 
-async fn publish(given: &Given<'_>, report: &Report) -> anyhow::Result<Played> {
+async fn publish(given: &GivenInputs<'_>, report: &Report) -> anyhow::Result<Played> {
     let told =
         given.named().into_iter().chain(given.tags()).chain(given.platforms()).chain(given.built());
     let env = given.step(told.chain(given.here(&given.inputs, report)));
     let (context, inputs, plan) = planned(given, &env, report).await?;
     match plan {
-        Plan::Publish(plan) => {
+        PublishPlan::Publish(plan) => {
             given.stays_here(&plan.release.images())?;
             let published = verbs::publish::publish(&env, &context, &inputs, &plan, report).await;
             published
                 .map(|published| Played::One(Box::new(published)))
                 .context("the release would fail: nothing was tagged")
         }
-        Plan::BuildOnly(plan) => {
+        PublishPlan::BuildOnly(plan) => {
             verbs::publish::build_only(&env, &context, &inputs, &plan, report).await?;
             report.say(&format!("the run would publish nothing: {}", plan.about.reason));
             Ok(Played::Nothing)
         }
-        Plan::Push(plan) => {
+        PublishPlan::Push(plan) => {
             given.stays_here(&plan.images)?;
             let built = verbs::publish::push(&env, &context, &inputs, &plan, report)
                 .await
@@ -282,7 +282,7 @@ async fn publish(given: &Given<'_>, report: &Report) -> anyhow::Result<Played> {
 }
 
 /// Each platform is built as by a job of its own; then what they hand on is merged.
-async fn merge(given: &Given<'_>, report: &Report) -> anyhow::Result<Played> {
+async fn merge(given: &GivenInputs<'_>, report: &Report) -> anyhow::Result<Played> {
     const HANDED_ON: [&str; 2] = ["digests", "digest-files"];
     let of_merge: Vec<(String, String)> = given
         .inputs
@@ -318,7 +318,9 @@ async fn merge(given: &Given<'_>, report: &Report) -> anyhow::Result<Played> {
         let (name, value) = given.builder(of_legs.map_or("", |(_, value)| value));
         env.insert(format!("INPUT_{}", name.to_uppercase()), value);
         let (context, inputs, plan) = planned(given, &env, report).await?;
-        let Plan::Push(plan) = plan else { anyhow::bail!("{NOTHING}: {}", plan.about().reason) };
+        let PublishPlan::Push(plan) = plan else {
+            anyhow::bail!("{NOTHING}: {}", plan.about().reason)
+        };
         given.stays_here(&plan.images)?;
         let built = verbs::publish::push(&env, &context, &inputs, &plan, report)
             .await
@@ -328,7 +330,7 @@ async fn merge(given: &Given<'_>, report: &Report) -> anyhow::Result<Played> {
     let handed_on = ("digests".to_owned(), json!(digests).to_string());
     let told = given.named().into_iter().chain(given.tags()).chain(of_merge).chain([handed_on]);
     let env = given.step(told.filter(|(_, value)| !value.is_empty()));
-    let context = Context::new(&env);
+    let context = RunContext::new(&env);
     let mut inputs = Inputs::of(Action::Merge, &env, &context).context(NOTHING)?;
     offline::moved(&mut inputs, given.world.registry()).context(NOTHING)?;
     let facts = facts::gather(
@@ -342,11 +344,11 @@ async fn merge(given: &Given<'_>, report: &Report) -> anyhow::Result<Played> {
     let plan = plan::merge::plan(&inputs, &context, &env, &facts).context(NOTHING)?;
     verbs::beginning::say_plan(&plan.words(), plan.about(), report);
     match plan {
-        plan::merge::Plan::Nothing(about) => {
+        plan::merge::MergePlan::Nothing(about) => {
             report.say(&format!("the run would publish nothing: {}", about.reason));
             Ok(Played::Nothing)
         }
-        plan::merge::Plan::Merge(plan) => {
+        plan::merge::MergePlan::Merge(plan) => {
             given.stays_here(&plan.release.images())?;
             let merged = verbs::merge::publish(&env, &context, &inputs, &plan, report).await;
             merged
@@ -356,7 +358,7 @@ async fn merge(given: &Given<'_>, report: &Report) -> anyhow::Result<Played> {
     }
 }
 
-async fn bake(given: &Given<'_>, report: &Report) -> anyhow::Result<Played> {
+async fn bake(given: &GivenInputs<'_>, report: &Report) -> anyhow::Result<Played> {
     let Rehearse { tags, platforms, file, build_args, .. } = given.arguments;
     if !tags.is_empty() || platforms.is_some() || file.is_some() || !build_args.is_empty() {
         return Err(anyhow::anyhow!(
@@ -380,7 +382,7 @@ async fn bake(given: &Given<'_>, report: &Report) -> anyhow::Result<Played> {
     let mut moved = |definition: &mut crate::build::bake::Definition| {
         offline::moved_definition(definition, registry)
     };
-    let only = verbs::bake::Only { registry, moved: &mut moved };
+    let only = verbs::bake::OneRegistry { registry, moved: &mut moved };
     let published =
         verbs::bake::release(&env, report, Some(only)).await.context("the release would fail")?;
     Ok(if published.is_empty() { Played::Nothing } else { Played::Several(published) })

@@ -14,7 +14,7 @@ use crate::inputs::Action;
 
 /// A step that uses this action.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Step {
+pub(super) struct ActionStep {
     pub action: Action,
     /// `job`, or `job/step` where the step has an id.
     pub name: String,
@@ -25,12 +25,12 @@ pub(super) struct Step {
 }
 
 /// A workflow file, read once.
-pub(super) struct Workflow {
+pub(super) struct WorkflowFile {
     shown: String,
     document: Value,
 }
 
-impl Workflow {
+impl WorkflowFile {
     pub(super) fn open(file: &Path) -> anyhow::Result<Self> {
         let shown = file.display().to_string();
         let wrong = |why: String| WithExit {
@@ -45,16 +45,20 @@ impl Workflow {
     }
 
     /// The one step that uses this action, or the one that `wanted` names.
-    pub(super) fn step(&self, wanted: Option<&str>, env: &Environment) -> anyhow::Result<Step> {
+    pub(super) fn step(
+        &self,
+        wanted: Option<&str>,
+        env: &Environment,
+    ) -> anyhow::Result<ActionStep> {
         let steps = steps(&self.document);
-        let listed = |steps: &[&Found<'_>]| {
+        let listed = |steps: &[&FoundStep<'_>]| {
             steps.iter().map(|step| format!("`{}`", step.name)).collect::<Vec<_>>().join(", ")
         };
-        let is_meant = |step: &&Found<'_>| match wanted {
+        let is_meant = |step: &&FoundStep<'_>| match wanted {
             Some(wanted) => wanted == step.name || wanted == step.job || Some(wanted) == step.id,
             None => step.action.is_some(),
         };
-        let chosen: Vec<&Found<'_>> = steps.iter().filter(is_meant).collect();
+        let chosen: Vec<&FoundStep<'_>> = steps.iter().filter(is_meant).collect();
         let shown = &self.shown;
         let (message, hint) = match (chosen.as_slice(), wanted) {
             ([only], _) => return Ok(filled(&self.document, only, env)),
@@ -75,7 +79,7 @@ impl Workflow {
     }
 
     /// The step that builds what another merges: the one that publishes, if there is but one.
-    pub(super) fn legs(&self, env: &Environment) -> Option<Step> {
+    pub(super) fn legs(&self, env: &Environment) -> Option<ActionStep> {
         let steps = steps(&self.document);
         let mut building = steps.iter().filter(|step| step.action == Some(Action::Publish));
         building
@@ -85,7 +89,7 @@ impl Workflow {
     }
 }
 
-struct Found<'a> {
+struct FoundStep<'a> {
     action: Option<Action>,
     name: String,
     job: &'a str,
@@ -93,13 +97,13 @@ struct Found<'a> {
     definition: &'a Value,
 }
 
-fn steps(workflow: &Value) -> Vec<Found<'_>> {
-    let mut found: Vec<Found<'_>> = Vec::new();
+fn steps(workflow: &Value) -> Vec<FoundStep<'_>> {
+    let mut found: Vec<FoundStep<'_>> = Vec::new();
     for (job, definition) in workflow["jobs"].as_object().into_iter().flatten() {
         for (at, step) in definition["steps"].as_array().into_iter().flatten().enumerate() {
             let (action, id) = (step["uses"].as_str().and_then(action), step["id"].as_str());
             let name = id.map_or_else(|| format!("{job}/{at}"), |id| format!("{job}/{id}"));
-            found.push(Found { action, name, job, id, definition: step });
+            found.push(FoundStep { action, name, job, id, definition: step });
         }
     }
     found
@@ -117,7 +121,7 @@ fn action(uses: &str) -> Option<Action> {
     is_ours.then_some(action)
 }
 
-fn filled(workflow: &Value, found: &Found<'_>, env: &Environment) -> Step {
+fn filled(workflow: &Value, found: &FoundStep<'_>, env: &Environment) -> ActionStep {
     let mut notices = Vec::new();
     let job = &workflow["jobs"][found.job];
     let mut contexts = Map::new();
@@ -159,7 +163,7 @@ fn filled(workflow: &Value, found: &Found<'_>, env: &Environment) -> Step {
     {
         notices.push(format!("the workflow would not run this step: `if: {}`", condition.trim()));
     }
-    Step {
+    ActionStep {
         action: found.action.unwrap_or(Action::Publish),
         name: found.name.clone(),
         inputs,
@@ -296,10 +300,11 @@ mod tests {
         .collect()
     }
 
-    fn step(workflow: &str, wanted: Option<&str>) -> Result<Step, String> {
+    fn step(workflow: &str, wanted: Option<&str>) -> Result<ActionStep, String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), workflow).unwrap();
-        let step = Workflow::open(file.path()).and_then(|workflow| workflow.step(wanted, &env()));
+        let step =
+            WorkflowFile::open(file.path()).and_then(|workflow| workflow.step(wanted, &env()));
         step.map_err(|error| {
             assert_eq!(crate::error::exit_code(&error), exit::BAD_INPUT);
             crate::error::message(&error)

@@ -8,14 +8,14 @@ use std::str::FromStr;
 use clap::Args;
 use serde_json::json;
 
-use super::{How, Subject, of};
+use super::{ImageReading, SbomSubject, of};
 use crate::environment::Environment;
 use crate::error::{Remedy as _, WithExit, exit};
 use crate::image::Platform;
 use crate::report::Report;
 use crate::sbom::diff::{Diff, diff};
 use crate::sbom::exclude::Exclude;
-use crate::sbom::foreign::{self, Entry};
+use crate::sbom::foreign::{self, ForeignPackage};
 use crate::sbom::image::threads;
 use crate::sbom::layers::Cache;
 use crate::sbom::spdx;
@@ -23,13 +23,13 @@ use crate::sbom::spdx;
 /// What is compared.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(super) struct Arguments {
+pub(super) struct DiffArguments {
     /// An SBOM (SPDX 2 or CycloneDX in JSON), or an image as `sbom` takes it
     #[arg(value_name = "BEFORE")]
-    before: Side,
+    before: DiffSide,
     /// The same, afterwards
     #[arg(value_name = "AFTER")]
-    after: Side,
+    after: DiffSide,
     /// The platform of images that are for several; without it this machine's, or the only one
     #[arg(long, value_name = "OS/ARCH")]
     platform: Option<Platform>,
@@ -47,18 +47,18 @@ pub(super) struct Arguments {
 
 /// One of the two, and how it was called.
 #[derive(Debug, Clone)]
-struct Side {
+struct DiffSide {
     name: String,
-    what: What,
+    what: DiffPart,
 }
 
 #[derive(Debug, Clone)]
-enum What {
+enum DiffPart {
     Document(PathBuf),
-    Image(Subject),
+    Image(SbomSubject),
 }
 
-impl FromStr for Side {
+impl FromStr for DiffSide {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -68,8 +68,11 @@ impl FromStr for Side {
         } else {
             path.extension().is_some_and(|extension| extension == "json")
         };
-        let what =
-            if is_document { What::Document(path.to_owned()) } else { What::Image(text.parse()?) };
+        let what = if is_document {
+            DiffPart::Document(path.to_owned())
+        } else {
+            DiffPart::Image(text.parse()?)
+        };
         Ok(Self { name: text.to_owned(), what })
     }
 }
@@ -95,11 +98,11 @@ An image is read as by `supply-action sbom`, whose help says how it is named.
 Exit codes: 0 done, 1 they differ (with --exit-code), 1 an image cannot be read, 2 a document cannot";
 
 pub(super) async fn run(
-    arguments: &Arguments,
+    arguments: &DiffArguments,
     env: &Environment,
     report: &Report,
 ) -> anyhow::Result<()> {
-    let how = How {
+    let how = ImageReading {
         platform: arguments.platform.clone(),
         cache: arguments.cache.clone().map(Cache::new),
         threads: threads(),
@@ -122,7 +125,7 @@ pub(super) async fn run(
     Ok(())
 }
 
-fn differ(found: &Diff, arguments: &Arguments) -> String {
+fn differ(found: &Diff, arguments: &DiffArguments) -> String {
     let packages = found.added.len() + found.removed.len() + found.changed.len();
     format!(
         "`{}` and `{}` differ in {packages} packages",
@@ -131,20 +134,20 @@ fn differ(found: &Diff, arguments: &Arguments) -> String {
 }
 
 async fn packages(
-    side: &Side,
-    how: &How,
+    side: &DiffSide,
+    how: &ImageReading,
     env: &Environment,
     report: &Report,
-) -> anyhow::Result<Vec<Entry>> {
+) -> anyhow::Result<Vec<ForeignPackage>> {
     let refused = |why: String| WithExit {
         code: exit::BAD_INPUT,
         message: format!("nothing was compared: `{}`: {why}", side.name),
     };
     let bytes = match &side.what {
-        What::Document(file) => {
+        DiffPart::Document(file) => {
             std::fs::read(file).map_err(|error| refused(format!("it cannot be read: {error}")))?
         }
-        What::Image(subject) => {
+        DiffPart::Image(subject) => {
             let (catalog, about) = of(subject, how, env, report).await?;
             spdx::document(&catalog, &about).into_bytes()
         }

@@ -10,23 +10,23 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::release::say_elsewhere;
-use super::verify::Wanted;
-use crate::attest::progress::{self, Progress};
+use super::verify::WantedReference;
+use crate::attest::progress::{self, ReadingProgress};
 use crate::attest::sboms;
 use crate::environment::Environment;
 use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
 use crate::files;
-use crate::github::Context;
+use crate::github::RunContext;
 use crate::image::{ImageRef, Platform, Repository};
-use crate::login::{self, Asked};
+use crate::login::{self, LoginsAsked};
 use crate::registry::{self, Registry};
 use crate::report::Report;
 use crate::sbom::catalog::Catalog;
 use crate::sbom::exclude::Exclude;
-use crate::sbom::image::{self, Local};
+use crate::sbom::image::{self, LocalImage};
 use crate::sbom::layers::{self, Blob, Cache};
 use crate::sbom::source::rootfs::Rootfs;
-use crate::sbom::spdx::{self, About};
+use crate::sbom::spdx::{self, DocumentSubject};
 use crate::sbom::{cyclonedx, table};
 
 mod diff;
@@ -35,15 +35,15 @@ pub(super) use diff::is_json;
 /// What `sbom` is asked.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-pub struct Arguments {
+pub struct SbomArguments {
     #[command(subcommand)]
-    verb: Option<Verb>,
+    verb: Option<SbomVerb>,
     /// The platform, where the image is for several; without it this machine's, or the only one
     #[arg(long, value_name = "OS/ARCH")]
     pub platform: Option<Platform>,
     /// How the packages are written
-    #[arg(long, value_enum, default_value_t = Format::SpdxJson)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = CatalogFormat::SpdxJson)]
+    pub format: CatalogFormat,
     /// Where to; without it, to standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -56,8 +56,8 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
     /// Which files are listed beside the packages, each with its SHA-1
-    #[arg(long, value_enum, default_value_t = Files::None)]
-    pub files: Files,
+    #[arg(long, value_enum, default_value_t = ListedFiles::None)]
+    pub files: ListedFiles,
     /// Leave out the files that match: `*` stands for anything but `/`, `**` for anything; may be
     /// given several times
     #[arg(long, value_name = "PATTERN")]
@@ -72,13 +72,13 @@ pub struct Arguments {
     /// A path, if there is such a file or directory, or else a name in a registry: name:tag,
     /// name@sha256:…, name for name:latest
     #[arg(value_name = "IMAGE", required = true)]
-    pub image: Option<Subject>,
+    pub image: Option<SbomSubject>,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum SbomVerb {
     /// Which packages came, went or changed between two SBOMs of any generator
-    Diff(Box<diff::Arguments>),
+    Diff(Box<diff::DiffArguments>),
 }
 
 const EXAMPLES: &str = "IMAGE is taken for what it is; a word and a colon in front of it say what it must be:
@@ -103,7 +103,7 @@ Exit codes: 0 written, 1 not written, 2 the arguments are wrong";
 
 /// Which files a document lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Files {
+pub enum ListedFiles {
     None,
     /// Those that packages brought, by the lists of dpkg, apk, rpm and Python packages
     Owned,
@@ -111,7 +111,7 @@ pub enum Files {
 
 /// How a catalog is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum CatalogFormat {
     /// SPDX 2.3
     SpdxJson,
     /// CycloneDX 1.6
@@ -120,8 +120,8 @@ pub enum Format {
     Table,
 }
 
-impl Format {
-    fn written(self, catalog: &Catalog, about: &About, width: usize) -> String {
+impl CatalogFormat {
+    fn written(self, catalog: &Catalog, about: &DocumentSubject, width: usize) -> String {
         match self {
             Self::SpdxJson => spdx::document(catalog, about),
             Self::CyclonedxJson => cyclonedx::document(catalog, about),
@@ -132,14 +132,14 @@ impl Format {
 
 /// What is to be looked into.
 #[derive(Debug, Clone)]
-pub enum Subject {
-    Registry(Wanted),
+pub enum SbomSubject {
+    Registry(WantedReference),
     Layout(PathBuf, Option<String>),
     Archive(PathBuf, Option<String>),
     Directory(PathBuf),
 }
 
-impl FromStr for Subject {
+impl FromStr for SbomSubject {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -192,9 +192,13 @@ fn split(text: &str) -> (PathBuf, Option<String>) {
     }
 }
 
-pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> anyhow::Result<()> {
+pub async fn run(
+    arguments: &SbomArguments,
+    env: &Environment,
+    report: &Report,
+) -> anyhow::Result<()> {
     let subject = match (&arguments.verb, &arguments.image) {
-        (Some(Verb::Diff(arguments)), _) => return diff::run(arguments, env, report).await,
+        (Some(SbomVerb::Diff(arguments)), _) => return diff::run(arguments, env, report).await,
         (None, Some(subject)) => subject,
         (None, None) => anyhow::bail!("no sbom was written: no image was named"),
     };
@@ -203,13 +207,14 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
         code: exit::BAD_INPUT,
         message: format!("no sbom was written: {error}"),
     })?;
-    let kept =
-        |folder| Cache::new(folder).with_files(arguments.files == Files::Owned).without(&exclude);
-    let how = How {
+    let kept = |folder| {
+        Cache::new(folder).with_files(arguments.files == ListedFiles::Owned).without(&exclude)
+    };
+    let how = ImageReading {
         platform: arguments.platform.clone(),
         cache: arguments.cache.clone().map(kept),
         exclude: exclude.clone(),
-        files: arguments.files == Files::Owned,
+        files: arguments.files == ListedFiles::Owned,
         threads: arguments.threads.map_or_else(image::threads, usize::from),
     };
     let (catalog, mut about) = of(subject, &how, env, report).await?;
@@ -243,7 +248,7 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
                 text.len() + 1
             ));
         }
-        None if arguments.format == Format::Table => {
+        None if arguments.format == CatalogFormat::Table => {
             report.answer(&text.lines().map(str::to_owned).collect::<Vec<_>>())
         }
         None => report.json(&text),
@@ -253,7 +258,7 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
 
 /// How an image is read.
 #[derive(Debug, Clone)]
-pub struct How {
+pub struct ImageReading {
     pub platform: Option<Platform>,
     pub cache: Option<Cache>,
     pub threads: usize,
@@ -263,8 +268,8 @@ pub struct How {
     pub exclude: Exclude,
 }
 
-impl How {
-    fn wanted(&self) -> Option<image::Platform> {
+impl ImageReading {
+    fn wanted(&self) -> Option<image::LayoutPlatform> {
         self.platform.as_ref().map(registry::layers::platform)
     }
 
@@ -272,11 +277,11 @@ impl How {
     fn catalog(
         &self,
         layers: Vec<Blob>,
-        blobs: &dyn layers::Blobs,
-        progress: &Progress,
+        blobs: &dyn layers::LayerBlobs,
+        progress: &ReadingProgress,
     ) -> anyhow::Result<Catalog> {
         progress.expect(&layers);
-        let reading = layers::Reading {
+        let reading = layers::LayerReading {
             blobs,
             threads: self.threads,
             cache: self.cache.as_ref(),
@@ -292,13 +297,13 @@ impl How {
 
 /// What an image holds, wherever it is, and what is known about it.
 pub(super) async fn of(
-    subject: &Subject,
-    how: &How,
+    subject: &SbomSubject,
+    how: &ImageReading,
     env: &Environment,
     report: &Report,
-) -> anyhow::Result<(Catalog, About)> {
+) -> anyhow::Result<(Catalog, DocumentSubject)> {
     match subject {
-        Subject::Registry(wanted) => {
+        SbomSubject::Registry(wanted) => {
             let (registry, image) = found(wanted, env).await.map_err(registry::for_reader)?;
             let read = of_image(&registry, &image, how, report).await;
             say_elsewhere(&registry, report).await;
@@ -312,11 +317,11 @@ pub(super) async fn of(
 async fn of_image(
     registry: &Registry,
     image: &ImageRef,
-    how: &How,
+    how: &ImageReading,
     report: &Report,
-) -> anyhow::Result<(Catalog, About)> {
+) -> anyhow::Result<(Catalog, DocumentSubject)> {
     let (how, name, digest) = (how.clone(), image.repository.to_string(), image.digest.clone());
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(ReadingProgress::default());
     let watched = progress.clone();
     progress::shown(
         report,
@@ -331,13 +336,16 @@ async fn of_image(
 }
 
 /// The digest that a name stands for now, and a client for its registry.
-async fn found(wanted: &Wanted, env: &Environment) -> anyhow::Result<(Registry, ImageRef)> {
+async fn found(
+    wanted: &WantedReference,
+    env: &Environment,
+) -> anyhow::Result<(Registry, ImageRef)> {
     let repository: &Repository = match wanted {
-        Wanted::Digest(image) => &image.repository,
-        Wanted::Tag(repository, _) => repository,
+        WantedReference::Digest(image) => &image.repository,
+        WantedReference::Tag(repository, _) => repository,
     };
-    let context = Context::new(env);
-    let asked = Asked {
+    let context = RunContext::new(env);
+    let asked = LoginsAsked {
         logins: &[],
         images: std::slice::from_ref(repository),
         env,
@@ -349,8 +357,8 @@ async fn found(wanted: &Wanted, env: &Environment) -> anyhow::Result<(Registry, 
         login::stored_credentials(&asked).context("no sbom was written")?,
     );
     let image = match wanted {
-        Wanted::Digest(image) => image.clone(),
-        Wanted::Tag(repository, tag) => {
+        WantedReference::Digest(image) => image.clone(),
+        WantedReference::Tag(repository, tag) => {
             let named =
                 registry.tagged(repository, tag).await.remedied().context("no sbom was written")?;
             let named = named
@@ -363,12 +371,12 @@ async fn found(wanted: &Wanted, env: &Environment) -> anyhow::Result<(Registry, 
 }
 
 async fn of_local(
-    subject: Subject,
-    how: &How,
+    subject: SbomSubject,
+    how: &ImageReading,
     report: &Report,
-) -> anyhow::Result<(Catalog, About)> {
+) -> anyhow::Result<(Catalog, DocumentSubject)> {
     let how = how.clone();
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(ReadingProgress::default());
     let watched = progress.clone();
     progress::shown(report, &progress, async move {
         let reading = tokio::task::spawn_blocking(move || read_local(&subject, &how, &watched));
@@ -378,40 +386,43 @@ async fn of_local(
 }
 
 fn read_local(
-    subject: &Subject,
-    how: &How,
-    progress: &Progress,
-) -> anyhow::Result<(Catalog, About)> {
+    subject: &SbomSubject,
+    how: &ImageReading,
+    progress: &ReadingProgress,
+) -> anyhow::Result<(Catalog, DocumentSubject)> {
     match subject {
-        Subject::Layout(path, name) => {
+        SbomSubject::Layout(path, name) => {
             saved(image::layout(path, name.as_deref(), how.wanted().as_ref())?, path, how, progress)
         }
-        Subject::Archive(path, name) => saved(
+        SbomSubject::Archive(path, name) => saved(
             image::archive(path, name.as_deref(), how.wanted().as_ref())?,
             path,
             how,
             progress,
         ),
-        Subject::Directory(path) => {
+        SbomSubject::Directory(path) => {
             let catalog = Catalog::with(&Rootfs::new(path), how.files, how.exclude.clone())?;
             let newest =
                 catalog.newest.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
-            let about =
-                About { name: stem(path), created: newest.unwrap_or_default(), ..About::default() };
+            let about = DocumentSubject {
+                name: stem(path),
+                created: newest.unwrap_or_default(),
+                ..DocumentSubject::default()
+            };
             Ok((catalog, about))
         }
-        Subject::Registry(_) => {
+        SbomSubject::Registry(_) => {
             anyhow::bail!("no sbom was written: a registry is not on this machine")
         }
     }
 }
 
 fn saved(
-    local: Local,
+    local: LocalImage,
     path: &Path,
-    how: &How,
-    progress: &Progress,
-) -> anyhow::Result<(Catalog, About)> {
+    how: &ImageReading,
+    progress: &ReadingProgress,
+) -> anyhow::Result<(Catalog, DocumentSubject)> {
     let catalog = how.catalog(local.image.layers.clone(), &local, progress)?;
     // A name alone, such as `latest`, tells less than the file does.
     let name = local
@@ -446,10 +457,10 @@ mod tests {
         std::fs::write(at("layout/index.json"), "{}").unwrap();
         std::fs::write(at("saved.tar"), "").unwrap();
         let kind = |text: &str| match text.parse() {
-            Ok(Subject::Registry(_)) => "registry".to_owned(),
-            Ok(Subject::Layout(_, name)) => format!("layout {}", name.unwrap_or_default()),
-            Ok(Subject::Archive(_, name)) => format!("archive {}", name.unwrap_or_default()),
-            Ok(Subject::Directory(_)) => "directory".to_owned(),
+            Ok(SbomSubject::Registry(_)) => "registry".to_owned(),
+            Ok(SbomSubject::Layout(_, name)) => format!("layout {}", name.unwrap_or_default()),
+            Ok(SbomSubject::Archive(_, name)) => format!("archive {}", name.unwrap_or_default()),
+            Ok(SbomSubject::Directory(_)) => "directory".to_owned(),
             Err(error) => error,
         };
         let check = |text: &str, expected: &str| assert_eq!(kind(text), expected, "{text}");

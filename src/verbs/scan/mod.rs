@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
 use crate::assess::refused::refusal;
-use crate::assess::{Asker, Assessed, Assessor, ScanTerms};
+use crate::assess::{Assessed, Assessor, ScanTerms, TermsAuthor};
 use crate::environment::Environment;
 use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
 use crate::files;
@@ -19,9 +19,9 @@ use crate::github::network::Network;
 use crate::image::Platform;
 use crate::report::Report;
 use crate::report::text::visible;
-use crate::scan::gate::Rules;
+use crate::scan::gate::GateRules;
 use crate::scan::report::ImageScan;
-use crate::scan::severity::Level;
+use crate::scan::severity::SeverityLevel;
 use crate::scan::{sarif, shown};
 use crate::text;
 use crate::text::age::Age;
@@ -29,7 +29,7 @@ use crate::text::age::Age;
 /// What `scan` is asked.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Arguments {
+pub struct ScanArguments {
     /// The platform, where the image is for several; without it this machine's, or the only one
     #[arg(long, value_name = "OS/ARCH")]
     platform: Option<Platform>,
@@ -76,8 +76,8 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     vex: Vec<PathBuf>,
     /// How the result is written
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = ResultFormat::Table)]
+    format: ResultFormat,
     /// Where to; without it, to standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -87,7 +87,7 @@ pub struct Arguments {
     cache: Option<PathBuf>,
     /// An SBOM (SPDX 2 or CycloneDX in JSON), or an image as `supply-action sbom` takes it
     #[arg(value_name = "IMAGE|SBOM")]
-    target: packages::Target,
+    target: packages::ScanTarget,
 }
 
 const EXAMPLES: &str = "IMAGE is read as by `supply-action sbom`, whose help says how it is named. No signature is checked:
@@ -114,7 +114,7 @@ enum FailOn {
 
 /// How a result is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum ResultFormat {
     /// For people
     Table,
     Json,
@@ -124,22 +124,22 @@ enum Format {
 
 impl FailOn {
     /// `None` where nothing fails.
-    fn level(self) -> Option<Level> {
+    fn level(self) -> Option<SeverityLevel> {
         match self {
-            Self::Critical => Some(Level::Critical),
-            Self::High => Some(Level::High),
-            Self::Medium => Some(Level::Medium),
-            Self::Low => Some(Level::Low),
+            Self::Critical => Some(SeverityLevel::Critical),
+            Self::High => Some(SeverityLevel::High),
+            Self::Medium => Some(SeverityLevel::Medium),
+            Self::Low => Some(SeverityLevel::Low),
             Self::None => None,
         }
     }
 }
 
-impl Arguments {
+impl ScanArguments {
     fn terms(&self) -> anyhow::Result<ScanTerms> {
         let terms = ScanTerms {
-            asker: Asker::CommandLine,
-            rules: Rules {
+            asker: TermsAuthor::CommandLine,
+            rules: GateRules {
                 fail_on: self.fail_on.level(),
                 only_fixed: self.only_fixed,
                 fail_on_unassessed: self.fail_on_unassessed,
@@ -164,7 +164,11 @@ impl Arguments {
     }
 }
 
-pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> anyhow::Result<()> {
+pub async fn run(
+    arguments: &ScanArguments,
+    env: &Environment,
+    report: &Report,
+) -> anyhow::Result<()> {
     let started = Timestamp::now();
     let terms = arguments.terms().context(UNSCANNED)?;
     let assessor = Assessor::open(&terms, &Network::of(env), started).await?;
@@ -183,13 +187,13 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
 const UNSCANNED: &str = "nothing was scanned";
 
 /// The result, as it was asked for.
-fn write(arguments: &Arguments, scan: &ImageScan, report: &Report) -> anyhow::Result<()> {
+fn write(arguments: &ScanArguments, scan: &ImageScan, report: &Report) -> anyhow::Result<()> {
     let is_seen = arguments.output.is_none() && std::io::stdout().is_terminal();
     let width = report.width().filter(|_| is_seen).unwrap_or(usize::MAX);
     let text = match arguments.format {
-        Format::Table => shown::table(&[scan], width, is_seen && report.has_colour()),
-        Format::Json => serde_json::to_string_pretty(&shown::json(&[scan]))?,
-        Format::Sarif => {
+        ResultFormat::Table => shown::table(&[scan], width, is_seen && report.has_colour()),
+        ResultFormat::Json => serde_json::to_string_pretty(&shown::json(&[scan]))?,
+        ResultFormat::Sarif => {
             let documents = sarif::documents(std::slice::from_ref(scan))?;
             let document = documents.first().context("nothing was written: no scan was made")?;
             serde_json::to_string_pretty(document)?
@@ -203,7 +207,7 @@ fn write(arguments: &Arguments, scan: &ImageScan, report: &Report) -> anyhow::Re
                 .with_context(|| format!("`{}` was not written", file.display()))?;
             report.say(&shown::sentence(scan));
         }
-        None if arguments.format == Format::Table => {
+        None if arguments.format == ResultFormat::Table => {
             report.answer(&text.trim_end().lines().map(str::to_owned).collect::<Vec<_>>());
         }
         None => report.json(&text),
@@ -212,7 +216,7 @@ fn write(arguments: &Arguments, scan: &ImageScan, report: &Report) -> anyhow::Re
 }
 
 /// What must not pass, as one sentence; the result itself is written by then.
-fn refuse(arguments: &Arguments, assessed: &Assessed) -> anyhow::Result<()> {
+fn refuse(arguments: &ScanArguments, assessed: &Assessed) -> anyhow::Result<()> {
     let Some(refusal) = refusal(&[assessed]) else { return Ok(()) };
     let wheres = match &arguments.output {
         None => "the findings are listed above".to_owned(),

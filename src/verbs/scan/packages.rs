@@ -6,8 +6,8 @@ use std::str::FromStr;
 use anyhow::Context as _;
 use jiff::Timestamp;
 
-use super::Arguments;
-use crate::assess::{About, Listed};
+use super::ScanArguments;
+use crate::assess::{AssessedAbout, ImagePackages};
 use crate::environment::Environment;
 use crate::error::{Remedy as _, WithExit, exit};
 use crate::report::Report;
@@ -23,12 +23,12 @@ const LARGEST: u64 = 512 << 20;
 
 /// What is scanned.
 #[derive(Debug, Clone)]
-pub(super) enum Target {
+pub(super) enum ScanTarget {
     Document(PathBuf),
-    Image(sbom::Subject),
+    Image(sbom::SbomSubject),
 }
 
-impl FromStr for Target {
+impl FromStr for ScanTarget {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -41,16 +41,16 @@ impl FromStr for Target {
 }
 
 pub(super) async fn of(
-    arguments: &Arguments,
+    arguments: &ScanArguments,
     now: Timestamp,
     env: &Environment,
     report: &Report,
-) -> anyhow::Result<Listed> {
+) -> anyhow::Result<ImagePackages> {
     let subject = match &arguments.target {
-        Target::Document(path) => return of_document(path, arguments, now),
-        Target::Image(subject) => subject,
+        ScanTarget::Document(path) => return of_document(path, arguments, now),
+        ScanTarget::Image(subject) => subject,
     };
-    let how = sbom::How {
+    let how = sbom::ImageReading {
         platform: arguments.platform.clone(),
         cache: arguments.cache.clone().map(|folder| Cache::new(folder).with_files(true)),
         exclude: Exclude::default(),
@@ -61,11 +61,15 @@ pub(super) async fn of(
     let (catalog, about) = sbom::of(subject, &how, env, report).await?;
     remarks(&catalog.warnings).iter().for_each(|remark| report.notice(remark));
     let digest = about.digest.as_deref().and_then(|digest| digest.parse().ok());
-    let about = About { name: about.name, digest, platform: arguments.platform.clone() };
-    Ok(Listed { about, subjects: subjects::of_catalog(&catalog, now) })
+    let about = AssessedAbout { name: about.name, digest, platform: arguments.platform.clone() };
+    Ok(ImagePackages { about, subjects: subjects::of_catalog(&catalog, now) })
 }
 
-fn of_document(path: &Path, arguments: &Arguments, now: Timestamp) -> anyhow::Result<Listed> {
+fn of_document(
+    path: &Path,
+    arguments: &ScanArguments,
+    now: Timestamp,
+) -> anyhow::Result<ImagePackages> {
     use std::io::Read as _;
     let wrong = |why: String| {
         let message = format!("`{}` cannot be scanned: {why}", path.display());
@@ -86,7 +90,10 @@ fn of_document(path: &Path, arguments: &Arguments, now: Timestamp) -> anyhow::Re
         .map_err(|error| wrong(error.to_string()))
         .hint("give an SBOM in SPDX 2 or CycloneDX, in JSON; `supply-action sbom` writes one")?;
     let name = path.file_name().context("a document without a name")?.to_string_lossy();
-    let about =
-        About { name: name.into_owned(), digest: None, platform: arguments.platform.clone() };
-    Ok(Listed { about, subjects })
+    let about = AssessedAbout {
+        name: name.into_owned(),
+        digest: None,
+        platform: arguments.platform.clone(),
+    };
+    Ok(ImagePackages { about, subjects })
 }

@@ -5,15 +5,15 @@ use std::str::FromStr;
 
 use clap::{ArgGroup, Args};
 
-use crate::evidence::{Format, Part};
+use crate::evidence::{EvidenceFormat, EvidencePart};
 use crate::image::spelling::ReferenceParts;
 use crate::image::{ImageRef, Platform, Repository, Tag};
 use crate::oci::Allowed;
-use crate::scan::severity::Level;
+use crate::scan::severity::SeverityLevel;
 use crate::sigstore::verifier::Signer;
 use crate::text::age::Age;
 use crate::verify::check::Check;
-use crate::verify::policy::{Need, Requirements, Rule};
+use crate::verify::policy::{EvidenceNeed, PolicyRule, Requirements};
 use crate::verify::signer::{
     GITHUB_ISSUER, RepositoryId, Runner, SignerPolicy, SourceCommit, SourceRef, SourceRepository,
     SourceRule, Trigger,
@@ -26,7 +26,7 @@ use crate::verify::signer::{
     group = ArgGroup::new("whose").args(["certificate_identity", "certificate_identity_regexp", "key", "repo"]).required(true).multiple(true),
     after_help = EXAMPLES
 )]
-pub struct Arguments {
+pub struct VerifyArguments {
     #[allow(rustdoc::bare_urls, reason = "this is what --help prints")]
     /// Who must have signed every part, exactly: a workflow as
     /// https://github.com/OWNER/REPO/PATH@REF, or an e-mail address
@@ -78,7 +78,7 @@ pub struct Arguments {
     /// are signature, sbom (SPDX or CycloneDX), provenance (SLSA, of version 1 or 0.2), vuln, vex,
     /// test-result, vsa or a predicate type
     #[arg(long, value_name = "PART=KINDS", default_values = ["index=signature,provenance", "platforms=signature"])]
-    pub require: Vec<Required>,
+    pub require: Vec<RequiredKinds>,
     /// Require the result of a scan that ended at most that long ago: a number of hours (`36h`) or
     /// days (`7d`). The newest counts, and those of this program alone can be read
     #[arg(long, value_name = "AGE")]
@@ -86,7 +86,7 @@ pub struct Arguments {
     /// Require the result of a scan without an open vulnerability of this severity or worse
     /// (critical, high, medium or low), as it was signed: no advisory is asked for today
     #[arg(long, value_name = "LEVEL")]
-    pub fail_on: Option<Level>,
+    pub fail_on: Option<SeverityLevel>,
     /// With --fail-on, whether only vulnerabilities with a fix count
     #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, requires = "fail_on")]
     pub only_fixed: bool,
@@ -106,7 +106,7 @@ pub struct Arguments {
     /// The formats in each of which everything must be, bundle or legacy; without it, each
     /// statement may be in either
     #[arg(long, value_delimiter = ',', value_name = "FORMATS")]
-    pub signature_formats: Vec<Format>,
+    pub signature_formats: Vec<EvidenceFormat>,
     /// Accept layers that name addresses outside of the registry, and say so
     #[arg(long)]
     pub allow_foreign_layers: bool,
@@ -126,7 +126,7 @@ pub struct Arguments {
     pub layout: Option<String>,
     /// The image: name@sha256:…, name:tag, or name for name:latest
     #[arg(value_name = "IMAGE", required_unless_present = "layout", conflicts_with = "layout")]
-    pub image: Option<Wanted>,
+    pub image: Option<WantedReference>,
 }
 
 const EXAMPLES: &str = "Logins are taken from Docker's configuration (DOCKER_CONFIG or ~/.docker/config.json).
@@ -156,7 +156,7 @@ What a key signed that no log knows of:
 
 Exit codes: 0 verified, 1 not verified, 2 the arguments are wrong, 4 it could not be found out (no answer, a time-out, 401, 403, 429, 5xx)";
 
-impl Arguments {
+impl VerifyArguments {
     /// What is asked of the run that signed.
     pub(super) fn source(&self) -> SourceRule {
         SourceRule {
@@ -171,11 +171,11 @@ impl Arguments {
 
     /// What is asked of each part. Both formats are read unless some are named.
     pub(super) fn requirements(&self) -> Requirements {
-        let of = |part: Part| -> Vec<Rule> {
+        let of = |part: EvidencePart| -> Vec<PolicyRule> {
             self.require
                 .iter()
                 .filter(|required| required.part == part)
-                .flat_map(|required| required.needs.iter().cloned().map(Rule::from))
+                .flat_map(|required| required.needs.iter().cloned().map(PolicyRule::from))
                 .collect()
         };
         let checks: Vec<Check> = self
@@ -193,15 +193,15 @@ impl Arguments {
             .chain(self.build_source.iter().map(|uri| Check::BuiltFrom(uri.clone())))
             .collect();
         let formats = if self.signature_formats.is_empty() {
-            &[Format::Bundle, Format::Legacy][..]
+            &[EvidenceFormat::Bundle, EvidenceFormat::Legacy][..]
         } else {
             &self.signature_formats
         };
         Requirements {
             platforms: self.platform.clone(),
-            index: of(Part::Index),
-            platform: of(Part::Platform),
-            attestations: of(Part::Attestations),
+            index: of(EvidencePart::Index),
+            platform: of(EvidencePart::Platform),
+            attestations: of(EvidencePart::Attestations),
             formats: formats.to_vec(),
             allowed: Allowed {
                 foreign_layers: self.allow_foreign_layers,
@@ -229,31 +229,31 @@ impl Arguments {
 
 /// `PART=KIND,KIND`.
 #[derive(Debug, Clone)]
-pub struct Required {
-    pub(super) part: Part,
-    pub(super) needs: Vec<Need>,
+pub struct RequiredKinds {
+    pub(super) part: EvidencePart,
+    pub(super) needs: Vec<EvidenceNeed>,
     text: String,
 }
 
-impl std::fmt::Display for Required {
+impl std::fmt::Display for RequiredKinds {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(&self.text)
     }
 }
 
-impl FromStr for Required {
+impl FromStr for RequiredKinds {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (part, kinds) = text.split_once('=').ok_or_else(|| {
             format!("`{text}` is not PART=KINDS, such as `platforms=signature,sbom`")
         })?;
-        let part: Part = part.trim().parse()?;
+        let part: EvidencePart = part.trim().parse()?;
         let needs = kinds
             .split(',')
             .map(str::trim)
             .filter(|kind| !kind.is_empty())
-            .map(|text| Need::about(part, text))
+            .map(|text| EvidenceNeed::about(part, text))
             .collect::<Result<_, _>>()?;
         Ok(Self { part, needs, text: text.to_owned() })
     }
@@ -261,12 +261,12 @@ impl FromStr for Required {
 
 /// An image as people name it.
 #[derive(Debug, Clone)]
-pub enum Wanted {
+pub enum WantedReference {
     Digest(ImageRef),
     Tag(Repository, Tag),
 }
 
-impl Wanted {
+impl WantedReference {
     pub(super) fn repository(&self) -> &Repository {
         match self {
             Self::Digest(image) => &image.repository,
@@ -275,7 +275,7 @@ impl Wanted {
     }
 }
 
-impl FromStr for Wanted {
+impl FromStr for WantedReference {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -317,8 +317,8 @@ mod tests {
             (&format!("ghcr.io/o/a:v1@{digest}"), format!("ghcr.io/o/a@{digest}")),
         ] {
             let named = match text.parse().unwrap() {
-                Wanted::Digest(image) => image.to_string(),
-                Wanted::Tag(name, tag) => format!("{name}:{tag}"),
+                WantedReference::Digest(image) => image.to_string(),
+                WantedReference::Tag(name, tag) => format!("{name}:{tag}"),
             };
             assert_eq!(named, read, "{text}");
         }
@@ -331,13 +331,13 @@ mod tests {
             &format!("a:v 1@{digest}"),
             &format!("a@{digest}@{digest}"),
         ] {
-            assert!(text.parse::<Wanted>().is_err(), "{text}");
+            assert!(text.parse::<WantedReference>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn what_is_required_is_a_word_or_a_predicate_type() {
-        let required: Required =
+        let required: RequiredKinds =
             "platforms=signature, sbom,https://example.com/scan/v1".parse().unwrap();
         assert_eq!(required.needs.len(), 3);
         assert!(
@@ -359,7 +359,7 @@ mod tests {
             "index=sbom;provenance",
             "attestations=sbom",
         ] {
-            assert!(wrong.parse::<Required>().is_err(), "{wrong}");
+            assert!(wrong.parse::<RequiredKinds>().is_err(), "{wrong}");
         }
     }
 }

@@ -8,29 +8,33 @@ mod whose;
 
 use anyhow::Context as _;
 
-pub use self::arguments::{Arguments, Wanted};
+pub use self::arguments::{VerifyArguments, WantedReference};
 pub(super) use self::policy::of_inputs;
 pub(super) use self::told::for_reader;
-use self::told::{Found, Layout};
-use self::whose::Whose;
+use self::told::{VerifiedFormats, VerifiedLayout};
+use self::whose::SignatureAskedFor;
 use super::outside::line;
 use super::release::say_elsewhere;
 use super::served_layout::ServedLayout;
 use crate::environment::Environment;
 use crate::error::OrRemedy as _;
-use crate::github::Context;
+use crate::github::RunContext;
 use crate::github::network::Plain;
 use crate::image::{ImageRef, Repository, Tag};
-use crate::login::{self, Asked};
+use crate::login::{self, LoginsAsked};
 use crate::registry::{Credentials, Registry};
 use crate::report::Report;
 use crate::sigstore::load_trusted_root;
 use crate::sigstore::verifier::BundleVerifier;
-use crate::verify::policy::{Among, Policy};
+use crate::verify::policy::{EvidencePolicy, FormatsAccepted};
 use crate::verify::signer::SignerPolicy;
-use crate::verify::{self, Carried, Reasons, VerifiedImage};
+use crate::verify::{self, CarriedEvidence, Reasons, VerifiedImage};
 
-pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> anyhow::Result<()> {
+pub async fn run(
+    arguments: &VerifyArguments,
+    env: &Environment,
+    report: &Report,
+) -> anyhow::Result<()> {
     let outcome = checked(arguments, env, report).await.map_err(told::for_reader);
     match outcome {
         Ok(found) => {
@@ -51,10 +55,10 @@ pub async fn run(arguments: &Arguments, env: &Environment, report: &Report) -> a
 }
 
 async fn checked(
-    arguments: &Arguments,
+    arguments: &VerifyArguments,
     env: &Environment,
     report: &Report,
-) -> anyhow::Result<Found> {
+) -> anyhow::Result<VerifiedFormats> {
     let Some(layout) = &arguments.layout else {
         let wanted = arguments.image.as_ref().context("nothing was verified: no image is named")?;
         return of_wanted(arguments, wanted, env, report).await;
@@ -67,35 +71,35 @@ async fn checked(
 
 /// An image on disk: as one in a registry, and every blob of it.
 async fn of_layout(
-    arguments: &Arguments,
+    arguments: &VerifyArguments,
     served: &ServedLayout,
     env: &Environment,
     report: &Report,
-) -> anyhow::Result<Found> {
+) -> anyhow::Result<VerifiedFormats> {
     let mut found =
-        of_wanted(arguments, &Wanted::Digest(served.image.clone()), env, report).await?;
-    let registry = Registry::new(line(&Context::new(env).network)?, Credentials::default());
+        of_wanted(arguments, &WantedReference::Digest(served.image.clone()), env, report).await?;
+    let registry = Registry::new(line(&RunContext::new(env).network)?, Credentials::default());
     let blobs = served
         .whole(&registry)
         .await
         .with_context(|| format!("`{}` is not verified", served.shown))?;
-    found.layout = Some(Layout { shown: served.shown.clone(), blobs });
+    found.layout = Some(VerifiedLayout { shown: served.shown.clone(), blobs });
     Ok(found)
 }
 
 async fn of_wanted(
-    arguments: &Arguments,
-    wanted: &Wanted,
+    arguments: &VerifyArguments,
+    wanted: &WantedReference,
     env: &Environment,
     report: &Report,
-) -> anyhow::Result<Found> {
-    let judge = Judge::new(arguments)?;
+) -> anyhow::Result<VerifiedFormats> {
+    let judge = EvidenceJudge::new(arguments)?;
     let repository = wanted.repository();
-    let mut context = Context::new(env);
+    let mut context = RunContext::new(env);
     if arguments.allow_http_registry {
         context.network.plain = Plain::of([repository.registry().to_owned()]);
     }
-    let asked = Asked {
+    let asked = LoginsAsked {
         logins: &[],
         images: std::slice::from_ref(repository),
         env,
@@ -106,8 +110,8 @@ async fn of_wanted(
         login::stored_credentials(&asked).map_err(told::unknown).context("nothing was verified")?;
     let registry = Registry::new(line(&context.network)?, credentials);
     let image = match wanted {
-        Wanted::Digest(image) => image.clone(),
-        Wanted::Tag(repository, tag) => named(&registry, repository, tag).await?,
+        WantedReference::Digest(image) => image.clone(),
+        WantedReference::Tag(repository, tag) => named(&registry, repository, tag).await?,
     };
     let found = judge.found(&registry, &image).await;
     say_elsewhere(&registry, report).await;
@@ -115,15 +119,15 @@ async fn of_wanted(
 }
 
 /// Who must have signed what: asked of an image wherever it lies.
-pub(super) struct Judge<'a> {
-    arguments: &'a Arguments,
-    whose: Whose,
+pub(super) struct EvidenceJudge<'a> {
+    arguments: &'a VerifyArguments,
+    whose: SignatureAskedFor,
     verifier: BundleVerifier,
 }
 
-impl<'a> Judge<'a> {
-    pub(super) fn new(arguments: &'a Arguments) -> anyhow::Result<Self> {
-        let whose = Whose::of(arguments)?;
+impl<'a> EvidenceJudge<'a> {
+    pub(super) fn new(arguments: &'a VerifyArguments) -> anyhow::Result<Self> {
+        let whose = SignatureAskedFor::of(arguments)?;
         let verifier = BundleVerifier::new(&load_trusted_root(arguments.trusted_root.as_deref())?)?;
         let verifier =
             if arguments.insecure_ignore_tlog { verifier.ignoring_logs() } else { verifier };
@@ -139,17 +143,22 @@ impl<'a> Judge<'a> {
         Ok(self.found(registry, image).await.map_err(told::for_reader)?.image)
     }
 
-    async fn found(&self, registry: &Registry, image: &ImageRef) -> anyhow::Result<Found> {
+    async fn found(
+        &self,
+        registry: &Registry,
+        image: &ImageRef,
+    ) -> anyhow::Result<VerifiedFormats> {
         let Self { arguments, whose, verifier } = self;
         let not_verified = || format!("`{image}` is not verified");
         let whole = if arguments.signature_formats.is_empty() {
-            verify::Wanted::WhatCanBeRead
+            verify::WantedAmount::WhatCanBeRead
         } else {
-            verify::Wanted::All
+            verify::WantedAmount::All
         };
         let requirements = arguments.requirements();
         let carried =
-            Carried::read(registry, verifier, image, &requirements, whose.key(), whole).await;
+            CarriedEvidence::read(registry, verifier, image, &requirements, whose.key(), whole)
+                .await;
         let carried = carried.with_context(not_verified)?;
         judged(arguments, whose, registry, carried).await.with_context(not_verified)
     }
@@ -170,22 +179,22 @@ async fn named(
 
 /// Every part must be by one signer, so each who may be is tried for the whole image.
 async fn judged(
-    arguments: &Arguments,
-    whose: &Whose,
+    arguments: &VerifyArguments,
+    whose: &SignatureAskedFor,
     registry: &Registry,
-    mut carried: Carried,
-) -> anyhow::Result<Found> {
+    mut carried: CarriedEvidence,
+) -> anyhow::Result<VerifiedFormats> {
     let claims = carried.claims();
-    let policy = |signer| Policy {
+    let policy = |signer| EvidencePolicy {
         signer: SignerPolicy { signer, source: arguments.source() },
         requirements: arguments.requirements(),
     };
     let among = if arguments.signature_formats.is_empty() {
-        Among::Any
+        FormatsAccepted::Any
     } else {
-        Among::Each(&arguments.signature_formats)
+        FormatsAccepted::Each(&arguments.signature_formats)
     };
-    let mut refused: Option<(Policy, Reasons)> = None;
+    let mut refused: Option<(EvidencePolicy, Reasons)> = None;
     for signer in whose.signers(&claims) {
         let policy = policy(signer);
         match carried.judged(&policy, among, jiff::Timestamp::now()) {
@@ -193,7 +202,7 @@ async fn judged(
                 let formats = told::formats(arguments, &carried, &policy);
                 let (artifact, ignores_log) =
                     (carried.artifact().map(str::to_owned), arguments.insecure_ignore_tlog);
-                return Ok(Found {
+                return Ok(VerifiedFormats {
                     image: carried.verified(evidence)?,
                     formats,
                     ignores_log,
@@ -216,6 +225,12 @@ async fn judged(
         );
     }
     let unsigned = carried.unsigned(registry).await;
-    Err(told::Refusal { whose, claims: &claims, carried: &carried, refused, unsigned: &unsigned }
-        .error())
+    Err(told::VerifyRefusal {
+        whose,
+        claims: &claims,
+        carried: &carried,
+        refused,
+        unsigned: &unsigned,
+    }
+    .error())
 }

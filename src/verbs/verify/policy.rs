@@ -3,26 +3,26 @@
 
 use clap::Parser;
 
-use super::arguments::Arguments;
+use super::arguments::VerifyArguments;
 use crate::error::{Remedy as _, WithExit, exit};
-use crate::github::Context;
+use crate::github::RunContext;
 use crate::image::Repository;
 use crate::inputs::Inputs;
 
 #[derive(Debug, Parser)]
 #[command(no_binary_name = true)]
-struct Policy {
+struct AskedPolicy {
     #[command(flatten)]
-    arguments: Arguments,
+    arguments: VerifyArguments,
 }
 
 /// What must be proven of an image of this repository. Where no signer is named, one of the
 /// workflows of the run's own repository must have signed.
 pub(in crate::verbs) fn of_inputs(
     inputs: &Inputs,
-    context: &Context,
+    context: &RunContext,
     image: &Repository,
-) -> anyhow::Result<Arguments> {
+) -> anyhow::Result<VerifyArguments> {
     let policy = &inputs.promote.policy;
     let mut words = policy.options.clone();
     if !policy.names_signer {
@@ -41,7 +41,7 @@ pub(in crate::verbs) fn of_inputs(
         words.push(format!("--trusted-root={}", root.display()));
     }
     words.push(image.to_string());
-    let parsed = Policy::try_parse_from(words).map_err(|error| {
+    let parsed = AskedPolicy::try_parse_from(words).map_err(|error| {
         let text = error.to_string();
         let first = text.lines().next().unwrap_or_default();
         let message = format!("the policy: {}", first.trim_start_matches("error: "));

@@ -3,30 +3,30 @@
 
 use serde_json::{Value, json};
 
-use super::arguments::Arguments;
-use super::whose::Whose;
+use super::arguments::VerifyArguments;
+use super::whose::SignatureAskedFor;
 use crate::error::{self, WithExit, exit};
-use crate::evidence::{Format, Part};
-use crate::page::Page;
+use crate::evidence::{EvidenceFormat, EvidencePart};
+use crate::page::RefusalPage;
 use crate::registry::{self, RegistryError};
 use crate::sigstore::verifier::Signer;
 use crate::summary::source::said;
-use crate::verify::policy::{Among, Policy};
-use crate::verify::{Carried, Claim, Reasons, VerifiedImage};
+use crate::verify::policy::{EvidencePolicy, FormatsAccepted};
+use crate::verify::{CarriedEvidence, Reasons, SignerClaim, VerifiedImage};
 
 /// A verified image, and how each format fared.
-pub(super) struct Found {
+pub(super) struct VerifiedFormats {
     pub(super) image: VerifiedImage,
-    pub(super) formats: Vec<(Format, Option<String>)>,
+    pub(super) formats: Vec<(EvidenceFormat, Option<String>)>,
     pub(super) ignores_log: bool,
     /// What it is in place of an image.
     pub(super) artifact: Option<String>,
     /// Where it lies on disk, if it does.
-    pub(super) layout: Option<Layout>,
+    pub(super) layout: Option<VerifiedLayout>,
 }
 
 /// An image on disk.
-pub(super) struct Layout {
+pub(super) struct VerifiedLayout {
     pub(super) shown: String,
     /// How many were hashed.
     pub(super) blobs: usize,
@@ -34,11 +34,11 @@ pub(super) struct Layout {
 
 /// Of each format that was read why it is not enough by itself.
 pub(super) fn formats(
-    arguments: &Arguments,
-    carried: &Carried,
-    policy: &Policy,
-) -> Vec<(Format, Option<String>)> {
-    let of = |format: Format| {
+    arguments: &VerifyArguments,
+    carried: &CarriedEvidence,
+    policy: &EvidencePolicy,
+) -> Vec<(EvidenceFormat, Option<String>)> {
+    let of = |format: EvidenceFormat| {
         if !arguments.signature_formats.is_empty() {
             return (format, None);
         }
@@ -47,7 +47,7 @@ pub(super) fn formats(
             format,
             unread().or_else(|| {
                 carried
-                    .judged(policy, Among::Each(&[format]), jiff::Timestamp::now())
+                    .judged(policy, FormatsAccepted::Each(&[format]), jiff::Timestamp::now())
                     .err()
                     .map(|reasons| reasons.text())
             }),
@@ -56,11 +56,11 @@ pub(super) fn formats(
     policy.requirements.formats.iter().copied().map(of).collect()
 }
 
-pub(super) fn name(format: Format) -> &'static str {
-    if format == Format::Bundle { "bundles" } else { "layers of the older format" }
+pub(super) fn name(format: EvidenceFormat) -> &'static str {
+    if format == EvidenceFormat::Bundle { "bundles" } else { "layers of the older format" }
 }
 
-impl Found {
+impl VerifiedFormats {
     /// Whether no format has everything, so that the image is verified by both together.
     fn is_mixed(&self) -> bool {
         self.formats.iter().all(|(_, why)| why.is_some())
@@ -115,7 +115,7 @@ impl Found {
             );
         }
         for (format, why) in &self.formats {
-            let name = if *format == Format::Bundle { "bundles" } else { "legacy" };
+            let name = if *format == EvidenceFormat::Bundle { "bundles" } else { "legacy" };
             lines.push(format!("{name:<10} {}", why.as_deref().unwrap_or("verified")));
         }
         if self.is_mixed() {
@@ -135,17 +135,17 @@ impl Found {
 }
 
 /// An image of which enough was read to refuse it.
-pub(super) struct Refusal<'a> {
-    pub(super) whose: &'a Whose,
-    pub(super) claims: &'a [Claim],
-    pub(super) carried: &'a Carried,
+pub(super) struct VerifyRefusal<'a> {
+    pub(super) whose: &'a SignatureAskedFor,
+    pub(super) claims: &'a [SignerClaim],
+    pub(super) carried: &'a CarriedEvidence,
     /// By the signer who lacks least, where one could be meant.
-    pub(super) refused: Option<(Policy, Reasons)>,
+    pub(super) refused: Option<(EvidencePolicy, Reasons)>,
     /// What BuildKit left unsigned.
     pub(super) unsigned: &'a [String],
 }
 
-impl Refusal<'_> {
+impl VerifyRefusal<'_> {
     pub(super) fn error(&self) -> anyhow::Error {
         let inventory = self.carried.inventory(self.unsigned);
         let message = match &self.refused {
@@ -157,7 +157,7 @@ impl Refusal<'_> {
                 let claims: Vec<String> = self
                     .claims
                     .iter()
-                    .map(|Claim { identity, issuer, .. }| format!("`{identity}` ({issuer})"))
+                    .map(|SignerClaim { identity, issuer, .. }| format!("`{identity}` ({issuer})"))
                     .collect();
                 format!(
                     "no signature is by {}; it claims to be by {}",
@@ -166,7 +166,7 @@ impl Refusal<'_> {
                 )
             }
         };
-        let refused = error::with_see(anyhow::anyhow!(message), Page::NotVerified);
+        let refused = error::with_see(anyhow::anyhow!(message), RefusalPage::NotVerified);
         self.hints().into_iter().rev().fold(refused, error::with_hint)
     }
 
@@ -224,11 +224,11 @@ impl Refusal<'_> {
     }
 }
 
-fn part_name(part: Part) -> &'static str {
+fn part_name(part: EvidencePart) -> &'static str {
     match part {
-        Part::Index | Part::Artifact => "index",
-        Part::Platform => "platforms",
-        Part::Attestations => "attestations",
+        EvidencePart::Index | EvidencePart::Artifact => "index",
+        EvidencePart::Platform => "platforms",
+        EvidencePart::Attestations => "attestations",
     }
 }
 
@@ -237,7 +237,7 @@ pub(super) fn unknown(error: anyhow::Error) -> anyhow::Error {
     let hints = error::hints(&error);
     let told =
         anyhow::Error::new(WithExit { code: exit::UNKNOWN, message: error::message(&error) });
-    let told = error::with_see(told, Page::CouldNotBeFoundOut);
+    let told = error::with_see(told, RefusalPage::CouldNotBeFoundOut);
     hints.into_iter().fold(told, error::with_hint)
 }
 

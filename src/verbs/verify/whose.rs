@@ -3,35 +3,35 @@
 
 use sigstore_types::DerPublicKey;
 
-use super::arguments::Arguments;
+use super::arguments::VerifyArguments;
 use crate::error::{WithExit, exit};
 use crate::github::server::Server;
 use crate::sigstore::artifact::Identity;
 use crate::sigstore::source::repository_of_workflow;
 use crate::sigstore::verifier::Signer;
-use crate::verify::Claim;
+use crate::verify::SignerClaim;
 use crate::verify::signer::{GITHUB_ISSUER, SourceRepository};
 
 /// Whose signature is asked for.
-pub(super) enum Whose {
+pub(super) enum SignatureAskedFor {
     Key(DerPublicKey),
     /// Whom a certificate names, vouched for by an issuer.
     Name {
-        name: Name,
+        name: CertificateName,
         issuer: String,
     },
 }
 
 /// Whom a certificate must name.
-pub(super) enum Name {
+pub(super) enum CertificateName {
     Exact(String),
     Pattern(Identity),
     /// Any workflow of a repository.
     WorkflowOf(SourceRepository),
 }
 
-impl Whose {
-    pub(super) fn of(arguments: &Arguments) -> anyhow::Result<Self> {
+impl SignatureAskedFor {
+    pub(super) fn of(arguments: &VerifyArguments) -> anyhow::Result<Self> {
         if let Some(file) = &arguments.key {
             return Ok(Self::Key(crate::verbs::verify_bundle::public_key(file)?));
         }
@@ -40,11 +40,11 @@ impl Whose {
             &arguments.certificate_identity_regexp,
             &arguments.repo,
         ) {
-            (Some(identity), ..) => Name::Exact(identity.clone()),
-            (None, None, Some(repository)) => Name::WorkflowOf(repository.clone()),
+            (Some(identity), ..) => CertificateName::Exact(identity.clone()),
+            (None, None, Some(repository)) => CertificateName::WorkflowOf(repository.clone()),
             (None, pattern, _) => {
                 let pattern = pattern.as_deref().unwrap_or_default();
-                Name::Pattern(Identity::pattern(pattern).map_err(|error| WithExit {
+                CertificateName::Pattern(Identity::pattern(pattern).map_err(|error| WithExit {
                     code: exit::BAD_INPUT,
                     message: format!("nothing was verified: --certificate-identity-regexp `{pattern}` is not a pattern: {error}"),
                 })?)
@@ -63,10 +63,10 @@ impl Whose {
     }
 
     /// The signers to try: the one that is named, or all whose name is one that is asked for.
-    pub(super) fn signers(&self, claims: &[Claim]) -> Vec<Signer> {
+    pub(super) fn signers(&self, claims: &[SignerClaim]) -> Vec<Signer> {
         match self {
             Self::Key(key) => vec![Signer::Key(key.clone())],
-            Self::Name { name: Name::Exact(identity), issuer } => {
+            Self::Name { name: CertificateName::Exact(identity), issuer } => {
                 vec![Signer::Keyless { identity: identity.clone(), issuer: issuer.clone() }]
             }
             Self::Name { name, issuer } => {
@@ -74,7 +74,7 @@ impl Whose {
                     .iter()
                     .filter(|claim| claim.issuer == *issuer && name.is(&claim.identity));
                 // Who signed nothing that holds makes no image pass; one of them tells why.
-                let (holding, others): (Vec<&Claim>, Vec<&Claim>) =
+                let (holding, others): (Vec<&SignerClaim>, Vec<&SignerClaim>) =
                     meant.partition(|claim| claim.holds);
                 let tried =
                     if holding.is_empty() { others.into_iter().take(1).collect() } else { holding };
@@ -90,7 +90,7 @@ impl Whose {
     }
 
     /// Issuers of certificates that name whom is asked for, and are not of the issuer that is.
-    pub(super) fn other_issuers<'a>(&self, claims: &'a [Claim]) -> Vec<&'a str> {
+    pub(super) fn other_issuers<'a>(&self, claims: &'a [SignerClaim]) -> Vec<&'a str> {
         let Self::Name { name, issuer } = self else { return Vec::new() };
         let mut others: Vec<&str> = claims
             .iter()
@@ -103,7 +103,7 @@ impl Whose {
     }
 }
 
-impl Name {
+impl CertificateName {
     fn is(&self, identity: &str) -> bool {
         match self {
             Self::Exact(wanted) => wanted == identity,
@@ -115,13 +115,13 @@ impl Name {
     }
 }
 
-impl std::fmt::Display for Whose {
+impl std::fmt::Display for SignatureAskedFor {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Key(key) => write!(formatter, "{}", Signer::Key(key.clone())),
             Self::Name { name, issuer } => match name {
-                Name::Exact(identity) => write!(formatter, "`{identity}` of `{issuer}`"),
-                Name::Pattern(pattern) => {
+                CertificateName::Exact(identity) => write!(formatter, "`{identity}` of `{issuer}`"),
+                CertificateName::Pattern(pattern) => {
                     // As it was given: what stands around it is ours.
                     let pattern = pattern.to_string();
                     let given = pattern
@@ -130,7 +130,7 @@ impl std::fmt::Display for Whose {
                         .unwrap_or(&pattern);
                     write!(formatter, "`{given}` of `{issuer}`")
                 }
-                Name::WorkflowOf(repository) => {
+                CertificateName::WorkflowOf(repository) => {
                     write!(formatter, "a workflow of `{repository}`, of `{issuer}`")
                 }
             },
@@ -155,13 +155,13 @@ mod tests {
 
     const ISSUER: &str = GITHUB_ISSUER;
 
-    fn claim(identity: &str, issuer: &str, holds: bool) -> Claim {
-        Claim { identity: identity.to_owned(), issuer: issuer.to_owned(), holds }
+    fn claim(identity: &str, issuer: &str, holds: bool) -> SignerClaim {
+        SignerClaim { identity: identity.to_owned(), issuer: issuer.to_owned(), holds }
     }
 
-    fn of(repository: &str) -> Whose {
-        Whose::Name {
-            name: Name::WorkflowOf(repository.parse().unwrap()),
+    fn of(repository: &str) -> SignatureAskedFor {
+        SignatureAskedFor::Name {
+            name: CertificateName::WorkflowOf(repository.parse().unwrap()),
             issuer: ISSUER.to_owned(),
         }
     }

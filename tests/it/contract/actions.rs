@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use supply_action::environment::Environment;
-use supply_action::github::Context;
-use supply_action::inputs::table::Group;
+use supply_action::github::RunContext;
+use supply_action::inputs::table::InputGroup;
 use supply_action::inputs::{Action, Inputs};
 use supply_action::summary::declared;
 
@@ -29,7 +29,7 @@ pub(super) type Section = (&'static str, Vec<Declared>);
 pub(super) const MOST_USED: &str = "Most used";
 
 pub(super) fn inputs(action: Action) -> Vec<Section> {
-    let below = |group: Option<Group>| {
+    let below = |group: Option<InputGroup>| {
         action
             .inputs()
             .filter(|input| {
@@ -42,7 +42,7 @@ pub(super) fn inputs(action: Action) -> Vec<Section> {
             })
             .collect::<Vec<_>>()
     };
-    let groups = Group::ALL.map(|group| (group.title(), below(Some(group))));
+    let groups = InputGroup::ALL.map(|group| (group.title(), below(Some(group))));
     let mut sections = vec![(MOST_USED, below(None))];
     sections.extend(groups.into_iter().filter(|(_, inputs)| !inputs.is_empty()));
     sections
@@ -116,8 +116,8 @@ pub(super) fn made(action: Action) -> String {
 #[test]
 fn ten_inputs_of_publish_come_first_and_every_group_has_its_title_once() {
     assert_eq!(inputs(Action::Publish)[0].1.len(), 10);
-    let titles: BTreeSet<&str> = Group::ALL.map(Group::title).into();
-    assert_eq!(titles.len(), Group::ALL.len());
+    let titles: BTreeSet<&str> = InputGroup::ALL.map(InputGroup::title).into();
+    assert_eq!(titles.len(), InputGroup::ALL.len());
     for action in Action::ALL {
         let listed: usize = inputs(action).iter().map(|(_, rows)| rows.len()).sum();
         assert_eq!(listed, action.inputs().count(), "{action:?}: a group is not in `Group::ALL`");
@@ -155,7 +155,7 @@ fn every_action_reads_every_input_it_declares() {
             .into_iter()
             .chain([(format!("INPUT_{}", name.to_uppercase()), value.to_owned())])
             .collect();
-            format!("{:?}", Inputs::of(action, &env, &Context::default()))
+            format!("{:?}", Inputs::of(action, &env, &RunContext::default()))
         };
         assert_ne!(read("9:{%"), read(""), "{action:?}: `{name}` changes nothing");
     }

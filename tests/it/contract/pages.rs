@@ -430,7 +430,7 @@ const OF_OTHERS: [&str; 7] = [
 /// Both ways: what a refusal leads to is there, and nothing is there that no refusal leads to.
 #[test]
 fn every_refusal_leads_to_its_heading_and_every_heading_has_one() {
-    use supply_action::page::Page;
+    use supply_action::page::RefusalPage;
     let page = read("docs/troubleshooting.md");
     let headings: Vec<String> = prose(&page)
         .lines()
@@ -438,16 +438,16 @@ fn every_refusal_leads_to_its_heading_and_every_heading_has_one() {
         .filter(|title| !OF_OTHERS.contains(title))
         .flat_map(|title| anchors(&format!("# {title}")))
         .collect();
-    assert_eq!(headings, Page::ALL.map(Page::anchor));
+    assert_eq!(headings, RefusalPage::ALL.map(RefusalPage::anchor));
     let known: BTreeSet<String> = anchors(&page).into_iter().collect();
     assert!(headings.iter().all(|heading| known.contains(heading)), "two headings are alike");
     let mut program = String::new();
     sources(&root().join("src"), &mut program);
-    for page in Page::ALL {
+    for page in RefusalPage::ALL {
         let uses = program.matches(&format!("Page::{page:?}")).count();
         assert!(uses > 0, "no refusal leads to `{}`", page.anchor());
     }
-    assert!(Page::NoLogin.address().ends_with("/docs/troubleshooting.md#no-login"));
+    assert!(RefusalPage::NoLogin.address().ends_with("/docs/troubleshooting.md#no-login"));
 }
 
 /// What is said of a part of the documents that only people read.

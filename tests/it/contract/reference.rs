@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use supply_action::inputs::Action;
-use supply_action::inputs::table::Group;
+use supply_action::inputs::table::InputGroup;
 
 use super::actions::{self, Declared, MOST_USED, Section};
 use crate::markdown::root;
@@ -72,7 +72,8 @@ fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
 
 /// The inputs of a group that stand among the most used.
 fn above(action: Action, title: &str) -> Vec<&'static str> {
-    let group = Group::ALL.into_iter().find(|group| group.title() == title && title != MOST_USED);
+    let group =
+        InputGroup::ALL.into_iter().find(|group| group.title() == title && title != MOST_USED);
     action
         .inputs()
         .filter(|input| input.common && Some(input.group(action)) == group)

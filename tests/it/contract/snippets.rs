@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 use supply_action::environment::Environment;
-use supply_action::github::Context;
+use supply_action::github::RunContext;
 use supply_action::inputs::{Action, Inputs};
 use supply_action::sandbox::Claims;
 
@@ -189,7 +189,7 @@ async fn taken(place: &str, action: Action, with: &Map<String, Value>, folder: &
         env.insert(format!("INPUT_{}", name.to_uppercase()), value);
     }
     if action != Action::Publish {
-        let inputs = Inputs::of(action, &env, &Context::new(&env));
+        let inputs = Inputs::of(action, &env, &RunContext::new(&env));
         assert!(inputs.is_ok(), "{place}: {:?}", inputs.err());
         return;
     }

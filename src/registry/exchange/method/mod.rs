@@ -23,7 +23,7 @@ const KEYS: [&str; 8] = [
 /// be.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(transparent)]
-pub struct Entry(BTreeMap<String, Option<SecretString>>);
+pub struct RegistryAuthEntry(BTreeMap<String, Option<SecretString>>);
 
 /// How to log in at one registry.
 #[derive(Debug, Clone)]
@@ -80,7 +80,7 @@ pub enum MethodError {
     IllegalKeys { name: &'static str },
 }
 
-impl Entry {
+impl RegistryAuthEntry {
     /// The registry's name without scheme and slash.
     pub fn registry(&self) -> Result<&str, MethodError> {
         let name = self
@@ -125,7 +125,7 @@ impl Method {
 
     /// `keys` are those of the environment; they serve registries of Amazon ECR that have no other
     /// login.
-    pub fn new(entry: &Entry, keys: Option<&AwsKeys>) -> Result<Self, MethodError> {
+    pub fn new(entry: &RegistryAuthEntry, keys: Option<&AwsKeys>) -> Result<Self, MethodError> {
         let registry = entry.registry()?.to_owned();
         if let Some(key) = entry.0.keys().find(|key| !KEYS.contains(&key.as_str())) {
             return Err(MethodError::Unknown { registry, key: key.clone() });
@@ -138,10 +138,10 @@ impl Method {
             return Err(MethodError::Together { registry, one, other });
         }
         match given.first().copied().map(way) {
-            Some(Way::Password) => password(entry, registry),
-            Some(Way::Aws) => role(entry, registry),
-            Some(Way::Google) => google(entry, registry),
-            Some(Way::Azure) => azure(entry, registry),
+            Some(FederationWay::Password) => password(entry, registry),
+            Some(FederationWay::Aws) => role(entry, registry),
+            Some(FederationWay::Google) => google(entry, registry),
+            Some(FederationWay::Azure) => azure(entry, registry),
             None => match (ecr(&registry), keys) {
                 (Some(ecr), Some(keys)) => Ok(Self::AwsKeys { keys: keys.clone(), ecr }),
                 (Some(_), None) => Err(MethodError::Nothing {
@@ -202,25 +202,25 @@ impl Ecr {
 }
 
 #[derive(PartialEq, Eq)]
-enum Way {
+enum FederationWay {
     Password,
     Aws,
     Google,
     Azure,
 }
 
-fn way(key: &str) -> Way {
+fn way(key: &str) -> FederationWay {
     match key.split_once('-').map(|(first, _)| first) {
-        Some("aws") => Way::Aws,
-        Some("gcp") => Way::Google,
-        Some("azure") => Way::Azure,
-        _ => Way::Password,
+        Some("aws") => FederationWay::Aws,
+        Some("gcp") => FederationWay::Google,
+        Some("azure") => FederationWay::Azure,
+        _ => FederationWay::Password,
     }
 }
 
 /// Both of two keys that need each other.
 fn pair(
-    entry: &Entry,
+    entry: &RegistryAuthEntry,
     registry: &str,
     one: &'static str,
     other: &'static str,
@@ -235,12 +235,12 @@ fn pair(
     }
 }
 
-fn password(entry: &Entry, registry: String) -> Result<Method, MethodError> {
+fn password(entry: &RegistryAuthEntry, registry: String) -> Result<Method, MethodError> {
     let (username, password) = pair(entry, &registry, "username", "password")?;
     Ok(Method::Password { username, password: password.into() })
 }
 
-fn role(entry: &Entry, registry: String) -> Result<Method, MethodError> {
+fn role(entry: &RegistryAuthEntry, registry: String) -> Result<Method, MethodError> {
     const KEY: &str = "aws-role";
     let Some(ecr) = ecr(&registry) else {
         return Err(MethodError::WrongRegistry {
@@ -278,7 +278,7 @@ fn role(entry: &Entry, registry: String) -> Result<Method, MethodError> {
     }
 }
 
-fn google(entry: &Entry, registry: String) -> Result<Method, MethodError> {
+fn google(entry: &RegistryAuthEntry, registry: String) -> Result<Method, MethodError> {
     const PROVIDER: &str = "gcp-workload-identity-provider";
     const ACCOUNT: &str = "gcp-service-account";
     if !is_google(&registry) {
@@ -338,7 +338,7 @@ fn google(entry: &Entry, registry: String) -> Result<Method, MethodError> {
     })
 }
 
-fn azure(entry: &Entry, registry: String) -> Result<Method, MethodError> {
+fn azure(entry: &RegistryAuthEntry, registry: String) -> Result<Method, MethodError> {
     const CLIENT: &str = "azure-client-id";
     const TENANT: &str = "azure-tenant-id";
     if !is_azure(&registry) {

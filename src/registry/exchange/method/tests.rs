@@ -5,7 +5,7 @@ const PROVIDER: &str = "projects/12/locations/global/workloadIdentityPools/pool/
 const ID: &str = "0a1b2c3d-0000-4000-8000-00000000000f";
 
 fn method(pairs: &[(&str, &str)]) -> Result<Method, MethodError> {
-    let entry = Entry(
+    let entry = RegistryAuthEntry(
         pairs
             .iter()
             .map(|(key, value)| ((*key).to_owned(), Some(SecretString::from(*value))))
@@ -180,7 +180,7 @@ fn keys_of_the_environment_serve_amazon_registries_only() {
     .unwrap();
     assert!(!format!("{found:?}").contains("s3cret") && !format!("{found:?}").contains("AKID"));
     let entry = |registry: &str| {
-        Entry([("registry".to_owned(), Some(SecretString::from(registry)))].into())
+        RegistryAuthEntry([("registry".to_owned(), Some(SecretString::from(registry)))].into())
     };
     assert!(matches!(
         Method::new(&entry("public.ecr.aws"), Some(&found)),
@@ -192,7 +192,7 @@ fn keys_of_the_environment_serve_amazon_registries_only() {
 #[test]
 fn entries_are_read_from_yaml_and_json_and_their_values_are_never_shown() {
     let text = "- registry: ghcr.io\n  username: octo\n  password: 12345\n- {\"registry\": \"public.ecr.aws\", \"aws-role\": null}\n";
-    let entries: Vec<Entry> = serde_saphyr::from_str(text).unwrap();
+    let entries: Vec<RegistryAuthEntry> = serde_saphyr::from_str(text).unwrap();
     let Method::Password { password, .. } = Method::new(&entries[0], None).unwrap() else {
         panic!("not a password")
     };

@@ -11,14 +11,14 @@
 /// | 12..16 | [`SPECIAL`] and which                | [`SPECIAL`] and [`LONGER`] |
 /// | 16..31 | literal, or least length or distance | where to look next         |
 /// | 31     | [`LITERAL`]                          |                            |
-pub(super) type Entry = u32;
-pub(super) const LITERAL: Entry = 1 << 31;
-pub(super) const SPECIAL: Entry = 1 << 15;
-pub(super) const LONGER: Entry = 1 << 14;
+pub(super) type CodeEntry = u32;
+pub(super) const LITERAL: CodeEntry = 1 << 31;
+pub(super) const SPECIAL: CodeEntry = 1 << 15;
+pub(super) const LONGER: CodeEntry = 1 << 14;
 /// The end of the block.
-pub(super) const END: Entry = 1 << 13;
+pub(super) const END: CodeEntry = 1 << 13;
 /// Bits without a meaning.
-pub(super) const UNUSED: Entry = SPECIAL | 1;
+pub(super) const UNUSED: CodeEntry = SPECIAL | 1;
 
 /// Bits of the first look. With fewer, more codes need a second one; with more, the tables leave
 /// the first cache.
@@ -34,8 +34,8 @@ const LONGER_LITERALS: usize = (288 / 2) << (LONGEST as u32 - LITERAL_BITS);
 const LONGER_DISTANCES: usize = (32 / 2) << (LONGEST as u32 - DISTANCE_BITS);
 
 pub(super) struct Tables {
-    literals: [Entry; LITERALS + LONGER_LITERALS],
-    distances: [Entry; DISTANCES + LONGER_DISTANCES],
+    literals: [CodeEntry; LITERALS + LONGER_LITERALS],
+    distances: [CodeEntry; DISTANCES + LONGER_DISTANCES],
 }
 
 impl Tables {
@@ -47,22 +47,22 @@ impl Tables {
     }
 
     #[inline(always)]
-    pub(super) fn literal(&self, bits: u64) -> Entry {
+    pub(super) fn literal(&self, bits: u64) -> CodeEntry {
         self.literals[bits as usize & (LITERALS - 1)]
     }
 
     #[inline(always)]
-    pub(super) fn distance(&self, bits: u64) -> Entry {
+    pub(super) fn distance(&self, bits: u64) -> CodeEntry {
         self.distances[bits as usize & (DISTANCES - 1)]
     }
 
     #[inline(always)]
-    pub(super) fn longer_literal(&self, entry: Entry, bits: u64) -> Entry {
+    pub(super) fn longer_literal(&self, entry: CodeEntry, bits: u64) -> CodeEntry {
         self.literals.get(place(entry, bits >> LITERAL_BITS)).copied().unwrap_or(UNUSED)
     }
 
     #[inline(always)]
-    pub(super) fn longer_distance(&self, entry: Entry, bits: u64) -> Entry {
+    pub(super) fn longer_distance(&self, entry: CodeEntry, bits: u64) -> CodeEntry {
         self.distances.get(place(entry, bits >> DISTANCE_BITS)).copied().unwrap_or(UNUSED)
     }
 
@@ -77,7 +77,7 @@ impl Tables {
 }
 
 /// Of the code that lengths of codes are in, none of which is longer than the look.
-pub(super) fn of_lengths(lengths: &[u8; 19]) -> Option<[Entry; 1 << LENGTH_BITS]> {
+pub(super) fn of_lengths(lengths: &[u8; 19]) -> Option<[CodeEntry; 1 << LENGTH_BITS]> {
     if lengths.iter().all(|length| *length == 0) {
         // As zlib has it: each bit is a length of none. No block comes of it, but the end may come
         // first.
@@ -87,45 +87,45 @@ pub(super) fn of_lengths(lengths: &[u8; 19]) -> Option<[Entry; 1 << LENGTH_BITS]
     set(&mut table, LENGTH_BITS, &OF_LENGTHS, lengths, false).then_some(table)
 }
 
-fn place(entry: Entry, bits: u64) -> usize {
+fn place(entry: CodeEntry, bits: u64) -> usize {
     (entry >> 16) as usize + (bits as usize & !(usize::MAX << (entry >> 8 & 15)))
 }
 
 /// What symbols mean, without the bits of their codes.
-static OF_LITERALS: [Entry; 288] = {
+static OF_LITERALS: [CodeEntry; 288] = {
     let mut all = [SPECIAL; 288];
     let mut symbol = 0;
     while symbol < 256 {
-        all[symbol] = LITERAL | (symbol as Entry) << 16;
+        all[symbol] = LITERAL | (symbol as CodeEntry) << 16;
         symbol += 1;
     }
     all[256] = SPECIAL | END;
     let mut least = 3;
     while symbol < 284 {
         symbol += 1;
-        let extra = if symbol < 265 { 0 } else { (symbol as Entry - 261) / 4 };
+        let extra = if symbol < 265 { 0 } else { (symbol as CodeEntry - 261) / 4 };
         all[symbol] = extra | least << 16;
         least += 1 << extra;
     }
     all[285] = 258 << 16;
     all
 };
-static OF_DISTANCES: [Entry; 32] = {
+static OF_DISTANCES: [CodeEntry; 32] = {
     let mut all = [SPECIAL; 32];
     let (mut symbol, mut least) = (0, 1);
     while symbol < 30 {
-        let extra = if symbol < 4 { 0 } else { (symbol as Entry - 2) / 2 };
+        let extra = if symbol < 4 { 0 } else { (symbol as CodeEntry - 2) / 2 };
         all[symbol] = extra | least << 16;
         least += 1 << extra;
         symbol += 1;
     }
     all
 };
-static OF_LENGTHS: [Entry; 19] = {
+static OF_LENGTHS: [CodeEntry; 19] = {
     let mut all = [0; 19];
     let mut symbol = 0;
     while symbol < 19 {
-        all[symbol] = (symbol as Entry) << 16;
+        all[symbol] = (symbol as CodeEntry) << 16;
         symbol += 1;
     }
     all
@@ -133,14 +133,14 @@ static OF_LENGTHS: [Entry; 19] = {
 
 /// Symbols in the order of their codes, how many codes have each length, and how many codes of the
 /// longest are left over.
-struct Sorted {
+struct SortedCodes {
     symbols: [u16; 320],
     counts: [u16; LONGEST + 1],
     longest: usize,
     is_complete: bool,
 }
 
-impl Sorted {
+impl SortedCodes {
     /// Nothing if there are more codes than bits can tell apart.
     fn new(lengths: &[u8]) -> Option<Self> {
         let mut counts = [0_u16; LONGEST + 1];
@@ -179,20 +179,20 @@ impl Sorted {
 /// Codes are read from their first bit on, which is the lowest of the bits that are looked at: so
 /// they are counted up from the other end.
 fn set(
-    table: &mut [Entry],
+    table: &mut [CodeEntry],
     root: u32,
-    meanings: &[Entry],
+    meanings: &[CodeEntry],
     lengths: &[u8],
     may_be_one: bool,
 ) -> bool {
-    let Some(sorted) = Sorted::new(lengths) else { return false };
+    let Some(sorted) = SortedCodes::new(lengths) else { return false };
     if !sorted.is_complete && (sorted.longest > 1 || !may_be_one) {
         return false;
     }
     let mut symbols = sorted.symbols.iter().copied();
     let mut entry = |length: usize| {
         let meaning = symbols.next().and_then(|symbol| meanings.get(usize::from(symbol)).copied());
-        meaning.unwrap_or(SPECIAL) + (length | length << 8) as Entry
+        meaning.unwrap_or(SPECIAL) + (length | length << 8) as CodeEntry
     };
     let size = 1_usize << root;
     if !sorted.is_complete {
@@ -221,7 +221,7 @@ fn set(
             if code & (size - 1) != first {
                 (first, part, end) = (code & (size - 1), end, end + (1 << chosen_by));
                 if let Some(place) = table.get_mut(first) {
-                    *place = SPECIAL | LONGER | (chosen_by << 8 | part << 16) as Entry;
+                    *place = SPECIAL | LONGER | (chosen_by << 8 | part << 16) as CodeEntry;
                 }
             }
             let entry = entry(length);

@@ -11,8 +11,8 @@
 use std::io::{self, Read};
 
 use codes::Tables;
-use source::Source;
-use symbols::{Output, Stop};
+use source::BitSource;
+use symbols::{SymbolOutput, SymbolStop};
 
 mod codes;
 mod source;
@@ -97,7 +97,7 @@ enum State {
 }
 
 pub(super) struct Gzip<R> {
-    source: Source<R>,
+    source: BitSource<R>,
     state: State,
     tables: Box<Tables>,
     /// Whether the tables are those of fixed codes.
@@ -115,7 +115,7 @@ impl<R: Read> Gzip<R> {
     /// `start` was read already: [`INPUT`] bytes at most.
     pub(super) fn new(start: &[u8], reader: R) -> Self {
         Self {
-            source: Source::new(start, reader),
+            source: BitSource::new(start, reader),
             state: State::Member,
             tables: Box::new(Tables::new()),
             is_fixed: false,
@@ -150,9 +150,9 @@ impl<R: Read> Gzip<R> {
         if let Some(front) = bytes.first_chunk_mut() {
             *front = *self.history;
         }
-        let mut output = Output { bytes, first: HISTORY - self.known, at: HISTORY };
+        let mut output = SymbolOutput { bytes, first: HISTORY - self.known, at: HISTORY };
         let outcome = self.decode(&mut output);
-        let Output { bytes, first, at } = output;
+        let SymbolOutput { bytes, first, at } = output;
         self.known = (at - first).min(HISTORY);
         if let Some(back) = bytes.get(at - HISTORY..at).and_then(<[u8]>::first_chunk) {
             *self.history = *back;
@@ -166,7 +166,7 @@ impl<R: Read> Gzip<R> {
         Ok(at - HISTORY)
     }
 
-    fn decode(&mut self, output: &mut Output<'_>) -> io::Result<()> {
+    fn decode(&mut self, output: &mut SymbolOutput<'_>) -> io::Result<()> {
         let mut summed = HISTORY;
         while output.at < FULL {
             match self.state {
@@ -185,7 +185,7 @@ impl<R: Read> Gzip<R> {
         Ok(())
     }
 
-    fn sum(&mut self, output: &Output<'_>, summed: &mut usize) {
+    fn sum(&mut self, output: &SymbolOutput<'_>, summed: &mut usize) {
         let bytes = output.bytes.get(*summed..output.at).unwrap_or_default();
         self.crc.update(bytes);
         self.size = self.size.wrapping_add(bytes.len() as u32);
@@ -193,7 +193,7 @@ impl<R: Read> Gzip<R> {
     }
 
     /// The header of the next member, if there is one.
-    fn member(&mut self, output: &mut Output<'_>) -> io::Result<()> {
+    fn member(&mut self, output: &mut SymbolOutput<'_>) -> io::Result<()> {
         if !self.is_first_member && self.source.is_empty()? {
             self.state = State::End;
             return Ok(());
@@ -273,7 +273,7 @@ impl<R: Read> Gzip<R> {
         if self.is_last { State::Trailer } else { State::Block }
     }
 
-    fn stored(&mut self, left: usize, output: &mut Output<'_>) -> io::Result<()> {
+    fn stored(&mut self, left: usize, output: &mut SymbolOutput<'_>) -> io::Result<()> {
         let end = FULL.min(output.at + left);
         let copied = self.source.copy(output.bytes.get_mut(output.at..end).unwrap_or_default())?;
         if copied == 0 && left > 0 {
@@ -284,7 +284,7 @@ impl<R: Read> Gzip<R> {
         Ok(())
     }
 
-    fn symbols(&mut self, output: &mut Output<'_>) -> io::Result<()> {
+    fn symbols(&mut self, output: &mut SymbolOutput<'_>) -> io::Result<()> {
         self.source.look_ahead()?;
         let (before, mut bits) = (output.at, self.source.taken);
         let outcome = symbols::decode(&self.tables, self.source.window(), &mut bits, output);
@@ -294,7 +294,7 @@ impl<R: Read> Gzip<R> {
             output.at = before;
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        if matches!(outcome?, Stop::End) {
+        if matches!(outcome?, SymbolStop::End) {
             self.state = self.after_block();
         }
         Ok(())

@@ -5,7 +5,7 @@
 use std::io::{self, Read};
 
 use super::INPUT;
-use super::codes::Entry;
+use super::codes::CodeEntry;
 
 /// Bytes that are there for one look, unless fewer are left.
 const AHEAD: usize = 64;
@@ -16,7 +16,7 @@ pub(super) const WHOLE: usize = INPUT + AHEAD;
 /// Bits that were taken out of the bytes. Those above `count` are the next ones as well, as far as
 /// there are any.
 #[derive(Clone, Copy)]
-pub(super) struct Bits {
+pub(super) struct BitBuffer {
     pub(super) bits: u64,
     /// Only the lowest six bits count.
     count: u64,
@@ -24,7 +24,7 @@ pub(super) struct Bits {
     pub(super) at: usize,
 }
 
-impl Bits {
+impl BitBuffer {
     /// At least 56 bits afterwards, without a branch: whole bytes that were there already are read
     /// again.
     #[inline(always)]
@@ -39,7 +39,7 @@ impl Bits {
     }
 
     #[inline(always)]
-    pub(super) fn skip(&mut self, entry: Entry) {
+    pub(super) fn skip(&mut self, entry: CodeEntry) {
         self.bits >>= entry & 63;
         self.count = self.count.wrapping_sub(u64::from(entry));
     }
@@ -49,15 +49,15 @@ impl Bits {
     }
 }
 
-pub(super) struct Source<R> {
+pub(super) struct BitSource<R> {
     reader: R,
     bytes: Box<[u8; WHOLE]>,
-    pub(super) taken: Bits,
+    pub(super) taken: BitBuffer,
     end: usize,
     is_at_end: bool,
 }
 
-impl<R: Read> Source<R> {
+impl<R: Read> BitSource<R> {
     /// `start` was read already; what does not fit is never left out, so it must be [`INPUT`] bytes
     /// at most.
     pub(super) fn new(start: &[u8], reader: R) -> Self {
@@ -68,7 +68,7 @@ impl<R: Read> Source<R> {
         Self {
             reader,
             bytes,
-            taken: Bits { bits: 0, count: 0, at: 0 },
+            taken: BitBuffer { bits: 0, count: 0, at: 0 },
             end: start.len().min(WHOLE),
             is_at_end: false,
         }
@@ -143,8 +143,11 @@ impl<R: Read> Source<R> {
 
     /// Leaves out the bits up to the next byte.
     pub(super) fn align(&mut self) {
-        self.taken =
-            Bits { bits: 0, count: 0, at: self.taken.at.saturating_sub(self.taken.whole_bytes()) };
+        self.taken = BitBuffer {
+            bits: 0,
+            count: 0,
+            at: self.taken.at.saturating_sub(self.taken.whole_bytes()),
+        };
     }
 
     /// Whole bytes, as many as there are and fit; only between bytes.

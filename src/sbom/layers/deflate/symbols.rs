@@ -3,28 +3,28 @@
 
 use std::io;
 
-use super::codes::{END, Entry, LITERAL, LONGER, SPECIAL, Tables};
-use super::source::{Bits, WHOLE as INPUT};
+use super::codes::{CodeEntry, END, LITERAL, LONGER, SPECIAL, Tables};
+use super::source::{BitBuffer, WHOLE as INPUT};
 use super::{Damage, FULL, WHOLE};
 
 /// Why it stopped.
-pub(super) enum Stop {
+pub(super) enum SymbolStop {
     Full,
     Input,
     End,
 }
 
 /// Where bytes go.
-pub(super) struct Output<'a> {
+pub(super) struct SymbolOutput<'a> {
     pub(super) bytes: &'a mut [u8; WHOLE],
     /// Of the first byte that may be repeated.
     pub(super) first: usize,
     pub(super) at: usize,
 }
 
-impl Output<'_> {
+impl SymbolOutput<'_> {
     #[inline(always)]
-    fn put(&mut self, entry: Entry) {
+    fn put(&mut self, entry: CodeEntry) {
         if let Some(place) = self.bytes.get_mut(self.at) {
             *place = (entry >> 16) as u8;
         }
@@ -71,14 +71,19 @@ impl Output<'_> {
 
 /// The least length or distance, and what the extra bits add.
 #[inline(always)]
-fn value(entry: Entry, bits: u64) -> usize {
+fn value(entry: CodeEntry, bits: u64) -> usize {
     (entry >> 16) as usize
         + ((bits as u32 & !(u32::MAX << (entry & 31))) >> (entry >> 8 & 31)) as usize
 }
 
 /// Puts one, and looks at what comes next.
 #[inline(always)]
-fn literal(tables: &Tables, entry: Entry, bits: &mut Bits, out: &mut Output<'_>) -> Entry {
+fn literal(
+    tables: &Tables,
+    entry: CodeEntry,
+    bits: &mut BitBuffer,
+    out: &mut SymbolOutput<'_>,
+) -> CodeEntry {
     bits.skip(entry);
     out.put(entry);
     tables.literal(bits.bits)
@@ -93,11 +98,11 @@ fn literal(tables: &Tables, entry: Entry, bits: &mut Bits, out: &mut Output<'_>)
 pub(super) fn decode(
     tables: &Tables,
     (input, most): (&[u8; INPUT], usize),
-    bits: &mut Bits,
-    output: &mut Output<'_>,
-) -> io::Result<Stop> {
+    bits: &mut BitBuffer,
+    output: &mut SymbolOutput<'_>,
+) -> io::Result<SymbolStop> {
     let mut now = *bits;
-    let mut out = Output { bytes: &mut *output.bytes, ..*output };
+    let mut out = SymbolOutput { bytes: &mut *output.bytes, ..*output };
     let outcome = symbols(tables, (input, most), &mut now, &mut out);
     output.at = out.at;
     *bits = now;
@@ -108,14 +113,14 @@ pub(super) fn decode(
 fn symbols(
     tables: &Tables,
     (input, most): (&[u8; INPUT], usize),
-    bits: &mut Bits,
-    out: &mut Output<'_>,
-) -> io::Result<Stop> {
+    bits: &mut BitBuffer,
+    out: &mut SymbolOutput<'_>,
+) -> io::Result<SymbolStop> {
     bits.refill(input);
     let mut entry = tables.literal(bits.bits);
     loop {
         if out.at >= FULL {
-            return Ok(Stop::Full);
+            return Ok(SymbolStop::Full);
         }
         // Written out, so that each has a branch of its own: what one guesses right, another does
         // not.
@@ -129,7 +134,7 @@ fn symbols(
                         entry = literal(tables, entry, bits, out);
                         bits.refill(input);
                         if bits.at > most {
-                            return Ok(Stop::Input);
+                            return Ok(SymbolStop::Input);
                         }
                         continue;
                     }
@@ -145,12 +150,16 @@ fn symbols(
             if entry & (LITERAL | SPECIAL) != 0 {
                 if entry & LITERAL == 0 {
                     bits.skip(entry);
-                    return if entry & END != 0 { Ok(Stop::End) } else { Err(Damage::Code.into()) };
+                    return if entry & END != 0 {
+                        Ok(SymbolStop::End)
+                    } else {
+                        Err(Damage::Code.into())
+                    };
                 }
                 entry = literal(tables, entry, bits, out);
                 bits.refill(input);
                 if bits.at > most {
-                    return Ok(Stop::Input);
+                    return Ok(SymbolStop::Input);
                 }
                 continue;
             }
@@ -179,7 +188,7 @@ fn symbols(
         }
         out.repeat(distance, length);
         if bits.at > most {
-            return Ok(Stop::Input);
+            return Ok(SymbolStop::Input);
         }
     }
 }

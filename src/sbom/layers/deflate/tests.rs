@@ -20,9 +20,9 @@ impl Read for Pieces<'_> {
     }
 }
 
-type Seen = (Vec<u8>, Result<(), io::ErrorKind>);
+type SeenOutput = (Vec<u8>, Result<(), io::ErrorKind>);
 
-fn ours(compressed: &[u8], start: usize, pieces: &[usize]) -> Seen {
+fn ours(compressed: &[u8], start: usize, pieces: &[usize]) -> SeenOutput {
     let (start, rest) = compressed.split_at(start.min(compressed.len()).min(INPUT));
     let mut gzip = Gzip::new(start, Pieces(rest, pieces.iter().cycle()));
     let (mut buffer, mut seen) = (Buffer::default(), Vec::new());
@@ -41,7 +41,7 @@ fn ours(compressed: &[u8], start: usize, pieces: &[usize]) -> Seen {
     }
 }
 
-fn theirs(compressed: &[u8]) -> Seen {
+fn theirs(compressed: &[u8]) -> SeenOutput {
     let mut seen = Vec::new();
     let outcome = MultiGzDecoder::new(compressed).read_to_end(&mut seen);
     // Damage is damage.
@@ -79,9 +79,9 @@ fn gzip(bytes: &[u8], level: u32) -> Vec<u8> {
 
 /// Bits, lowest first.
 #[derive(Default)]
-struct Bits(Vec<bool>);
+struct TestBits(Vec<bool>);
 
-impl Bits {
+impl TestBits {
     fn put(mut self, number: u32, count: u32) -> Self {
         self.0.extend((0..count).map(|bit| number >> bit & 1 == 1));
         self
@@ -180,7 +180,7 @@ proptest! {
 
     #[test]
     fn any_bits_are_read_as_others_read_them(bytes in proptest::collection::vec(any::<u8>(), 0..300), kind in 0..4_u32) {
-        let bits = bytes.iter().fold(Bits::default().put(kind << 1, 3), |bits, byte| bits.put(u32::from(*byte), 8));
+        let bits = bytes.iter().fold(TestBits::default().put(kind << 1, 3), |bits, byte| bits.put(u32::from(*byte), 8));
         let _ = check(&bits.member(b""));
     }
 
@@ -188,7 +188,7 @@ proptest! {
     fn any_lengths_are_a_code_where_they_are_one_for_others(
         literals in proptest::collection::vec(0..16_u32, 257..=288), distances in proptest::collection::vec(0..16_u32, 1..=32), bytes in any::<[u8; 32]>(),
     ) {
-        let bits = bytes.iter().fold(Bits::dynamic(&literals, &distances), |bits, byte| bits.put(u32::from(*byte), 8));
+        let bits = bytes.iter().fold(TestBits::dynamic(&literals, &distances), |bits, byte| bits.put(u32::from(*byte), 8));
         let _ = check(&bits.member(b""));
     }
 
@@ -197,7 +197,7 @@ proptest! {
     fn long_codes_are_read_as_others_read_them(
         lengths in complete(286), distances in complete(30), bytes in proptest::collection::vec(any::<u8>(), 0..600),
     ) {
-        let bits = bytes.iter().fold(Bits::dynamic(&lengths, &distances), |bits, byte| bits.put(u32::from(*byte), 8));
+        let bits = bytes.iter().fold(TestBits::dynamic(&lengths, &distances), |bits, byte| bits.put(u32::from(*byte), 8));
         let _ = check(&bits.member(b""));
     }
 }
@@ -278,7 +278,7 @@ fn repeats_reach_back_as_far_as_there_is_something_and_no_further() {
             (29, 13, 24_577, 24_577),
             (29, 13, 24_577, 32_768),
         ] {
-            let mut bits = Bits::default();
+            let mut bits = TestBits::default();
             for part in start[..before].chunks(65_535) {
                 bits = bits.stored(part);
             }
@@ -318,7 +318,7 @@ fn codes_that_leave_bits_without_a_meaning_are_refused_but_for_a_single_one() {
         (&lengths(&[(97, 2), (256, 1)]), &[0], 0, b"", refused),
         (&lengths(&[(97, 1), (98, 1), (256, 1)]), &[0], 0, b"", refused),
     ] {
-        let bits = Bits::dynamic(literals, distances)
+        let bits = TestBits::dynamic(literals, distances)
             .code(code, if literals == &end_only { 1 } else { 2 });
         assert_eq!(check(&bits.member(plain)), expected, "{distances:?} {code:b}");
     }
@@ -372,14 +372,15 @@ fn behind_a_member_only_another_one_may_come() {
         assert_eq!(check(&[&member, behind].concat()), expected, "{behind:?}");
     }
     // What a member repeats is its own.
-    let reaches_back = Bits::default().put(0b011, 3).code(1, 7).code(3, 5).put(0, 7).member(b"tex");
+    let reaches_back =
+        TestBits::default().put(0b011, 3).code(1, 7).code(3, 5).put(0, 7).member(b"tex");
     assert_eq!(check(&[&member[..], &reaches_back].concat()), Err(io::ErrorKind::InvalidData));
     // In another buffer than its start, too.
     let first = gzip(&vec![b'a'; FULL - HISTORY - 10], 6);
     for (extra, repeated, expected) in
         [(3, b"bbb", Ok(())), (4, b"abb", Err(io::ErrorKind::InvalidData))]
     {
-        let repeat = Bits::default()
+        let repeat = TestBits::default()
             .stored(&[b'b'; 20])
             .put(0b011, 3)
             .code(1, 7)

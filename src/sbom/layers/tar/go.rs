@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::*;
 
 #[derive(Deserialize)]
-struct Case {
+struct TarCase {
     name: String,
     size: usize,
     /// What is not zero, in hexadecimal digits by its place.
@@ -33,22 +33,22 @@ fn shown(name: &[u8]) -> String {
     format!("\"{text}\"")
 }
 
-fn read(bytes: Vec<u8>) -> Result<Vec<String>, Trouble> {
+fn read(bytes: Vec<u8>) -> Result<Vec<String>, TarError> {
     let mut tar = Tar::new(io::Cursor::new(bytes));
     let mut found = Vec::new();
     while let Some(entry) = tar.next()? {
         let name = shown(&entry.path);
         found.push(match entry.kind {
-            Kind::File => {
+            TarKind::File => {
                 let mut contents = Vec::new();
                 (&mut tar).take(1 << 22).read_to_end(&mut contents)?;
                 contents.truncate(24);
                 format!("file {name} {} {} {}", entry.size, entry.modified, hex::encode(contents))
             }
-            Kind::HardLink => format!("hard {name} {}", shown(&entry.link)),
-            Kind::SymbolicLink => format!("link {name} {}", shown(&entry.link)),
-            Kind::Directory => format!("directory {name}"),
-            Kind::Other => format!("other {name}"),
+            TarKind::HardLink => format!("hard {name} {}", shown(&entry.link)),
+            TarKind::SymbolicLink => format!("link {name} {}", shown(&entry.link)),
+            TarKind::Directory => format!("directory {name}"),
+            TarKind::Other => format!("other {name}"),
         });
     }
     Ok(found)
@@ -56,7 +56,7 @@ fn read(bytes: Vec<u8>) -> Result<Vec<String>, Trouble> {
 
 #[test]
 fn every_stream_is_read_as_go_reads_it() {
-    let cases: Vec<Case> = serde_json::from_slice(
+    let cases: Vec<TarCase> = serde_json::from_slice(
         &std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tar/go.json")).unwrap(),
     )
     .unwrap();

@@ -6,14 +6,14 @@
 
 use std::ops::Range;
 
-use super::{Trouble, malformed};
+use super::{TarError, malformed};
 
 pub(super) const BLOCK: usize = 512;
 pub(super) type Block = [u8; BLOCK];
 
 /// Which program's additions the block has behind the fields that all share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Dialect {
+enum TarDialect {
     V7,
     Posix,
     /// Schily's, with a shorter beginning of the path and two times behind it.
@@ -23,23 +23,23 @@ enum Dialect {
 
 /// What a header says by itself.
 #[derive(Debug)]
-pub(super) struct Header {
+pub(super) struct TarHeader {
     pub(super) flag: u8,
     pub(super) path: Vec<u8>,
     pub(super) link: Vec<u8>,
     pub(super) size: i64,
     pub(super) modified: i64,
-    dialect: Dialect,
+    dialect: TarDialect,
 }
 
-impl Header {
+impl TarHeader {
     /// Every number must be readable, whether it matters here or not: a runtime unpacks nothing
     /// where one is not.
-    pub(super) fn parse(block: &Block) -> Result<Self, Trouble> {
+    pub(super) fn parse(block: &Block) -> Result<Self, TarError> {
         if !sums_up(block) {
             return malformed("it is no tar archive, or is damaged: a header does not sum up");
         }
-        let dialect = Dialect::of(block);
+        let dialect = TarDialect::of(block);
         for field in [100..108, 108..116, 116..124] {
             number(&block[field])?; // mode, user, group
         }
@@ -59,11 +59,11 @@ impl Header {
 
     /// Whether old GNU's list of a sparse file's pieces can be in the block.
     pub(super) fn is_gnu(&self) -> bool {
-        self.dialect == Dialect::Gnu
+        self.dialect == TarDialect::Gnu
     }
 }
 
-impl Dialect {
+impl TarDialect {
     fn of(block: &Block) -> Self {
         match (&block[257..263], &block[263..265], &block[508..]) {
             (b"ustar\0", _, b"tar\0") => Self::Star,
@@ -74,7 +74,7 @@ impl Dialect {
     }
 
     /// The beginning of the path.
-    fn prefix(self, block: &Block) -> Result<&[u8], Trouble> {
+    fn prefix(self, block: &Block) -> Result<&[u8], TarError> {
         const POSIX: Range<usize> = 345..500;
         if self == Self::V7 {
             return Ok(&[]);
@@ -121,7 +121,7 @@ fn sums_up(block: &Block) -> bool {
 }
 
 /// Octal digits, or base 256 where the first bit is set.
-pub(super) fn number(field: &[u8]) -> Result<i64, Trouble> {
+pub(super) fn number(field: &[u8]) -> Result<i64, TarError> {
     let Some((first, rest)) = field.split_first().filter(|(first, _)| **first & 0x80 != 0) else {
         return octal(field);
     };
@@ -134,7 +134,7 @@ pub(super) fn number(field: &[u8]) -> Result<i64, Trouble> {
 }
 
 /// Digits among blanks and zeros, on either side; nothing is 0.
-fn octal(field: &[u8]) -> Result<i64, Trouble> {
+fn octal(field: &[u8]) -> Result<i64, TarError> {
     let is_filling = |byte: &u8| matches!(byte, b' ' | 0);
     let Some(start) = field.iter().position(|byte| !is_filling(byte)) else { return Ok(0) };
     let end = field.iter().rposition(|byte| !is_filling(byte)).map_or(start, |last| last + 1);
@@ -148,6 +148,6 @@ fn octal(field: &[u8]) -> Result<i64, Trouble> {
         .map_or_else(unreadable, Ok)
 }
 
-fn unreadable<T>() -> Result<T, Trouble> {
+fn unreadable<T>() -> Result<T, TarError> {
     malformed("a header has a number that cannot be read")
 }

@@ -6,7 +6,7 @@
 
 use std::io::{self, BufRead, Read};
 
-use self::header::{BLOCK, Block, Header, number, until_zero};
+use self::header::{BLOCK, Block, TarHeader, number, until_zero};
 use self::pax::{Pax, piece};
 use super::sparse::Map;
 
@@ -18,19 +18,19 @@ const MOST_METADATA: u64 = 1 << 20;
 
 /// Why a stream cannot be read on.
 #[derive(Debug)]
-pub(in crate::sbom) enum Trouble {
+pub(in crate::sbom) enum TarError {
     Read(io::Error),
     Malformed(String),
 }
 
-impl From<io::Error> for Trouble {
+impl From<io::Error> for TarError {
     fn from(error: io::Error) -> Self {
         Self::Read(error)
     }
 }
 
-pub(super) fn malformed<T>(what: impl Into<String>) -> Result<T, Trouble> {
-    Err(Trouble::Malformed(what.into()))
+pub(super) fn malformed<T>(what: impl Into<String>) -> Result<T, TarError> {
+    Err(TarError::Malformed(what.into()))
 }
 
 /// A stream that may know a quicker way forward than reading.
@@ -50,7 +50,7 @@ pub(in crate::sbom) trait Forward: BufRead {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::sbom) enum Kind {
+pub(in crate::sbom) enum TarKind {
     File,
     HardLink,
     SymbolicLink,
@@ -61,9 +61,9 @@ pub(in crate::sbom) enum Kind {
 
 /// What a header, and those that extend it, say.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::sbom) struct Entry {
+pub(in crate::sbom) struct TarEntry {
     pub(in crate::sbom) path: Vec<u8>,
-    pub(in crate::sbom) kind: Kind,
+    pub(in crate::sbom) kind: TarKind,
     pub(in crate::sbom) link: Vec<u8>,
     /// As a program would see it: with the holes of a sparse file.
     pub(in crate::sbom) size: u64,
@@ -83,7 +83,7 @@ pub(in crate::sbom) struct Tar<R> {
 
 /// Names that stand in front of a header, of GNU's kind; they win over PAX's.
 #[derive(Default)]
-struct Long {
+struct LongNames {
     path: Vec<u8>,
     link: Vec<u8>,
 }
@@ -94,11 +94,11 @@ impl<R: Forward> Tar<R> {
     }
 
     /// The next entry; what was not read of the last one is passed over.
-    pub(in crate::sbom) fn next(&mut self) -> Result<Option<Entry>, Trouble> {
-        let (mut records, mut long) = (Vec::new(), Long::default());
+    pub(in crate::sbom) fn next(&mut self) -> Result<Option<TarEntry>, TarError> {
+        let (mut records, mut long) = (Vec::new(), LongNames::default());
         loop {
             let Some(block) = self.next_block()? else { return Ok(None) };
-            let header = Header::parse(&block)?;
+            let header = TarHeader::parse(&block)?;
             match header.flag {
                 b'L' => long.path = until_zero(&self.metadata(header.size)?).to_vec(),
                 b'K' => long.link = until_zero(&self.metadata(header.size)?).to_vec(),
@@ -114,9 +114,9 @@ impl<R: Forward> Tar<R> {
                     let path =
                         Pax::parse(&self.metadata(header.size)?)?.path.unwrap_or(header.path);
                     let modified = header.modified;
-                    return Ok(Some(Entry {
+                    return Ok(Some(TarEntry {
                         path,
-                        kind: Kind::Other,
+                        kind: TarKind::Other,
                         link: Vec::new(),
                         size: 0,
                         is_sparse: false,
@@ -131,10 +131,10 @@ impl<R: Forward> Tar<R> {
     fn entry(
         &mut self,
         block: &Block,
-        header: Header,
+        header: TarHeader,
         pax: Pax,
-        long: Long,
-    ) -> Result<Entry, Trouble> {
+        long: LongNames,
+    ) -> Result<TarEntry, TarError> {
         let either = |long: Vec<u8>, pax: Option<Vec<u8>>, own: &[u8]| {
             if long.is_empty() { pax.unwrap_or_else(|| own.to_vec()) } else { long }
         };
@@ -142,12 +142,12 @@ impl<R: Forward> Tar<R> {
             (either(long.path, pax.path, &header.path), either(long.link, pax.link, &header.link));
         let kind = match header.flag {
             // Before POSIX, a slash at the end made a directory.
-            0 if path.ends_with(b"/") => Kind::Directory,
-            0 | b'0' | b'7' | b'S' => Kind::File,
-            b'1' => Kind::HardLink,
-            b'2' => Kind::SymbolicLink,
-            b'5' => Kind::Directory,
-            b'3' | b'4' | b'6' => Kind::Other,
+            0 if path.ends_with(b"/") => TarKind::Directory,
+            0 | b'0' | b'7' | b'S' => TarKind::File,
+            b'1' => TarKind::HardLink,
+            b'2' => TarKind::SymbolicLink,
+            b'5' => TarKind::Directory,
+            b'3' | b'4' | b'6' => TarKind::Other,
             other => {
                 return malformed(format!(
                     "it has an entry of the unknown type `{}`",
@@ -156,16 +156,17 @@ impl<R: Forward> Tar<R> {
             }
         };
         // Without the records, too, a size must be possible where there may be contents.
-        if kind == Kind::File || header.flag == 0 {
+        if kind == TarKind::File || header.flag == 0 {
             size_of(header.size)?;
         }
         // Whatever a header says, all others have no contents.
-        let stored = if kind == Kind::File { size_of(pax.size.unwrap_or(header.size))? } else { 0 };
+        let stored =
+            if kind == TarKind::File { size_of(pax.size.unwrap_or(header.size))? } else { 0 };
         self.padding = padding(stored);
         self.map = match (header.flag, pax.sparse) {
             (b'S', _) => self.gnu_map(block, &header, stored)?,
             (_, None) => Map::whole(stored),
-            (_, Some(_)) if kind != Kind::File => {
+            (_, Some(_)) if kind != TarKind::File => {
                 return malformed("it has a sparse file that is none");
             }
             (_, Some(sparse)) => {
@@ -178,7 +179,7 @@ impl<R: Forward> Tar<R> {
             }
         };
         let modified = pax.modified.unwrap_or(header.modified);
-        Ok(Entry {
+        Ok(TarEntry {
             path,
             kind,
             link,
@@ -189,12 +190,12 @@ impl<R: Forward> Tar<R> {
     }
 
     /// The old GNU form: four pairs in the header, and more in blocks behind it.
-    fn gnu_map(&mut self, block: &Block, header: &Header, stored: u64) -> Result<Map, Trouble> {
+    fn gnu_map(&mut self, block: &Block, header: &TarHeader, stored: u64) -> Result<Map, TarError> {
         if !header.is_gnu() {
             return malformed("it has a sparse file of a kind that no container runtime unpacks");
         }
         let mut pairs = Vec::new();
-        let mut take = |bytes: &[u8]| -> Result<(), Trouble> {
+        let mut take = |bytes: &[u8]| -> Result<(), TarError> {
             for pair in bytes.chunks_exact(24).take_while(|pair| pair[0] != 0) {
                 pairs.push((size_of(number(&pair[..12])?)?, size_of(number(&pair[12..])?)?));
             }
@@ -218,7 +219,7 @@ impl<R: Forward> Tar<R> {
 
     /// The PAX form 1.0: numbers on lines of their own, as many as the first one says pairs, in
     /// blocks in front of the contents.
-    fn map_in_contents(&mut self, size: u64, stored: u64) -> Result<Map, Trouble> {
+    fn map_in_contents(&mut self, size: u64, stored: u64) -> Result<Map, TarError> {
         let (mut text, mut lines) = (Vec::new(), 0);
         self.read_lines(&mut text, &mut lines, 1, stored)?;
         let first = until_line_feed(&text);
@@ -245,7 +246,7 @@ impl<R: Forward> Tar<R> {
         lines: &mut u64,
         wanted: u64,
         stored: u64,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), TarError> {
         while *lines < wanted {
             if text.len() as u64 + BLOCK as u64 > stored.min(MOST_METADATA) {
                 return malformed("a sparse file has no list of its pieces");
@@ -259,7 +260,7 @@ impl<R: Forward> Tar<R> {
 
     /// The block behind the current entry; nothing at the end, which is two empty blocks, or no
     /// byte more. One may break off in the padding.
-    fn next_block(&mut self) -> Result<Option<Block>, Trouble> {
+    fn next_block(&mut self) -> Result<Option<Block>, TarError> {
         if !self.pass_rest()? || self.reader.fill_buf()?.is_empty() {
             return Ok(None);
         }
@@ -273,14 +274,14 @@ impl<R: Forward> Tar<R> {
         malformed("it goes on behind an empty block, where readers disagree whether it ended")
     }
 
-    fn block(&mut self) -> Result<Block, Trouble> {
+    fn block(&mut self) -> Result<Block, TarError> {
         let mut block = [0; BLOCK];
         self.reader.read_exact(&mut block)?;
         self.at += BLOCK as u64;
         Ok(block)
     }
 
-    fn metadata(&mut self, size: i64) -> Result<Vec<u8>, Trouble> {
+    fn metadata(&mut self, size: i64) -> Result<Vec<u8>, TarError> {
         let size = size_of(size)?;
         if size > MOST_METADATA {
             return malformed("an entry has a longer name than any file system allows");
@@ -288,7 +289,7 @@ impl<R: Forward> Tar<R> {
         let mut bytes = Vec::new();
         (&mut self.reader).take(size).read_to_end(&mut bytes)?;
         if bytes.len() as u64 != size {
-            return Err(Trouble::Read(io::ErrorKind::UnexpectedEof.into()));
+            return Err(TarError::Read(io::ErrorKind::UnexpectedEof.into()));
         }
         self.at += size;
         self.padding = padding(size);
@@ -296,7 +297,7 @@ impl<R: Forward> Tar<R> {
     }
 
     /// Whether there was all of it, down to the padding.
-    fn pass_rest(&mut self) -> Result<bool, Trouble> {
+    fn pass_rest(&mut self) -> Result<bool, TarError> {
         let rest = self.map.rest();
         self.reader.skip(rest)?;
         self.at = self.at.saturating_add(rest).saturating_add(self.padding);
@@ -342,7 +343,7 @@ impl<R: Forward> Read for Tar<R> {
     }
 }
 
-fn size_of(number: i64) -> Result<u64, Trouble> {
+fn size_of(number: i64) -> Result<u64, TarError> {
     u64::try_from(number).map_or_else(|_| malformed("a header has a negative size"), Ok)
 }
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Trouble, malformed};
+use super::{TarError, malformed};
 
 /// The records that matter here.
 #[derive(Debug, Default)]
@@ -26,12 +26,12 @@ pub(super) struct Sparse {
     pub(super) pieces: Option<Vec<(u64, u64)>>,
 }
 
-type Records<'a> = BTreeMap<&'a [u8], Vec<u8>>;
+type PaxRecords<'a> = BTreeMap<&'a [u8], Vec<u8>>;
 
 const MAP: &[u8] = b"GNU.sparse.map";
 
 impl Pax {
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Trouble> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, TarError> {
         let records = records(bytes)?;
         let told = |key: &str| records.get(key.as_bytes()).filter(|value| !value.is_empty());
         for key in ["uid", "gid"] {
@@ -52,7 +52,7 @@ impl Pax {
 
 impl Sparse {
     /// A version that nobody knows makes no sparse file, but an ordinary one.
-    fn of(records: &Records<'_>) -> Result<Option<Self>, Trouble> {
+    fn of(records: &PaxRecords<'_>) -> Result<Option<Self>, TarError> {
         let told = |key: &str| {
             records.get(format!("GNU.sparse.{key}").as_bytes()).filter(|value| !value.is_empty())
         };
@@ -75,13 +75,13 @@ impl Sparse {
 }
 
 /// Whether they are records, whatever they say.
-pub(super) fn check(bytes: &[u8]) -> Result<(), Trouble> {
+pub(super) fn check(bytes: &[u8]) -> Result<(), TarError> {
     records(bytes).map(drop)
 }
 
 /// All records by their name: `length key=value` and a line feed each.
-fn records(mut bytes: &[u8]) -> Result<Records<'_>, Trouble> {
-    let (mut records, mut pieces) = (Records::new(), Vec::new());
+fn records(mut bytes: &[u8]) -> Result<PaxRecords<'_>, TarError> {
+    let (mut records, mut pieces) = (PaxRecords::new(), Vec::new());
     while !bytes.is_empty() {
         let Some((key, value, rest)) = record(bytes) else {
             return malformed("it has PAX records that cannot be read");
@@ -123,13 +123,13 @@ fn record(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 }
 
 /// A decimal number, perhaps with a sign.
-pub(super) fn number(value: &[u8]) -> Result<i64, Trouble> {
+pub(super) fn number(value: &[u8]) -> Result<i64, TarError> {
     let read = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
     read.map_or_else(|| malformed("it has a PAX record whose number cannot be read"), Ok)
 }
 
 /// Whole seconds of `1700000000.25`, rounded down; of a second, nine digits count.
-fn seconds(value: &[u8]) -> Result<i64, Trouble> {
+fn seconds(value: &[u8]) -> Result<i64, TarError> {
     let read = || {
         let text = std::str::from_utf8(value).ok()?;
         let (whole, part) = text.split_once('.').unwrap_or((text, ""));
@@ -142,7 +142,7 @@ fn seconds(value: &[u8]) -> Result<i64, Trouble> {
 }
 
 /// As many pairs of offset and length as were told.
-fn pieces(count: i64, map: &[u8]) -> Result<Vec<(u64, u64)>, Trouble> {
+fn pieces(count: i64, map: &[u8]) -> Result<Vec<(u64, u64)>, TarError> {
     let numbers: Vec<u64> = if map.is_empty() {
         Vec::new()
     } else {
@@ -155,7 +155,7 @@ fn pieces(count: i64, map: &[u8]) -> Result<Vec<(u64, u64)>, Trouble> {
 }
 
 /// An offset or a length.
-pub(super) fn piece(text: &[u8]) -> Result<u64, Trouble> {
+pub(super) fn piece(text: &[u8]) -> Result<u64, TarError> {
     let read = std::str::from_utf8(text)
         .ok()
         .and_then(|text| text.parse::<i64>().ok())

@@ -56,13 +56,13 @@ fn record(key: &str, value: &str) -> String {
 }
 
 /// Path, kind, size and the first bytes of an entry.
-type Seen = (String, Kind, u64, Vec<u8>);
+type SeenEntry = (String, TarKind, u64, Vec<u8>);
 
 /// Each entry, or why there are none.
-fn read(bytes: Vec<u8>) -> Result<Vec<Seen>, String> {
+fn read(bytes: Vec<u8>) -> Result<Vec<SeenEntry>, String> {
     let told = |trouble| match trouble {
-        Trouble::Malformed(reason) => reason,
-        Trouble::Read(error) => format!("{:?}", error.kind()),
+        TarError::Malformed(reason) => reason,
+        TarError::Read(error) => format!("{:?}", error.kind()),
     };
     let mut tar = Tar::new(io::Cursor::new(bytes));
     let mut found = Vec::new();
@@ -117,12 +117,12 @@ fn names_and_sizes_of_every_dialect_are_read() {
     .unwrap();
     assert_eq!(
         (global[0].1, global[1].0.as_str()),
-        (Kind::Other, "a"),
+        (TarKind::Other, "a"),
         "runtimes make nothing of it"
     );
     check(entry(b'0', b"a", &[0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2], b"xy"), "a", b"xy");
     check(entry(b'2', b"link", &octal(9), b""), "link", b"");
-    assert_eq!(read(whole(0, b"dir/", b"")).unwrap()[0].1, Kind::Directory);
+    assert_eq!(read(whole(0, b"dir/", b"")).unwrap()[0].1, TarKind::Directory);
 }
 
 #[test]

@@ -147,7 +147,7 @@ fn layers_with_files_are_kept_beside_those_without() {
     let cache = |files| Cache::new(folder.path()).with_files(files);
     let layer =
         tar_of(&[file("lib/apk/db/installed", "P:a\nV:1\nF:bin\nR:a\n"), file("bin/a", "abc")]);
-    let mut memory = Memory::default();
+    let mut memory = LayersInMemory::default();
     let image = [memory.add(&layer, gzip(&layer))];
     for (files, opened) in [(false, 1), (true, 2), (true, 2), (false, 2)] {
         memory.files = files;

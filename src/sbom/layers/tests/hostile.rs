@@ -9,7 +9,7 @@ fn every_compression_gives_the_same() {
     let (front, back) = plain.split_at(600);
     let frames = [zstd::encode_all(front, 1).unwrap(), zstd::encode_all(back, 1).unwrap()].concat();
     for compressed in [plain.clone(), gzip(&plain), [gzip(front), gzip(back)].concat(), frames] {
-        let mut memory = Memory::default();
+        let mut memory = LayersInMemory::default();
         let blob = memory.add(&plain, compressed);
         assert_eq!(memory.collect(&[blob], 1, None).unwrap().facts.len(), 1);
     }
@@ -55,7 +55,7 @@ fn hostile_layers_are_refused_or_harmless() {
         tar::tests::entry(b'0', b"bin/node", b"00000001000", b"0\n"),
     ]
     .concat();
-    let mut memory = Memory::default();
+    let mut memory = LayersInMemory::default();
     let blob = memory.add(&sparse, sparse.clone());
     let collected = memory.collect(&[blob], 1, None).unwrap();
     assert_eq!(
@@ -80,13 +80,13 @@ fn what_was_read_once_is_kept_and_a_damaged_cache_is_read_past() {
             r#"{"name":"x","version":"1","channel":"pkgs/main","build":"b","subdir":"s"}"#,
         ),
     ]);
-    let mut memory = Memory::default();
+    let mut memory = LayersInMemory::default();
     let image = [
         memory.add(&base, gzip(&base)),
         memory.add(&upper, gzip(&upper)),
         memory.add(&base, gzip(&base)),
     ];
-    let document = |memory: &Memory, threads, cache| {
+    let document = |memory: &LayersInMemory, threads, cache| {
         Catalog::from_collected(memory.collect(&image, threads, cache).unwrap())
     };
     let plain = document(&memory, 1, None);
@@ -110,8 +110,8 @@ fn what_was_read_once_is_kept_and_a_damaged_cache_is_read_past() {
 
 #[test]
 fn a_failing_source_is_no_damaged_layer() {
-    struct Failing;
-    impl Blobs for Failing {
+    struct FailingBlobs;
+    impl LayerBlobs for FailingBlobs {
         fn open(&self, _blob: &Blob) -> io::Result<Box<dyn Read + Send>> {
             Ok(Box::new(gzip(&[0; 4096])[..20].to_vec().chain_error()))
         }
@@ -131,8 +131,8 @@ fn a_failing_source_is_no_damaged_layer() {
         }
     }
     let blob = Blob { digest: None, size: None, diff_id: "sha256:x".into(), is_foreign: false };
-    let reading = Reading {
-        blobs: &Failing,
+    let reading = LayerReading {
+        blobs: &FailingBlobs,
         threads: 1,
         cache: None,
         watcher: &Unwatched,
@@ -149,16 +149,16 @@ fn a_failing_source_is_no_damaged_layer() {
 
 #[test]
 fn a_foreign_layer_that_is_not_with_the_image_is_called_so() {
-    struct Nowhere;
-    impl Blobs for Nowhere {
+    struct BlobsNowhere;
+    impl LayerBlobs for BlobsNowhere {
         fn open(&self, _blob: &Blob) -> io::Result<Box<dyn Read + Send>> {
             Err(io::Error::other("it is not there"))
         }
     }
     let blob =
         |is_foreign| Blob { digest: None, size: None, diff_id: "sha256:x".into(), is_foreign };
-    let reading = Reading {
-        blobs: &Nowhere,
+    let reading = LayerReading {
+        blobs: &BlobsNowhere,
         threads: 1,
         cache: None,
         watcher: &Unwatched,

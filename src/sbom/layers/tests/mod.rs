@@ -77,7 +77,7 @@ fn tar_of(ops: &[Op]) -> Vec<u8> {
 
 /// Layers in memory, and how often each was opened.
 #[derive(Default)]
-struct Memory {
+struct LayersInMemory {
     layers: BTreeMap<String, Vec<u8>>,
     /// Layers whose diffID is another's.
     by_digest: BTreeMap<String, Vec<u8>>,
@@ -87,7 +87,7 @@ struct Memory {
     diff_ids: bool,
 }
 
-impl Blobs for Memory {
+impl LayerBlobs for LayersInMemory {
     fn open(&self, blob: &Blob) -> io::Result<Box<dyn Read + Send>> {
         self.opened.lock().unwrap().push(blob.diff_id.clone());
         let liar = blob.digest.as_ref().and_then(|digest| self.by_digest.get(digest));
@@ -111,7 +111,7 @@ fn tightest(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-impl Memory {
+impl LayersInMemory {
     /// Adds a layer, as it is or compressed.
     fn add(&mut self, plain: &[u8], compressed: Vec<u8>) -> Blob {
         let blob = Blob {
@@ -129,8 +129,8 @@ impl Memory {
         image: &[Blob],
         threads: usize,
         cache: Option<&Cache>,
-    ) -> Result<Collected, SbomError> {
-        let reading = Reading {
+    ) -> Result<CollectedPackages, SbomError> {
+        let reading = LayerReading {
             blobs: self,
             threads,
             cache,
@@ -143,12 +143,12 @@ impl Memory {
     }
 }
 
-fn layered(image: &[Vec<Op>]) -> Result<Collected, SbomError> {
+fn layered(image: &[Vec<Op>]) -> Result<CollectedPackages, SbomError> {
     layered_with(image, false)
 }
 
-fn layered_with(image: &[Vec<Op>], files: bool) -> Result<Collected, SbomError> {
-    let mut memory = Memory { files, ..Memory::default() };
+fn layered_with(image: &[Vec<Op>], files: bool) -> Result<CollectedPackages, SbomError> {
+    let mut memory = LayersInMemory { files, ..LayersInMemory::default() };
     let blobs: Vec<Blob> =
         image.iter().map(|ops| tar_of(ops)).map(|tar| memory.add(&tar, gzip(&tar))).collect();
     memory.collect(&blobs, 2, None)
@@ -254,7 +254,7 @@ fn unpacked(image: &[Vec<Op>]) -> Option<tempfile::TempDir> {
     Some(root)
 }
 
-fn without_layers(collected: Collected) -> Catalog {
+fn without_layers(collected: CollectedPackages) -> Catalog {
     let mut catalog = Catalog::from_collected(collected);
     catalog.packages.iter_mut().for_each(|listed| listed.layers.clear());
     catalog

@@ -5,12 +5,16 @@ use super::*;
 /// Why a layer of these bytes gives no SBOM.
 pub(super) fn refused(plain: &[u8], compressed: Vec<u8>, change: impl Fn(&mut Blob)) -> String {
     let (memory, blob) = changed(plain, compressed, change);
-    Memory { diff_ids: true, ..memory }.collect(&[blob], 1, None).unwrap_err().to_string()
+    LayersInMemory { diff_ids: true, ..memory }.collect(&[blob], 1, None).unwrap_err().to_string()
 }
 
 /// A layer that is described otherwise than it is.
-fn changed(plain: &[u8], compressed: Vec<u8>, change: impl Fn(&mut Blob)) -> (Memory, Blob) {
-    let mut memory = Memory::default();
+fn changed(
+    plain: &[u8],
+    compressed: Vec<u8>,
+    change: impl Fn(&mut Blob),
+) -> (LayersInMemory, Blob) {
+    let mut memory = LayersInMemory::default();
     let mut blob = memory.add(plain, compressed);
     let id = blob.diff_id.clone();
     change(&mut blob);
@@ -25,11 +29,9 @@ fn a_diff_id_is_checked_where_it_is_asked_for_and_wherever_something_rests_on_it
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::new(folder.path().join("cache"));
     let wrong = |blob: &mut Blob| blob.diff_id = sum(b"other");
-    let is_refused = |memory: &Memory, blob: &Blob, cache: Option<&Cache>| match memory.collect(
-        std::slice::from_ref(blob),
-        2,
-        cache,
-    ) {
+    let is_refused = |memory: &LayersInMemory, blob: &Blob, cache: Option<&Cache>| match memory
+        .collect(std::slice::from_ref(blob), 2, cache)
+    {
         Ok(_) => false,
         Err(error) => error.to_string().contains("inflates to other bytes than the image says"),
     };
@@ -37,7 +39,7 @@ fn a_diff_id_is_checked_where_it_is_asked_for_and_wherever_something_rests_on_it
     assert!(!is_refused(&memory, &blob, None), "the digest binds the bytes");
     assert!(is_refused(&memory, &blob, Some(&cache)), "its name in the cache is the diffID");
     assert!(!cache.folder().exists(), "nothing is kept under a name that is not its own");
-    assert!(is_refused(&Memory { diff_ids: true, ..memory }, &blob, None));
+    assert!(is_refused(&LayersInMemory { diff_ids: true, ..memory }, &blob, None));
     let (memory, blob) = changed(&plain, gzip(&plain), |blob| {
         wrong(blob);
         blob.digest = None;
@@ -49,7 +51,7 @@ fn a_diff_id_is_checked_where_it_is_asked_for_and_wherever_something_rests_on_it
 
 #[test]
 fn layers_that_claim_the_same_diff_id_are_each_read() {
-    let mut memory = Memory::default();
+    let mut memory = LayersInMemory::default();
     let honest = memory.add(
         &tar_of(&[file("app/package.json", npm("a"))]),
         gzip(&tar_of(&[file("app/package.json", npm("a"))])),
@@ -57,7 +59,7 @@ fn layers_that_claim_the_same_diff_id_are_each_read() {
     let other = gzip(&tar_of(&[file("app/package.json", npm("b"))]));
     let liar = Blob { digest: Some(sum(&other)), size: Some(other.len() as u64), ..honest.clone() };
     memory.by_digest.insert(sum(&other), other);
-    let reading = Reading {
+    let reading = LayerReading {
         blobs: &memory,
         threads: 1,
         cache: None,

@@ -12,9 +12,9 @@ use object::read::elf::{FileHeader, ProgramHeader as _};
 use object::read::pe::{ImageNtHeaders, optional_header_magic};
 use object::{Endianness, elf, pe};
 
-use super::super::Facts;
+use super::super::FileFacts;
 use super::super::bounded::{Bounded, bounded, read_at};
-use crate::sbom::source::Contents;
+use crate::sbom::source::FileContents;
 
 /// The place of the bundle's header stands before this, in the host's writable data.
 const MARK: [u8; 32] = [
@@ -32,28 +32,28 @@ pub(in crate::sbom::matchers) fn is_executable(start: &[u8]) -> bool {
 
 pub(in crate::sbom::matchers) fn read(
     path: &str,
-    contents: &mut dyn Contents,
-) -> io::Result<Facts> {
+    contents: &mut dyn FileContents,
+) -> io::Result<FileFacts> {
     let mut start = [0; 4];
     if !read_at(contents, 0, &mut start)? {
-        return Ok(Facts::default());
+        return Ok(FileFacts::default());
     }
     // Nothing is behind the sections of other programs.
     let Some(host) = bounded(contents, |data| host(data, start))?.filter(|host| host.is_followed)
     else {
-        return Ok(Facts::default());
+        return Ok(FileFacts::default());
     };
-    let Some(header) = header(contents, &host.data)? else { return Ok(Facts::default()) };
+    let Some(header) = header(contents, &host.data)? else { return Ok(FileFacts::default()) };
     let Some((offset, size)) = manifest(contents, header)? else {
         let why = format!(
             "the .NET packages bundled in `{path}` are not listed: its header makes no sense"
         );
-        return Ok(Facts::warning(why));
+        return Ok(FileFacts::warning(why));
     };
     let mut text = vec![0; usize::try_from(size).unwrap_or_default()];
     if !read_at(contents, offset, &mut text)? {
         let why = format!("the .NET packages bundled in `{path}` are not listed: it is cut off");
-        return Ok(Facts::warning(why));
+        return Ok(FileFacts::warning(why));
     }
     let mut facts = super::read(path, &text).unwrap_or_default();
     // Its files are inside.
@@ -120,7 +120,7 @@ fn pe_host<Pe: ImageNtHeaders>(data: &Bounded<'_>) -> Option<Host> {
 }
 
 /// Where the bundle's header is.
-fn header(contents: &mut dyn Contents, data: &[Range<u64>]) -> io::Result<Option<u64>> {
+fn header(contents: &mut dyn FileContents, data: &[Range<u64>]) -> io::Result<Option<u64>> {
     const WINDOW: u64 = 64 << 10;
     const OVERLAP: u64 = 64;
     let mut spent = 0;
@@ -146,7 +146,7 @@ fn header(contents: &mut dyn Contents, data: &[Range<u64>]) -> io::Result<Option
 
 /// Offset and size of the `deps.json`: the header has them behind its version, the number of files
 /// and an identifier.
-fn manifest(contents: &mut dyn Contents, at: u64) -> io::Result<Option<(u64, u64)>> {
+fn manifest(contents: &mut dyn FileContents, at: u64) -> io::Result<Option<(u64, u64)>> {
     let mut header = [0; 12];
     if !read_at(contents, at, &mut header)? {
         return Ok(None);
@@ -207,7 +207,7 @@ mod tests {
         file
     }
 
-    fn facts(file: &[u8]) -> Facts {
+    fn facts(file: &[u8]) -> FileFacts {
         read("bin/app", &mut io::Cursor::new(file)).unwrap()
     }
 
@@ -223,10 +223,10 @@ mod tests {
     fn what_is_no_bundle_tells_nothing_and_a_broken_one_is_told_of() {
         let mut plain = application(6, DEPS);
         plain[120..128].fill(0);
-        assert_eq!(facts(&plain), Facts::default());
+        assert_eq!(facts(&plain), FileFacts::default());
         let mut other = application(6, DEPS);
         other[130] ^= 1;
-        assert_eq!(facts(&other), Facts::default());
+        assert_eq!(facts(&other), FileFacts::default());
         assert_eq!(facts(&application(99, DEPS)).warnings.len(), 1);
         assert_eq!(facts(&application(6, "{")).warnings.len(), 1);
     }

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Facts, MOST_PACKAGES, Malformed, parent};
-use crate::sbom::package::{Ecosystem, Found, Need, Package};
+use super::{FileFacts, MOST_PACKAGES, MalformedDatabase, parent};
+use crate::sbom::package::{Ecosystem, FoundPackage, Package, PackageNeed};
 
 mod bundle;
 mod pe;
@@ -20,11 +20,11 @@ pub(super) fn is_manifest(path: &str) -> bool {
 }
 
 /// See <https://github.com/dotnet/sdk/blob/main/documentation/specs/runtime-configuration-file.md>.
-pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let manifest: Value = match serde_json::from_slice(bytes) {
         Ok(manifest) => manifest,
-        Err(error) => return Ok(Facts::warning(format!("`{path}` is not listed: {error}"))),
+        Err(error) => return Ok(FileFacts::warning(format!("`{path}` is not listed: {error}"))),
     };
     let libraries = manifest.get("libraries").and_then(Value::as_object).into_iter().flatten();
     let mut needs = needs(&manifest);
@@ -35,16 +35,16 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
             return None;
         }
         let requires = needs.remove(key.as_str()).unwrap_or_default();
-        Some(Found {
+        Some(FoundPackage {
             provides: vec![key.clone()],
-            requires: requires.into_iter().map(|key| vec![Need::named(key)]).collect(),
-            ..Found::alone(package(key, library)?, path)
+            requires: requires.into_iter().map(|key| vec![PackageNeed::named(key)]).collect(),
+            ..FoundPackage::alone(package(key, library)?, path)
         })
     });
     let packages = found.collect();
     let directory = parent(path);
     let owns = files.values().flatten().map(|name| format!("{directory}{name}")).collect();
-    Ok(Facts { packages, owns, ..Facts::default() })
+    Ok(FileFacts { packages, owns, ..FileFacts::default() })
 }
 
 /// What the key of a runtime's pack begins with; these packs are published under the name behind it.
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn packages_that_brought_a_file_are_listed_and_projects_are_not() {
         assert!(is_manifest("app/App.deps.json") && !is_manifest("app/deps.json"));
-        let mut collected = crate::sbom::collect::Collected::default();
+        let mut collected = crate::sbom::collect::CollectedPackages::default();
         collected
             .facts
             .insert("app/App.deps.json".into(), read("app/App.deps.json", APP.as_bytes()).unwrap());
@@ -153,7 +153,7 @@ mod tests {
             r#"{"libraries":[]}"#,
             r#"{"libraries":{"a":{"type":"package"},"/1":{"type":"package"},"b/1":1}}"#,
         ] {
-            assert_eq!(read("a.deps.json", text.as_bytes()), Ok(Facts::default()), "{text}");
+            assert_eq!(read("a.deps.json", text.as_bytes()), Ok(FileFacts::default()), "{text}");
         }
     }
 }

@@ -9,10 +9,10 @@ use object::read::pe::{
     ImageNtHeaders, ImageOptionalHeader as _, ResourceDirectoryEntryData, optional_header_magic,
 };
 
-use super::super::Facts;
+use super::super::FileFacts;
 use super::super::bounded::{Bounded, bounded, read_at};
-use crate::sbom::package::{Ecosystem, Found, Package, Supplier};
-use crate::sbom::source::Contents;
+use crate::sbom::package::{Ecosystem, FoundPackage, Package, Supplier};
+use crate::sbom::source::FileContents;
 
 /// The data directory that only .NET's files have.
 const CLR: usize = 14;
@@ -28,22 +28,25 @@ pub(in crate::sbom::matchers) fn is_assembly(start: &[u8]) -> bool {
 /// manifest that names the file knows better.
 pub(in crate::sbom::matchers) fn read(
     path: &str,
-    contents: &mut dyn Contents,
-) -> io::Result<Facts> {
+    contents: &mut dyn FileContents,
+) -> io::Result<FileFacts> {
     let (file, lower) = (path.rsplit('/').next().unwrap_or(path), path.to_ascii_lowercase());
     // Assemblies to compile against are never run.
     let is_reference = lower.contains("/ref/");
     if is_reference || !(lower.ends_with(".dll") || lower.ends_with(".exe")) {
-        return Ok(Facts::default());
+        return Ok(FileFacts::default());
     }
     let Some((offset, size)) = bounded(contents, place)?.flatten() else {
-        return Ok(Facts::default());
+        return Ok(FileFacts::default());
     };
     let mut resource = vec![0; usize::try_from(size).unwrap_or_default()];
     if !read_at(contents, offset, &mut resource)? {
-        return Ok(Facts::default());
+        return Ok(FileFacts::default());
     }
-    Ok(Facts { packages: package(path, file, &resource).into_iter().collect(), ..Facts::default() })
+    Ok(FileFacts {
+        packages: package(path, file, &resource).into_iter().collect(),
+        ..FileFacts::default()
+    })
 }
 
 /// Where the version resource of an assembly is; an inner nothing if it is no assembly or has none.
@@ -83,7 +86,7 @@ fn place_in<Pe: ImageNtHeaders>(data: &Bounded<'_>) -> Option<Option<(u64, u32)>
     None
 }
 
-fn package(path: &str, file: &str, resource: &[u8]) -> Option<Found> {
+fn package(path: &str, file: &str, resource: &[u8]) -> Option<FoundPackage> {
     let is_version = |text: &String| {
         text.starts_with(|letter: char| letter.is_ascii_digit()) && !text.starts_with("0.0.0")
     };
@@ -109,7 +112,7 @@ fn package(path: &str, file: &str, resource: &[u8]) -> Option<Found> {
         notes: vec!["Known by the version resource of its file alone.".to_owned()],
         ..Package::named(Ecosystem::Nuget, name)
     };
-    Some(Found::alone(package, path))
+    Some(FoundPackage::alone(package, path))
 }
 
 /// A string of the resource: its key ends with a null, and its value starts at the next fourth byte.

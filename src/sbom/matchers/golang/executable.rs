@@ -12,7 +12,7 @@ use object::read::pe::{ImageNtHeaders, ImageOptionalHeader as _, optional_header
 use object::{Endianness, elf, macho, pe};
 
 use crate::sbom::matchers::bounded::{Bounded, bounded, read_at};
-use crate::sbom::source::Contents;
+use crate::sbom::source::FileContents;
 
 /// See Go's debug/buildinfo: the magic, pointer size, flags, then either two pointers or, from byte
 /// 32 on, two strings.
@@ -27,7 +27,7 @@ pub(super) struct BuildInfo {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Search {
+pub(super) enum BuildInfoSearch {
     Absent,
     /// It is a Go executable, but what it says makes no sense.
     Broken(&'static str),
@@ -42,22 +42,24 @@ pub(in crate::sbom::matchers) fn is_executable(start: &[u8]) -> bool {
 }
 
 /// Errors are those of reading; a malformed executable is one without build information.
-pub(super) fn build_info(contents: &mut dyn Contents) -> io::Result<Search> {
-    let Some(layout) = layout(contents)? else { return Ok(Search::Absent) };
+pub(super) fn build_info(contents: &mut dyn FileContents) -> io::Result<BuildInfoSearch> {
+    let Some(layout) = layout(contents)? else { return Ok(BuildInfoSearch::Absent) };
     for marked in &layout.marked {
         if let Some(info) = decode(contents, &layout, marked.start)? {
-            return Ok(Search::Present(info));
+            return Ok(BuildInfoSearch::Present(info));
         }
     }
     if !layout.marked.is_empty() {
-        return Ok(Search::Broken("the section for build information has none that can be read"));
+        return Ok(BuildInfoSearch::Broken(
+            "the section for build information has none that can be read",
+        ));
     }
     scan(contents, &layout)
 }
 
 /// Where things are in the file.
 #[derive(Debug, Default)]
-struct Layout {
+struct ExecutableLayout {
     /// Sections named for build information.
     marked: Vec<Range<u64>>,
     /// Initialised, writable data: where build information is if nothing is marked.
@@ -66,7 +68,7 @@ struct Layout {
     loaded: Vec<(u64, Range<u64>)>,
 }
 
-impl Layout {
+impl ExecutableLayout {
     /// The file offset of `size` bytes at an address.
     fn offset(&self, address: u64, size: u64) -> Option<u64> {
         self.loaded.iter().find_map(|(start, file)| {
@@ -81,7 +83,7 @@ fn range(offset: u64, size: u64) -> Option<Range<u64>> {
     Some(offset..offset.checked_add(size)?).filter(|range| !range.is_empty())
 }
 
-fn layout(contents: &mut dyn Contents) -> io::Result<Option<Layout>> {
+fn layout(contents: &mut dyn FileContents) -> io::Result<Option<ExecutableLayout>> {
     let mut start = [0; 4];
     if !read_at(contents, 0, &mut start)? {
         return Ok(None);
@@ -89,7 +91,7 @@ fn layout(contents: &mut dyn Contents) -> io::Result<Option<Layout>> {
     bounded(contents, |data| parse(data, start))
 }
 
-fn parse(data: &Bounded<'_>, start: [u8; 4]) -> Option<Layout> {
+fn parse(data: &Bounded<'_>, start: [u8; 4]) -> Option<ExecutableLayout> {
     let class = *data.read_bytes_at(4, 1).ok()?.first()?;
     match (start, class) {
         ([0x7f, b'E', b'L', b'F'], 1) => elf_layout::<elf::FileHeader32<Endianness>>(data),
@@ -105,10 +107,12 @@ fn parse(data: &Bounded<'_>, start: [u8; 4]) -> Option<Layout> {
     }
 }
 
-fn elf_layout<Elf: FileHeader<Endian = Endianness>>(data: &Bounded<'_>) -> Option<Layout> {
+fn elf_layout<Elf: FileHeader<Endian = Endianness>>(
+    data: &Bounded<'_>,
+) -> Option<ExecutableLayout> {
     let header = Elf::parse(data).ok()?;
     let endian = header.endian().ok()?;
-    let mut layout = Layout::default();
+    let mut layout = ExecutableLayout::default();
     for segment in header.program_headers(endian, data).ok()? {
         let (offset, size) = segment.file_range(endian);
         if let Some(file) = range(offset, size).filter(|_| segment.p_type(endian) == elf::PT_LOAD) {
@@ -132,13 +136,13 @@ fn elf_layout<Elf: FileHeader<Endian = Endianness>>(data: &Bounded<'_>) -> Optio
     Some(layout)
 }
 
-fn pe_layout<Pe: ImageNtHeaders>(data: &Bounded<'_>) -> Option<Layout> {
+fn pe_layout<Pe: ImageNtHeaders>(data: &Bounded<'_>) -> Option<ExecutableLayout> {
     const WRITABLE_DATA: u32 = 0xc000_0040;
     let dos = pe::ImageDosHeader::parse(data).ok()?;
     let mut offset = u64::from(dos.nt_headers_offset());
     let (headers, _) = Pe::parse(data, &mut offset).ok()?;
     let base = headers.optional_header().image_base();
-    let mut layout = Layout::default();
+    let mut layout = ExecutableLayout::default();
     for section in headers.sections(data, offset).ok()?.iter() {
         let (offset, size) = section.pe_file_range();
         let Some(file) = range(offset.into(), size.into()) else { continue };
@@ -154,10 +158,12 @@ fn pe_layout<Pe: ImageNtHeaders>(data: &Bounded<'_>) -> Option<Layout> {
     Some(layout)
 }
 
-fn macho_layout<Mach: MachHeader<Endian = Endianness>>(data: &Bounded<'_>) -> Option<Layout> {
+fn macho_layout<Mach: MachHeader<Endian = Endianness>>(
+    data: &Bounded<'_>,
+) -> Option<ExecutableLayout> {
     let header = Mach::parse(data, 0).ok()?;
     let endian = header.endian().ok()?;
-    let mut layout = Layout::default();
+    let mut layout = ExecutableLayout::default();
     let mut commands = header.load_commands(endian, data, 0).ok()?;
     while let Some(command) = commands.next().ok()? {
         let Ok(Some((segment, section_data))) = Mach::Segment::from_command(command) else {
@@ -181,7 +187,7 @@ fn macho_layout<Mach: MachHeader<Endian = Endianness>>(data: &Bounded<'_>) -> Op
 }
 
 /// Looks for the magic in the data, window by window.
-fn scan(contents: &mut dyn Contents, layout: &Layout) -> io::Result<Search> {
+fn scan(contents: &mut dyn FileContents, layout: &ExecutableLayout) -> io::Result<BuildInfoSearch> {
     // Data that is stored, not zeroed at start, is small; a hostile file can claim any size.
     const MOST: u64 = 256 << 20;
     const WINDOW: usize = 64 << 10;
@@ -204,22 +210,26 @@ fn scan(contents: &mut dyn Contents, layout: &Layout) -> io::Result<Search> {
             }
             for found in memmem::find_iter(bytes, MAGIC) {
                 if let Some(info) = decode(contents, layout, at + found as u64)? {
-                    return Ok(Search::Present(info));
+                    return Ok(BuildInfoSearch::Present(info));
                 }
             }
             // Windows overlap, so that the magic is never cut.
             at += WINDOW as u64;
             spent += WINDOW as u64;
             if spent > MOST {
-                return Ok(Search::Broken("it has more data than any Go executable"));
+                return Ok(BuildInfoSearch::Broken("it has more data than any Go executable"));
             }
         }
     }
-    Ok(Search::Absent)
+    Ok(BuildInfoSearch::Absent)
 }
 
 /// Reads the build information at an offset of the file, in either form.
-fn decode(contents: &mut dyn Contents, layout: &Layout, at: u64) -> io::Result<Option<BuildInfo>> {
+fn decode(
+    contents: &mut dyn FileContents,
+    layout: &ExecutableLayout,
+    at: u64,
+) -> io::Result<Option<BuildInfo>> {
     const INLINE: u8 = 2;
     let mut header = [0; HEADER];
     if !read_at(contents, at, &mut header)? || !header.starts_with(MAGIC) {
@@ -239,12 +249,18 @@ fn decode(contents: &mut dyn Contents, layout: &Layout, at: u64) -> io::Result<O
 }
 
 /// Go 1.18 and later: each string after its length.
-fn inline_strings(contents: &mut dyn Contents, at: u64) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
+fn inline_strings(
+    contents: &mut dyn FileContents,
+    at: u64,
+) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
     let Some((version, at)) = inline_string(contents, at)? else { return Ok(None) };
     Ok(inline_string(contents, at)?.map(|(modules, _)| (version, modules)))
 }
 
-fn inline_string(contents: &mut dyn Contents, mut at: u64) -> io::Result<Option<(Vec<u8>, u64)>> {
+fn inline_string(
+    contents: &mut dyn FileContents,
+    mut at: u64,
+) -> io::Result<Option<(Vec<u8>, u64)>> {
     let mut length = 0_u64;
     let mut shift = 0;
     loop {
@@ -265,8 +281,8 @@ fn inline_string(contents: &mut dyn Contents, mut at: u64) -> io::Result<Option<
 
 /// Go 1.17 and earlier: pointers to string headers, which are a pointer and a length.
 fn pointed_strings(
-    contents: &mut dyn Contents,
-    layout: &Layout,
+    contents: &mut dyn FileContents,
+    layout: &ExecutableLayout,
     header: &[u8; HEADER],
 ) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
     let size = usize::from(header[14]);
@@ -296,8 +312,8 @@ fn pointed_strings(
 }
 
 fn pointed_string(
-    contents: &mut dyn Contents,
-    layout: &Layout,
+    contents: &mut dyn FileContents,
+    layout: &ExecutableLayout,
     address: u64,
     size: usize,
     big_endian: bool,
@@ -320,7 +336,7 @@ fn word(bytes: &[u8], big_endian: bool) -> u64 {
     if big_endian { bytes.iter().fold(0, push) } else { bytes.iter().rev().fold(0, push) }
 }
 
-fn string(contents: &mut dyn Contents, at: u64, length: u64) -> io::Result<Option<Vec<u8>>> {
+fn string(contents: &mut dyn FileContents, at: u64, length: u64) -> io::Result<Option<Vec<u8>>> {
     const LONGEST: u64 = 16 << 20;
     if length > LONGEST {
         return Ok(None);
@@ -353,14 +369,14 @@ mod tests {
 
     /// How a made-up executable is made.
     #[derive(Debug, Clone, Copy)]
-    struct Shape {
+    struct ExecutableShape {
         wide: bool,
         big_endian: bool,
         inline: bool,
         sections: bool,
     }
 
-    impl Shape {
+    impl ExecutableShape {
         fn bytes(self, value: u64, length: usize) -> Vec<u8> {
             let little = value.to_le_bytes()[..length].to_vec();
             if self.big_endian { little.into_iter().rev().collect() } else { little }
@@ -476,9 +492,9 @@ mod tests {
         }
     }
 
-    fn shapes() -> Vec<Shape> {
+    fn shapes() -> Vec<ExecutableShape> {
         let flag = |number: u8, bit: u8| number & bit != 0;
-        let shape = |n| Shape {
+        let shape = |n| ExecutableShape {
             wide: flag(n, 1),
             big_endian: flag(n, 2),
             inline: flag(n, 4),
@@ -487,7 +503,7 @@ mod tests {
         (0..16).map(shape).collect()
     }
 
-    fn search(file: &[u8]) -> Search {
+    fn search(file: &[u8]) -> BuildInfoSearch {
         build_info(&mut Cursor::new(file)).unwrap()
     }
 
@@ -496,23 +512,24 @@ mod tests {
         for shape in shapes() {
             let version = if shape.inline { "go1.20" } else { "go1.17" };
             let expected = BuildInfo { version: version.into(), modules: MODULES.into() };
-            assert_eq!(search(&shape.elf()), Search::Present(expected), "{shape:?}");
+            assert_eq!(search(&shape.elf()), BuildInfoSearch::Present(expected), "{shape:?}");
         }
     }
 
     #[test]
     fn a_marked_section_that_makes_no_sense_is_told() {
-        let mut file = Shape { wide: true, big_endian: false, inline: true, sections: true }.elf();
+        let mut file =
+            ExecutableShape { wide: true, big_endian: false, inline: true, sections: true }.elf();
         file[DATA + 32 + HEADER] = 0xff;
         assert_eq!(
             search(&file),
-            Search::Broken("the section for build information has none that can be read")
+            BuildInfoSearch::Broken("the section for build information has none that can be read")
         );
     }
 
     #[test]
     fn other_files_have_none() {
-        let check = |file: &[u8]| assert_eq!(search(file), Search::Absent, "{file:?}");
+        let check = |file: &[u8]| assert_eq!(search(file), BuildInfoSearch::Absent, "{file:?}");
         check(b"");
         check(b"\x7fELF");
         check(&[b"\x7fELF\x02\x01".to_vec(), vec![0xff; 100]].concat());
@@ -523,8 +540,8 @@ mod tests {
 
     #[test]
     fn a_bad_disk_is_not_a_bad_format() {
-        struct Failing(Cursor<Vec<u8>>);
-        impl io::Read for Failing {
+        struct FailingDisk(Cursor<Vec<u8>>);
+        impl io::Read for FailingDisk {
             fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
                 if self.0.position() >= 64 {
                     Err(io::Error::other("bad sector"))
@@ -533,13 +550,13 @@ mod tests {
                 }
             }
         }
-        impl io::Seek for Failing {
+        impl io::Seek for FailingDisk {
             fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
                 io::Seek::seek(&mut self.0, position)
             }
         }
         for shape in shapes() {
-            let error = build_info(&mut Failing(Cursor::new(shape.elf()))).unwrap_err();
+            let error = build_info(&mut FailingDisk(Cursor::new(shape.elf()))).unwrap_err();
             assert_eq!(error.to_string(), "bad sector");
         }
     }

@@ -3,45 +3,47 @@
 
 use std::io;
 
-use super::{Facts, upx};
-use crate::sbom::package::{Ecosystem, Found, Need, Package};
-use crate::sbom::source::Contents;
-use executable::{BuildInfo, Search};
+use super::{FileFacts, upx};
+use crate::sbom::package::{Ecosystem, FoundPackage, Package, PackageNeed};
+use crate::sbom::source::FileContents;
+use executable::{BuildInfo, BuildInfoSearch};
 
 mod executable;
 
 pub(super) use executable::is_executable;
 
-pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts> {
+pub(super) fn read(path: &str, contents: &mut dyn FileContents) -> io::Result<FileFacts> {
     // More than any program has; a hostile one must not fill the memory.
     const MOST_LINES: usize = 100_000;
     let unlisted = |reason| {
-        Facts::warning(format!(
+        FileFacts::warning(format!(
             "the Go modules of `{path}`, if it has any, are not listed: {reason}"
         ))
     };
     Ok(match executable::build_info(contents)? {
-        Search::Absent if upx::is_packed(contents)? => {
-            Facts::warning(format!("`{path}` is packed by UPX: what is in it was not read"))
+        BuildInfoSearch::Absent if upx::is_packed(contents)? => {
+            FileFacts::warning(format!("`{path}` is packed by UPX: what is in it was not read"))
         }
-        Search::Absent => Facts::default(),
-        Search::Broken(reason) => unlisted(reason),
-        Search::Present(info) if info.modules.lines().count() > MOST_LINES => {
+        BuildInfoSearch::Absent => FileFacts::default(),
+        BuildInfoSearch::Broken(reason) => unlisted(reason),
+        BuildInfoSearch::Present(info) if info.modules.lines().count() > MOST_LINES => {
             unlisted("they are more than any program has")
         }
-        Search::Present(info) => Facts { packages: modules(path, &info), ..Facts::default() },
+        BuildInfoSearch::Present(info) => {
+            FileFacts { packages: modules(path, &info), ..FileFacts::default() }
+        }
     })
 }
 
 /// One `mod`, `dep` or `=>` line: path, version, checksum.
 #[derive(Default)]
-struct Module<'a> {
+struct GoModuleLine<'a> {
     path: &'a str,
     version: &'a str,
     sum: &'a str,
 }
 
-impl<'a> Module<'a> {
+impl<'a> GoModuleLine<'a> {
     fn from_fields(mut fields: impl Iterator<Item = &'a str>) -> Self {
         let mut next = || fields.next().unwrap_or_default().trim();
         Self { path: next(), version: next(), sum: next() }
@@ -76,13 +78,13 @@ impl<'a> Module<'a> {
 const MOST_LINES: usize = 100_000;
 
 /// The main module, its dependencies as they were compiled in, and the standard library.
-fn modules(path: &str, info: &BuildInfo) -> Vec<Found> {
+fn modules(path: &str, info: &BuildInfo) -> Vec<FoundPackage> {
     let mut main: Option<Package> = None;
     let mut packages: Vec<Package> = Vec::new();
     for line in info.modules.lines().take(MOST_LINES) {
         let mut fields = line.split('\t');
         let key = fields.next().unwrap_or_default();
-        let module = Module::from_fields(fields);
+        let module = GoModuleLine::from_fields(fields);
         if module.path.is_empty() {
             continue;
         }
@@ -98,23 +100,24 @@ fn modules(path: &str, info: &BuildInfo) -> Vec<Found> {
         }
     }
     packages.push(standard_library(&info.version));
-    let requires: Vec<Vec<Need>> =
-        packages.iter().map(|package| vec![Need::named(package.name.as_str())]).collect();
-    let mut found: Vec<Found> = packages.into_iter().map(|package| found(path, package)).collect();
+    let requires: Vec<Vec<PackageNeed>> =
+        packages.iter().map(|package| vec![PackageNeed::named(package.name.as_str())]).collect();
+    let mut found: Vec<FoundPackage> =
+        packages.into_iter().map(|package| found(path, package)).collect();
     if let Some(mut main) = main {
         if main.version.is_none() {
             let (version, notes) = stated_version(&main.name, &info.modules);
             main.version = version;
             main.notes.extend(notes);
         }
-        found.push(Found { requires, ..self::found(path, main) });
+        found.push(FoundPackage { requires, ..self::found(path, main) });
     }
     found
 }
 
 /// What is compiled in is the replacement; of a local one nothing is known but that it is not the
 /// original.
-fn replace(replaced: &mut Package, by: &Module<'_>) {
+fn replace(replaced: &mut Package, by: &GoModuleLine<'_>) {
     if by.is_local() {
         replaced.version = None;
         replaced.notes = vec![format!("Replaced by the local directory `{}`.", by.path)];
@@ -244,8 +247,8 @@ fn semantic(value: &str) -> Option<String> {
         .then(|| format!("v{bare}"))
 }
 
-fn found(path: &str, package: Package) -> Found {
-    Found {
+fn found(path: &str, package: Package) -> FoundPackage {
+    FoundPackage {
         package,
         scope: path.to_owned(),
         provides: Vec::new(),
@@ -262,7 +265,7 @@ mod tests {
         dep\texample.com/old\tv1.0.0\n=>\texample.com/new\tv1.1.0\th1:def=\ndep\texample.com/local\tv1.0.0\n=>\t./local\t(devel)\t\n\
         build\t-compiler=gc\nbuild\tvcs.revision=0123456789abcdef\nbuild\tvcs.time=2024-02-08T10:11:12Z\nbuild\tvcs.modified=true\n";
 
-    fn found_in(version: &str, text: &str) -> Vec<Found> {
+    fn found_in(version: &str, text: &str) -> Vec<FoundPackage> {
         modules("usr/bin/app", &BuildInfo { version: version.into(), modules: text.into() })
     }
 

@@ -5,11 +5,11 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use super::text::Manifest;
+use super::text::JarManifest;
 
 /// Directories of an archive's classes, each with how many lie in it.
 #[derive(Debug, Default)]
-pub(super) struct Packages {
+pub(super) struct ClassDirectories {
     counts: HashMap<String, usize>,
     total: usize,
     /// Whether it holds an application and what that needs.
@@ -19,7 +19,7 @@ pub(super) struct Packages {
 /// A hostile archive must not fill the memory.
 const MOST_PACKAGES: usize = 20_000;
 
-impl Packages {
+impl ClassDirectories {
     /// Takes the name of a member.
     pub(super) fn add(&mut self, member: &str) {
         if member.starts_with("BOOT-INF/") || member.starts_with("WEB-INF/") {
@@ -89,8 +89,8 @@ impl Packages {
 pub(super) fn group(
     artifact: &str,
     version: Option<&str>,
-    manifest: &Manifest,
-    packages: &Packages,
+    manifest: &JarManifest,
+    packages: &ClassDirectories,
 ) -> Option<String> {
     let stated = manifest.word("group-id").map(str::to_owned);
     // sbt writes who builds it, and only what is built by it is for one version of Scala.
@@ -106,13 +106,13 @@ pub(super) fn group(
 }
 
 /// `org.elasticsearch#server;7.17.20`, as a plugin of Gradle that many use writes it.
-fn of_nebula(manifest: &Manifest) -> Option<String> {
+fn of_nebula(manifest: &JarManifest) -> Option<String> {
     let (group, rest) = manifest.get("implementation-title")?.split_once('#')?;
     (rest.contains(';') && is_group(group)).then(|| group.to_owned())
 }
 
 /// What is known of an artifact.
-struct Fact {
+struct GroupFact {
     artifact: &'static str,
     group: &'static str,
     directories: &'static str,
@@ -144,13 +144,13 @@ const PLAIN: [&str; 21] = [
     "wire-*",
 ];
 
-fn facts() -> &'static [Fact] {
-    static FACTS: OnceLock<Vec<Fact>> = OnceLock::new();
+fn facts() -> &'static [GroupFact] {
+    static FACTS: OnceLock<Vec<GroupFact>> = OnceLock::new();
     FACTS.get_or_init(|| {
         let lines = include_str!("facts.tsv").lines().filter(|line| !line.starts_with('#'));
         let fact = |line: &'static str| {
             let mut fields = line.split('\t');
-            Some(Fact {
+            Some(GroupFact {
                 artifact: fields.next()?,
                 group: fields.next()?,
                 directories: fields.next()?,
@@ -161,13 +161,13 @@ fn facts() -> &'static [Fact] {
     })
 }
 
-fn of_facts(artifact: &str, version: Option<&str>, packages: &Packages) -> Option<String> {
+fn of_facts(artifact: &str, version: Option<&str>, packages: &ClassDirectories) -> Option<String> {
     // A starter has no classes, and anybody may make one for anything.
-    let is_plain = |fact: &Fact| {
+    let is_plain = |fact: &GroupFact| {
         PLAIN.contains(&fact.artifact)
             || (artifact.contains("-starter") && !artifact.starts_with("spring-boot-starter"))
     };
-    let fits = |fact: &&Fact| {
+    let fits = |fact: &&GroupFact| {
         is_like(artifact, fact.artifact)
             && is_from(version, fact.versions)
             && match packages.is_empty() {
@@ -252,7 +252,7 @@ fn is_domain(group: &str) -> bool {
 }
 
 /// By the names in the manifest and those of directories, where they agree.
-fn of_names(artifact: &str, manifest: &Manifest, packages: &Packages) -> Option<String> {
+fn of_names(artifact: &str, manifest: &JarManifest, packages: &ClassDirectories) -> Option<String> {
     let plain = without_scala(artifact);
     let symbol = manifest.word("bundle-symbolicname");
     let vendor = manifest.word("implementation-vendor-id").filter(|group| is_group(group));
@@ -341,14 +341,14 @@ fn of_directories(artifact: &str, root: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn packages(members: &[&str]) -> Packages {
-        let mut packages = Packages::default();
+    fn packages(members: &[&str]) -> ClassDirectories {
+        let mut packages = ClassDirectories::default();
         members.iter().for_each(|member| packages.add(member));
         packages
     }
 
     fn told(artifact: &str, version: &str, manifest: &str, members: &[&str]) -> Option<String> {
-        let manifest = Manifest::parse(manifest.as_bytes());
+        let manifest = JarManifest::parse(manifest.as_bytes());
         group(artifact, Some(version).filter(|it| !it.is_empty()), &manifest, &packages(members))
     }
 
@@ -423,7 +423,7 @@ mod tests {
 
     #[test]
     fn a_hostile_archive_does_not_fill_the_memory() {
-        let mut packages = Packages::default();
+        let mut packages = ClassDirectories::default();
         (0..MOST_PACKAGES * 2).for_each(|number| packages.add(&format!("p{number}/A.class")));
         assert_eq!(packages.counts.len(), MOST_PACKAGES);
         assert_eq!(packages.root(), "");

@@ -6,13 +6,13 @@ use std::io::{self, Cursor, SeekFrom};
 
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 
-use super::zip::{Member, Problem, bytes, members};
-use super::{Facts, MOST_PACKAGES, has_suffix, parent};
+use super::zip::{Problem, ZipMember, bytes, members};
+use super::{FileFacts, MOST_PACKAGES, has_suffix, parent};
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Algorithm, Ecosystem, Found, Need, Package, Supplier};
-use crate::sbom::source::Contents;
-use group::Packages;
-use text::{Coordinates, Manifest, from_project, from_properties, is_word, organization};
+use crate::sbom::package::{Algorithm, Ecosystem, FoundPackage, Package, PackageNeed, Supplier};
+use crate::sbom::source::FileContents;
+use group::ClassDirectories;
+use text::{Coordinates, JarManifest, from_project, from_properties, is_word, organization};
 
 mod group;
 pub mod module;
@@ -48,8 +48,8 @@ pub fn is_archive(path: &str) -> bool {
     SUFFIXES.iter().any(|suffix| has_suffix(path, suffix))
 }
 
-pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts> {
-    let mut walk = Walk { path, facts: Facts::default(), left: MOST_INFLATED, needs: 0 };
+pub(super) fn read(path: &str, contents: &mut dyn FileContents) -> io::Result<FileFacts> {
+    let mut walk = Walk { path, facts: FileFacts::default(), left: MOST_INFLATED, needs: 0 };
     walk.archive(path, contents, 0)?;
     // What is in one archive is loaded together; an archive with nothing inside, with those beside.
     if let [only] = &mut walk.facts.packages[..] {
@@ -60,7 +60,7 @@ pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts>
 
 struct Walk<'a> {
     path: &'a str,
-    facts: Facts,
+    facts: FileFacts,
     left: u64,
     /// How many needs were noted.
     needs: usize,
@@ -68,12 +68,12 @@ struct Walk<'a> {
 
 /// What an archive says of itself.
 #[derive(Default)]
-struct Told {
-    manifest: Manifest,
+struct ArchiveFacts {
+    manifest: JarManifest,
     coordinates: Vec<Coordinates>,
     /// The place of each project's `pom.xml`: group, artifact and the member.
-    projects: Vec<(String, String, Member)>,
-    packages: Packages,
+    projects: Vec<(String, String, ZipMember)>,
+    packages: ClassDirectories,
     vendor: Option<String>,
     checksum: Option<String>,
     /// What the project needs, as names of packages.
@@ -82,8 +82,13 @@ struct Told {
 
 impl Walk<'_> {
     /// `name` is the path of the outermost archive and of those inside, joined by `!/`.
-    fn archive(&mut self, name: &str, contents: &mut dyn Contents, depth: usize) -> io::Result<()> {
-        let packages = RefCell::new(Packages::default());
+    fn archive(
+        &mut self,
+        name: &str,
+        contents: &mut dyn FileContents,
+        depth: usize,
+    ) -> io::Result<()> {
+        let packages = RefCell::new(ClassDirectories::default());
         let wanted = |member: &str| {
             packages.borrow_mut().add(member);
             member == MANIFEST
@@ -99,7 +104,7 @@ impl Walk<'_> {
                 return Ok(());
             }
         };
-        let mut told = Told { packages: packages.into_inner(), ..Told::default() };
+        let mut told = ArchiveFacts { packages: packages.into_inner(), ..ArchiveFacts::default() };
         let (inner, texts): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|member| is_archive(&member.name));
         for member in texts {
@@ -109,7 +114,7 @@ impl Walk<'_> {
                 continue;
             }
             match self.inflated(contents, &member, LARGEST_TEXT)? {
-                Ok(text) if member.name == MANIFEST => told.manifest = Manifest::parse(&text),
+                Ok(text) if member.name == MANIFEST => told.manifest = JarManifest::parse(&text),
                 Ok(text) => told.coordinates.extend(from_properties(&text)),
                 Err(problem) => self.untold(&format!("{name}!/{}", member.name), &problem),
             }
@@ -126,12 +131,12 @@ impl Walk<'_> {
     fn project(
         &mut self,
         name: &str,
-        contents: &mut dyn Contents,
-        told: &mut Told,
+        contents: &mut dyn FileContents,
+        told: &mut ArchiveFacts,
     ) -> io::Result<()> {
         let stem = places::stem(name);
         let (artifact, version) = places::split(stem, &told.manifest.versions());
-        let is_own = |(_, other, _): &&(String, String, Member)| other == artifact;
+        let is_own = |(_, other, _): &&(String, String, ZipMember)| other == artifact;
         let only = told.projects.first().filter(|_| {
             told.projects.len() == 1 && told.coordinates.is_empty() && version.is_none()
         });
@@ -156,8 +161,8 @@ impl Walk<'_> {
     fn inner(
         &mut self,
         name: &str,
-        contents: &mut dyn Contents,
-        inner: Vec<Member>,
+        contents: &mut dyn FileContents,
+        inner: Vec<ZipMember>,
         depth: usize,
     ) -> io::Result<()> {
         for member in inner {
@@ -178,8 +183,8 @@ impl Walk<'_> {
 
     fn inflated(
         &mut self,
-        contents: &mut dyn Contents,
-        member: &Member,
+        contents: &mut dyn FileContents,
+        member: &ZipMember,
         most: u64,
     ) -> io::Result<Result<Vec<u8>, Problem>> {
         let inflated = bytes(contents, member, most.min(self.left))?;
@@ -193,7 +198,7 @@ impl Walk<'_> {
         self.facts.warn(format!("`{name}` is not listed: {}", problem.as_str()));
     }
 
-    fn packages(&mut self, name: &str, told: Told) {
+    fn packages(&mut self, name: &str, told: ArchiveFacts) {
         let main = main(name, &told);
         let place = places::coordinates(name).or_else(|| match main {
             Some(_) => None,
@@ -222,7 +227,7 @@ impl Walk<'_> {
                 ..Package::named(Ecosystem::Maven, name)
             };
             package.add_checksum(Algorithm::Sha1, told.checksum.as_deref());
-            let needs = told.needs.into_iter().map(|name| vec![Need::named(name)]);
+            let needs = told.needs.into_iter().map(|name| vec![PackageNeed::named(name)]);
             self.push(package, needs.collect());
         }
         let shaded = told.coordinates.into_iter().filter(|shaded| Some(shaded) != main.as_ref());
@@ -234,7 +239,7 @@ impl Walk<'_> {
         }
     }
 
-    fn bounded(&mut self, requires: Vec<Vec<Need>>) -> Vec<Vec<Need>> {
+    fn bounded(&mut self, requires: Vec<Vec<PackageNeed>>) -> Vec<Vec<PackageNeed>> {
         let before = self.needs;
         self.needs += requires.len();
         if self.needs <= MOST_NEEDS {
@@ -247,17 +252,17 @@ impl Walk<'_> {
         Vec::new()
     }
 
-    fn push(&mut self, package: Package, requires: Vec<Vec<Need>>) {
+    fn push(&mut self, package: Package, requires: Vec<Vec<PackageNeed>>) {
         if self.facts.packages.len() < MOST_PACKAGES {
             let requires = self.bounded(requires);
-            let found = Found { requires, ..Found::alone(package, self.path) };
+            let found = FoundPackage { requires, ..FoundPackage::alone(package, self.path) };
             self.facts.packages.push(found);
         }
     }
 }
 
 /// SHA-1 of the archive as it is, by which Maven Central is searched.
-fn checksum(contents: &mut dyn Contents) -> io::Result<Option<String>> {
+fn checksum(contents: &mut dyn FileContents) -> io::Result<Option<String>> {
     if contents.seek(SeekFrom::End(0))? > LARGEST_SUMMED {
         return Ok(None);
     }
@@ -294,7 +299,7 @@ pub fn from_repository(name: &str) -> Option<(String, String)> {
 }
 
 /// Of the coordinates in an archive, those of the archive itself.
-fn main(name: &str, told: &Told) -> Option<Coordinates> {
+fn main(name: &str, told: &ArchiveFacts) -> Option<Coordinates> {
     let stem = places::stem(name);
     let (named, versioned) = places::split(stem, &told.manifest.versions());
     let exact = |(_, artifact, _): &&Coordinates| artifact == named;
@@ -337,7 +342,7 @@ fn whole_version(name: &str, artifact: &str, version: &str) -> String {
 }
 
 /// Without Maven's own files: artifact and version from the file's name and the manifest.
-fn from_manifest(stem: &str, told: &Told) -> Option<(String, String)> {
+fn from_manifest(stem: &str, told: &ArchiveFacts) -> Option<(String, String)> {
     let stated = told.manifest.versions();
     let (named, versioned) = places::split(stem, &stated);
     let version = versioned
@@ -355,7 +360,7 @@ fn from_manifest(stem: &str, told: &Told) -> Option<(String, String)> {
 
 /// Whether a version can be that of the archive, by its manifest; `1.2` is `1.2.0` there. File
 /// names have other numbers in them as well.
-fn agrees(version: &str, manifest: &Manifest) -> bool {
+fn agrees(version: &str, manifest: &JarManifest) -> bool {
     let stated = manifest.versions();
     stated.is_empty()
         || stated.iter().any(|stated| stated.starts_with(version) || version.starts_with(stated))

@@ -4,8 +4,8 @@
 use serde_json::Value;
 
 use super::text::is_word;
-use crate::sbom::matchers::{Facts, Malformed, parent};
-use crate::sbom::package::{Ecosystem, Found, Package};
+use crate::sbom::matchers::{FileFacts, MalformedDatabase, parent};
+use crate::sbom::package::{Ecosystem, FoundPackage, Package};
 
 /// No module has more files.
 const MOST: usize = 1000;
@@ -15,16 +15,21 @@ pub fn is_module(path: &str) -> bool {
 }
 
 /// See <https://github.com/gradle/gradle/blob/master/platforms/documentation/docs/src/docs/design/gradle-module-metadata-latest-specification.md>.
-pub(in crate::sbom::matchers) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+pub(in crate::sbom::matchers) fn read(
+    path: &str,
+    bytes: &[u8],
+) -> Result<FileFacts, MalformedDatabase> {
     // Other programs have files of such names.
-    let Ok(module) = serde_json::from_slice::<Value>(bytes) else { return Ok(Facts::default()) };
+    let Ok(module) = serde_json::from_slice::<Value>(bytes) else {
+        return Ok(FileFacts::default());
+    };
     let word = |key: &str| {
         let component = module.get("component")?;
         component.get(key)?.as_str().filter(|word| is_word(word))
     };
     let (Some(group), Some(name), Some(version)) = (word("group"), word("module"), word("version"))
     else {
-        return Ok(Facts::default());
+        return Ok(FileFacts::default());
     };
     let variants = module.get("variants").and_then(Value::as_array).into_iter().flatten();
     let files = variants.filter_map(|variant| variant.get("files")?.as_array()).flatten();
@@ -33,12 +38,12 @@ pub(in crate::sbom::matchers) fn read(path: &str, bytes: &[u8]) -> Result<Facts,
         version: Some(version.to_owned()),
         ..Package::named(Ecosystem::Maven, format!("{group}:{name}"))
     };
-    Ok(Facts {
-        packages: vec![Found {
+    Ok(FileFacts {
+        packages: vec![FoundPackage {
             provides: named.take(MOST).collect(),
-            ..Found::alone(package, parent(path))
+            ..FoundPackage::alone(package, parent(path))
         }],
-        ..Facts::default()
+        ..FileFacts::default()
     })
 }
 
@@ -61,7 +66,7 @@ mod tests {
         for text in
             ["", "[]", "<?php", r#"{"component":{"group":"a b","module":"x","version":"1"}}"#]
         {
-            assert_eq!(read(path, text.as_bytes()), Ok(Facts::default()), "{text}");
+            assert_eq!(read(path, text.as_bytes()), Ok(FileFacts::default()), "{text}");
         }
     }
 }

@@ -14,11 +14,11 @@ fn jar(members: &[(String, Vec<u8>)]) -> Vec<u8> {
     )
 }
 
-fn facts(path: &str, bytes: Vec<u8>) -> Facts {
+fn facts(path: &str, bytes: Vec<u8>) -> FileFacts {
     read(path, &mut Cursor::new(bytes)).unwrap()
 }
 
-fn purls(facts: &Facts) -> Vec<String> {
+fn purls(facts: &FileFacts) -> Vec<String> {
     facts.packages.iter().map(|found| crate::sbom::purl::of(&found.package, None)).collect()
 }
 
@@ -251,7 +251,7 @@ fn archives_need_those_beside_them_or_inside_the_same() {
         let pom = (format!("META-INF/maven/g/{artifact}/pom.xml"), text.into_bytes());
         jar(&[properties("g", artifact, "1"), pom])
     };
-    let mut collected = crate::sbom::collect::Collected::default();
+    let mut collected = crate::sbom::collect::CollectedPackages::default();
     let mut add = |path: &str, bytes: Vec<u8>| {
         collected.facts.insert(path.to_owned(), facts(path, bytes));
     };

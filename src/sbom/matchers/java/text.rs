@@ -9,9 +9,9 @@ pub(super) type Coordinates = (String, String, String);
 /// The attributes of a manifest that apply to the whole archive, by their names in lower case: Java
 /// compares them so.
 #[derive(Debug, Default)]
-pub(super) struct Manifest(BTreeMap<String, String>);
+pub(super) struct JarManifest(BTreeMap<String, String>);
 
-impl Manifest {
+impl JarManifest {
     /// Those before the first empty line; a line that starts with a blank continues the one before.
     pub(super) fn parse(text: &[u8]) -> Self {
         let text = String::from_utf8_lossy(text);
@@ -138,12 +138,13 @@ mod tests {
 
     #[test]
     fn attributes_have_any_case_and_go_on_in_the_next_line() {
-        let manifest = Manifest::parse(
+        let manifest = JarManifest::parse(
             b"Manifest-Version: 1.0\r\nIMPLEMENTATION-version: 9.10.0 695c0ac8 - 2024\r\nBundle-SymbolicName: a.b\n .c;singleton:=true\r\n\r\nBundle-Version: 7\r\n",
         );
         assert_eq!(manifest.word("bundle-symbolicname"), Some("a.b.c"));
         assert_eq!(manifest.versions(), ["9.10.0"]);
-        let kotlin = Manifest::parse(b"Implementation-Version: 1.9.23-release-779\nVersion: x\n");
+        let kotlin =
+            JarManifest::parse(b"Implementation-Version: 1.9.23-release-779\nVersion: x\n");
         assert_eq!(kotlin.versions(), ["1.9.23"]);
     }
 

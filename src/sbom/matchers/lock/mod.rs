@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use super::{Facts, MOST_PACKAGES, Malformed, is_plausible, parent};
-use crate::sbom::package::{Ecosystem, Found, Package};
+use super::{FileFacts, MOST_PACKAGES, MalformedDatabase, is_plausible, parent};
+use crate::sbom::package::{Ecosystem, FoundPackage, Package};
 
 mod native;
 mod text;
@@ -35,10 +35,10 @@ impl Locked {
     }
 }
 
-type Read = fn(&str) -> Option<Vec<Locked>>;
+type ReadLock = fn(&str) -> Option<Vec<Locked>>;
 
 /// Lock files by their names.
-const FILES: [(&str, Read); 26] = [
+const FILES: [(&str, ReadLock); 26] = [
     ("Cargo.lock", |text| Some(text::toml_packages(text, Ecosystem::Cargo))),
     ("Gemfile.lock", |text| Some(text::gems(text))),
     ("Package.resolved", |text| json(text).map(|it| native::swift(&it))),
@@ -71,17 +71,17 @@ pub(super) fn is_lock(path: &str) -> bool {
     reader(path).is_some() && !path.contains("node_modules/")
 }
 
-fn reader(path: &str) -> Option<Read> {
+fn reader(path: &str) -> Option<ReadLock> {
     let name = path.rsplit('/').next()?;
     FILES.iter().find(|(file, _)| *file == name).map(|(_, read)| *read)
 }
 
-pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
-    let Some(reader) = reader(path) else { return Ok(Facts::default()) };
+pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
+    let Some(reader) = reader(path) else { return Ok(FileFacts::default()) };
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = String::from_utf8_lossy(bytes);
     let Some(locked) = is_plausible(bytes).then(|| reader(&text)).flatten() else {
-        return Ok(Facts::warning(format!("`{path}` is not listed: it is no lock file")));
+        return Ok(FileFacts::warning(format!("`{path}` is not listed: it is no lock file")));
     };
     let named = locked.into_iter().filter(|it| is_word(&it.name) && is_word(&it.version));
     let packages = named.take(MOST_PACKAGES).map(|locked| {
@@ -93,9 +93,9 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
             notes: vec![format!("A lock file names it.{note}")],
             ..Package::named(locked.ecosystem, locked.name)
         };
-        Found::alone(package, parent(path))
+        FoundPackage::alone(package, parent(path))
     });
-    Ok(Facts { packages: packages.collect(), ..Facts::default() })
+    Ok(FileFacts { packages: packages.collect(), ..FileFacts::default() })
 }
 
 fn is_word(text: &str) -> bool {

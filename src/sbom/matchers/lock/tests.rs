@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 fn purls(path: &str, text: &str) -> Vec<String> {
     let facts = read(path, text.as_bytes()).unwrap();
-    let of = |found: &Found| {
+    let of = |found: &FoundPackage| {
         assert!(found.package.is_locked, "{path}");
         crate::sbom::purl::of(&found.package, None)
     };

@@ -7,10 +7,10 @@ use object::read::ReadRef as _;
 use object::read::elf::{Dyn as _, FileHeader, ProgramHeader as _};
 use object::{Endianness, elf};
 
-use super::Facts;
+use super::FileFacts;
 use super::bounded::{Bounded, bounded};
-use crate::sbom::package::{Ecosystem, Found, Package};
-use crate::sbom::source::{Contents, NotKept};
+use crate::sbom::package::{Ecosystem, FoundPackage, Package};
+use crate::sbom::source::{FileContents, NotKept};
 
 /// No extension has more initialised data.
 const LARGEST: u64 = 12 << 20;
@@ -29,11 +29,11 @@ pub(super) fn is_extension(path: &str) -> bool {
         && super::parent(path).split('/').any(|directory| directory.starts_with("php"))
 }
 
-pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts> {
+pub(super) fn read(path: &str, contents: &mut dyn FileContents) -> io::Result<FileFacts> {
     let entries = match bounded(contents, entries) {
         Ok(entries) => entries.unwrap_or_default(),
         Err(error) if error.get_ref().is_some_and(|inner| inner.is::<NotKept>()) => {
-            return Ok(Facts::warning(format!(
+            return Ok(FileFacts::warning(format!(
                 "the PHP extension `{path}` is too large to be read"
             )));
         }
@@ -53,9 +53,9 @@ pub(super) fn read(path: &str, contents: &mut dyn Contents) -> io::Result<Facts>
             notes,
             ..Package::named(Ecosystem::Generic, name)
         };
-        Found::alone(package, path)
+        FoundPackage::alone(package, path)
     });
-    Ok(Facts { packages: packages.collect(), ..Facts::default() })
+    Ok(FileFacts { packages: packages.collect(), ..FileFacts::default() })
 }
 
 /// What a `zend_module_entry` says.

@@ -1,7 +1,7 @@
 //! Berkeley DB's hash file `Packages`, as RHEL 8, Amazon Linux 2 and older have it. It reads pages
 //! in order and no page twice as often as there are pages.
 
-use super::{Malformed, slice, word};
+use super::{MalformedDatabase, slice, word};
 
 const MAGIC: u32 = 0x0006_1561;
 const PAGE_HEADER: usize = 26;
@@ -13,7 +13,7 @@ const HASH: u8 = 13;
 const OFF_PAGE: u8 = 3;
 
 /// The file, its byte order and page size.
-struct Pages<'a> {
+struct BerkeleyPages<'a> {
     bytes: &'a [u8],
     big_endian: bool,
     size: usize,
@@ -31,9 +31,9 @@ pub(super) fn is_database(bytes: &[u8]) -> bool {
 
 pub(super) fn blobs(
     bytes: &[u8],
-    visit: &mut dyn FnMut(&[u8]) -> Result<(), Malformed>,
-) -> Result<(), Malformed> {
-    let damaged = || Malformed("its pages make no sense".into());
+    visit: &mut dyn FnMut(&[u8]) -> Result<(), MalformedDatabase>,
+) -> Result<(), MalformedDatabase> {
+    let damaged = || MalformedDatabase("its pages make no sense".into());
     let big_endian = is_big_endian(bytes).ok_or_else(damaged)?;
     let size = word(bytes, 20, big_endian)
         .and_then(|size| usize::try_from(size).ok())
@@ -41,7 +41,7 @@ pub(super) fn blobs(
     if !(512..=65536).contains(&size) || !size.is_power_of_two() {
         return Err(damaged());
     }
-    let mut pages = Pages { bytes, big_endian, size, left: bytes.len() / size };
+    let mut pages = BerkeleyPages { bytes, big_endian, size, left: bytes.len() / size };
     for page in bytes.chunks_exact(size) {
         if !matches!(page.get(25), Some(&(HASH | HASH_UNSORTED))) {
             continue;
@@ -60,7 +60,7 @@ pub(super) fn blobs(
     Ok(())
 }
 
-impl Pages<'_> {
+impl BerkeleyPages<'_> {
     fn half(&self, bytes: &[u8], at: usize) -> Option<u16> {
         let bytes: [u8; 2] = slice(bytes, at, 2)?.try_into().ok()?;
         Some(if self.big_endian { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) })

@@ -23,12 +23,12 @@ const INT32: u32 = 4;
 const STRINGS: [u32; 3] = [6, 8, 9];
 const ENTRY: usize = 16;
 
-pub(super) struct Header<'a> {
+pub(super) struct RpmHeader<'a> {
     index: &'a [u8],
     data: &'a [u8],
 }
 
-impl<'a> Header<'a> {
+impl<'a> RpmHeader<'a> {
     pub(super) fn parse(blob: &'a [u8]) -> Option<Self> {
         let entries = usize::try_from(word(blob, 0, true)?).ok()?.checked_mul(ENTRY)?;
         let size = usize::try_from(word(blob, 4, true)?).ok()?;

@@ -2,10 +2,12 @@
 //! manifest. It never runs rpm and checks no signature.
 
 use super::owned::{Owned, Owner};
-use super::{Facts, MOST_PACKAGES, Malformed, ends_with_path, parent};
+use super::{FileFacts, MOST_PACKAGES, MalformedDatabase, ends_with_path, parent};
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Ecosystem, Found, Need, Package, Supplier, Upstream};
-use header::Header;
+use crate::sbom::package::{
+    Ecosystem, FoundPackage, Package, PackageNeed, SourcePackage, Supplier,
+};
+use header::RpmHeader;
 
 mod bdb;
 mod header;
@@ -29,18 +31,18 @@ pub(super) fn is_database(path: &str) -> bool {
         || ends_with_path(path, MANIFEST)
 }
 
-pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
+pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     if let Some(database) = path.strip_suffix("-wal").filter(|_| path.ends_with(JOURNAL)) {
         // An rpm that ended properly has moved it all into the database.
         let journal_of = wal::has_changes(bytes).then(|| database.to_owned());
-        return Ok(Facts { journal_of, ..Facts::default() });
+        return Ok(FileFacts { journal_of, ..FileFacts::default() });
     }
-    let mut facts = Facts::default();
+    let mut facts = FileFacts::default();
     if ends_with_path(path, MANIFEST) {
         let text = String::from_utf8_lossy(bytes);
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
             match from_manifest(line) {
-                Some(package) => facts.packages.push(Found::alone(package, path)),
+                Some(package) => facts.packages.push(FoundPackage::alone(package, path)),
                 None => facts.warn(format!("a line of `{path}` is not understood")),
             }
         }
@@ -50,13 +52,13 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
         return Ok(facts);
     }
     let (mut told, mut visited, mut related) = (0, 0, 0);
-    let mut visit = |blob: &[u8]| -> Result<(), Malformed> {
+    let mut visit = |blob: &[u8]| -> Result<(), MalformedDatabase> {
         (told, visited) = (told + 1, visited + blob.len());
         // Each header is somewhere in the file once, so all together are no longer than it.
         if told > MOST_PACKAGES || visited > bytes.len() {
-            return Err(Malformed("it lists more packages than it can hold".into()));
+            return Err(MalformedDatabase("it lists more packages than it can hold".into()));
         }
-        match Header::parse(blob).and_then(|header| Some((entry(path, &header)?, header))) {
+        match RpmHeader::parse(blob).and_then(|header| Some((entry(path, &header)?, header))) {
             Some((Some(mut found), header)) => {
                 related += found.provides.len() + found.requires.len();
                 if related > MOST_RELATIONS {
@@ -75,33 +77,33 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Facts, Malformed> {
     };
     blobs(bytes, &mut visit)?;
     if told > 0 && facts.packages.is_empty() && !facts.warnings.is_empty() {
-        return Err(Malformed("none of its headers can be read".into()));
+        return Err(MalformedDatabase("none of its headers can be read".into()));
     }
     Ok(facts)
 }
 
 fn blobs(
     bytes: &[u8],
-    visit: &mut dyn FnMut(&[u8]) -> Result<(), Malformed>,
-) -> Result<(), Malformed> {
+    visit: &mut dyn FnMut(&[u8]) -> Result<(), MalformedDatabase>,
+) -> Result<(), MalformedDatabase> {
     match () {
         () if sqlite::is_database(bytes) => sqlite::blobs(bytes, visit),
         () if ndb::is_database(bytes) => ndb::blobs(bytes, visit),
         () if bdb::is_database(bytes) => bdb::blobs(bytes, visit),
-        () => Err(Malformed("it is none of rpm's databases".into())),
+        () => Err(MalformedDatabase("it is none of rpm's databases".into())),
     }
 }
 
 /// The files of each package, of a database that was read before.
 pub(super) fn owned(path: &str, bytes: &[u8]) -> Vec<Owned> {
     let (mut lists, mut visited) = (Vec::new(), 0);
-    let mut visit = |blob: &[u8]| -> Result<(), Malformed> {
+    let mut visit = |blob: &[u8]| -> Result<(), MalformedDatabase> {
         visited += blob.len();
         if visited > bytes.len() {
-            return Err(Malformed(String::new()));
+            return Err(MalformedDatabase(String::new()));
         }
         if let Some((Some(found), header)) =
-            Header::parse(blob).and_then(|header| Some((entry(path, &header)?, header)))
+            RpmHeader::parse(blob).and_then(|header| Some((entry(path, &header)?, header)))
         {
             let Package { ecosystem, name, arch, version, .. } = found.package;
             lists.push(Owned {
@@ -118,7 +120,7 @@ pub(super) fn owned(path: &str, bytes: &[u8]) -> Vec<Owned> {
 
 /// Nothing where the header makes no sense; an inner nothing for keys, which rpm keeps like
 /// packages.
-fn entry(path: &str, header: &Header<'_>) -> Option<Option<Found>> {
+fn entry(path: &str, header: &RpmHeader<'_>) -> Option<Option<FoundPackage>> {
     let name = header.text(header::NAME)?;
     let (version, release) = (header.text(header::VERSION)?, header.text(header::RELEASE)?);
     if name == "gpg-pubkey" {
@@ -134,7 +136,7 @@ fn entry(path: &str, header: &Header<'_>) -> Option<Option<Found>> {
             None => format!("{version}-{release}"),
         }),
         arch: header.text(header::ARCH),
-        upstream: header.text(header::SOURCE).map(|name| Upstream { name, version: None }),
+        upstream: header.text(header::SOURCE).map(|name| SourcePackage { name, version: None }),
         supplier: header.text(header::VENDOR).and_then(|vendor| Supplier::organization(&vendor)),
         licence: header
             .text(header::LICENCE)
@@ -153,10 +155,10 @@ fn entry(path: &str, header: &Header<'_>) -> Option<Option<Found>> {
     let mut requires: Vec<String> = needed.collect();
     requires.sort();
     requires.dedup();
-    Some(Some(Found {
+    Some(Some(FoundPackage {
         provides: header.texts(header::PROVIDES).collect(),
-        requires: requires.into_iter().map(|name| vec![Need { name, arch: None }]).collect(),
-        ..Found::alone(package, path)
+        requires: requires.into_iter().map(|name| vec![PackageNeed { name, arch: None }]).collect(),
+        ..FoundPackage::alone(package, path)
     }))
 }
 
@@ -171,7 +173,7 @@ fn from_manifest(line: &str) -> Option<Package> {
     Some(Package {
         version: Some(epoch.map_or(version.to_owned(), |epoch| format!("{epoch}:{version}"))),
         arch: field(7).map(str::to_owned),
-        upstream: field(9).map(|name| Upstream { name: name.to_owned(), version: None }),
+        upstream: field(9).map(|name| SourcePackage { name: name.to_owned(), version: None }),
         supplier: field(4).and_then(Supplier::organization),
         qualifiers: epoch.map(|epoch| ("epoch", epoch.to_owned())).into_iter().collect(),
         ..Package::named(Ecosystem::Rpm, name)

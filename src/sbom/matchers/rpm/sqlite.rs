@@ -3,7 +3,7 @@
 //!
 //! See <https://www.sqlite.org/fileformat2.html>.
 
-use super::{Malformed, slice, word};
+use super::{MalformedDatabase, slice, word};
 
 const MAGIC: &[u8] = b"SQLite format 3\0";
 const FILE_HEADER: usize = 100;
@@ -11,9 +11,9 @@ const LEAF: u8 = 0x0d;
 const INTERIOR: u8 = 0x05;
 const DEEPEST: usize = 20;
 
-type Visit<'v> = &'v mut dyn FnMut(&[u8]) -> Result<(), Malformed>;
+type Visit<'v> = &'v mut dyn FnMut(&[u8]) -> Result<(), MalformedDatabase>;
 
-struct Pages<'a> {
+struct SqlitePages<'a> {
     bytes: &'a [u8],
     size: usize,
     /// What of a page can be used; some files reserve its end.
@@ -26,8 +26,8 @@ pub(super) fn is_database(bytes: &[u8]) -> bool {
 }
 
 /// The column `blob` of the table `Packages`.
-pub(super) fn blobs(bytes: &[u8], visit: Visit<'_>) -> Result<(), Malformed> {
-    let damaged = || Malformed("its pages make no sense".into());
+pub(super) fn blobs(bytes: &[u8], visit: Visit<'_>) -> Result<(), MalformedDatabase> {
+    let damaged = || MalformedDatabase("its pages make no sense".into());
     let half = |at| Some(usize::from(u16::from_be_bytes(slice(bytes, at, 2)?.try_into().ok()?)));
     let size = match half(16).ok_or_else(damaged)? {
         1 => 65536,
@@ -38,7 +38,7 @@ pub(super) fn blobs(bytes: &[u8], visit: Visit<'_>) -> Result<(), Malformed> {
         return Err(damaged());
     }
     let mut pages =
-        Pages { bytes, size, usable: size - reserved, left: 2 * (bytes.len() / size) + 1 };
+        SqlitePages { bytes, size, usable: size - reserved, left: 2 * (bytes.len() / size) + 1 };
     let mut root = None;
     pages.table(1, 0, &mut |record| {
         let columns = columns(record).unwrap_or_default();
@@ -52,17 +52,22 @@ pub(super) fn blobs(bytes: &[u8], visit: Visit<'_>) -> Result<(), Malformed> {
     })?;
     let root = root
         .and_then(|root| usize::try_from(root).ok())
-        .ok_or_else(|| Malformed("it has no table `Packages`".into()))?;
+        .ok_or_else(|| MalformedDatabase("it has no table `Packages`".into()))?;
     pages.table(root, 0, &mut |record| match columns(record).as_deref() {
         Some([_, blob, ..]) => visit(blob),
         _ => visit(&[]),
     })
 }
 
-impl<'a> Pages<'a> {
+impl<'a> SqlitePages<'a> {
     /// Visits every record of a table's tree.
-    fn table(&mut self, number: usize, depth: usize, visit: Visit<'_>) -> Result<(), Malformed> {
-        let damaged = || Malformed("its pages make no sense".into());
+    fn table(
+        &mut self,
+        number: usize,
+        depth: usize,
+        visit: Visit<'_>,
+    ) -> Result<(), MalformedDatabase> {
+        let damaged = || MalformedDatabase("its pages make no sense".into());
         let page = self.page(number).filter(|_| depth < DEEPEST).ok_or_else(damaged)?;
         let start = if number == 1 { FILE_HEADER } else { 0 };
         let half =

@@ -136,7 +136,7 @@ fn a_header_becomes_a_package() {
     assert_eq!(found.package.version.as_deref(), Some("1:1.12.20-8.el9"));
     assert_eq!(found.package.supplier.as_ref().unwrap().to_spdx(), "Organization: Red Hat, Inc.");
     assert_eq!(found.provides, ["dbus", "dbus(x86-64)"]);
-    assert_eq!(found.requires, [vec![Need::named("libc.so.6(GLIBC_2.4)(64bit)")]]);
+    assert_eq!(found.requires, [vec![PackageNeed::named("libc.so.6(GLIBC_2.4)(64bit)")]]);
 }
 
 #[test]
@@ -187,19 +187,25 @@ fn a_manifest_without_database_is_read() {
 #[test]
 fn damage_is_told_or_refused() {
     let path = "var/lib/rpm/Packages.db";
-    assert_eq!(read(path, b"nonsense"), Err(Malformed("it is none of rpm's databases".into())));
-    assert_eq!(read(path, b""), Ok(Facts::default()));
+    assert_eq!(
+        read(path, b"nonsense"),
+        Err(MalformedDatabase("it is none of rpm's databases".into()))
+    );
+    assert_eq!(read(path, b""), Ok(FileFacts::default()));
     assert_eq!(
         read(path, &ndb(&[vec![0xff; 40]])),
-        Err(Malformed("none of its headers can be read".into()))
+        Err(MalformedDatabase("none of its headers can be read".into()))
     );
-    assert_eq!(read(path, &ndb(&[dbus()])[..4400]).unwrap_err(), Malformed("it is cut off".into()));
+    assert_eq!(
+        read(path, &ndb(&[dbus()])[..4400]).unwrap_err(),
+        MalformedDatabase("it is cut off".into())
+    );
     assert_eq!(
         read(path, &ndb(&[dbus(), vec![]])).unwrap().warnings,
         ["entry 2 of `var/lib/rpm/Packages.db` is not listed: its header is damaged"]
     );
     for nothing in [&b"x"[..], b""] {
-        assert_eq!(read("var/lib/rpm/rpmdb.sqlite-wal", nothing), Ok(Facts::default()));
+        assert_eq!(read("var/lib/rpm/rpmdb.sqlite-wal", nothing), Ok(FileFacts::default()));
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Malformed, slice, word};
+use super::{MalformedDatabase, slice, word};
 
 const MAGIC: u32 = 0x377f_0682;
 const HEADER: usize = 32;
@@ -29,7 +29,7 @@ pub(super) fn has_changes(journal: &[u8]) -> bool {
 pub(in crate::sbom::matchers) fn with_journal(
     mut database: Vec<u8>,
     journal: &[u8],
-) -> Result<Vec<u8>, Malformed> {
+) -> Result<Vec<u8>, MalformedDatabase> {
     let Some(changes) = changes(journal).filter(|changes| changes.count > 0) else {
         return Ok(database);
     };
@@ -43,7 +43,7 @@ pub(in crate::sbom::matchers) fn with_journal(
         .and_then(|count| count.checked_mul(changes.page_size))
         .filter(|size| *size <= MOST && own_size.is_none_or(|own| own == changes.page_size));
     let Some(size) = size else {
-        return Err(Malformed("its journal is of another database".into()));
+        return Err(MalformedDatabase("its journal is of another database".into()));
     };
     // A page that neither has is empty.
     database.resize(size, 0);
@@ -173,7 +173,7 @@ pub(super) mod tests {
         }
         let other =
             with_journal([database(&[9]), vec![0; 3]].concat(), &log(&[(1, &[0; 1024], 1)]));
-        assert_eq!(other, Err(Malformed("its journal is of another database".into())));
+        assert_eq!(other, Err(MalformedDatabase("its journal is of another database".into())));
         let huge = with_journal(database(&[9]), &log(&[(1, &one, u32::MAX)]));
         assert!(huge.is_err());
     }
