@@ -1,4 +1,4 @@
-//! Inputs, run and facts → `PublishPlan`: every decision before anything is done. Pure, but that a user's
+//! Inputs, run and facts → `Plan`: every decision before anything is done. Pure, but that a user's
 //! own SBOM is read and checked; stages contain no "if push".
 
 mod attributes;

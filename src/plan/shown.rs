@@ -1,4 +1,4 @@
-//! Plans → what people and machines read of it. Pure; it decides nothing.
+//! `Plan` → what people and machines read of it. Pure; it decides nothing.
 
 use serde_json::{Value, json};
 

@@ -12,6 +12,7 @@ use super::licence::Licence;
 use super::matchers::os_release::{OsRelease, PLACES};
 use super::matchers::{self, FileFacts, MATCHERS, chisel};
 use super::maven::MavenRepository;
+use super::node_modules;
 use super::package::{Ecosystem, FoundPackage, Package, PackageNeed};
 use super::purl;
 use super::source::FileSource;
@@ -134,8 +135,11 @@ impl Catalog {
             warnings.extend(assumed_distributions(&found));
         }
         let owned = lists.owned(&found, &collected.links);
-        let dependencies = dependencies(&found);
-        if dependencies.len() > MOST_DEPENDENCIES {
+        let mut dependencies = dependencies(&found);
+        let room = MOST_DEPENDENCIES.saturating_sub(dependencies.len());
+        let loaded = node_modules::dependencies(&found, &collected.links, room);
+        dependencies.extend(loaded.pairs);
+        if dependencies.len() > MOST_DEPENDENCIES || loaded.is_cut {
             warnings.push(
                 "there are more dependencies than a document can hold, so some are not listed"
                     .to_owned(),

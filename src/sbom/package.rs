@@ -16,6 +16,7 @@ pub enum Ecosystem {
     Bitnami,
     Brew,
     Cargo,
+    Cocoapods,
     Composer,
     Conan,
     Conda,
@@ -152,13 +153,14 @@ fn qualifiers<'de, D: Deserializer<'de>>(
 
 impl Ecosystem {
     /// All of them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Alpm,
         Self::Apk,
         Self::Bioconductor,
         Self::Bitnami,
         Self::Brew,
         Self::Cargo,
+        Self::Cocoapods,
         Self::Composer,
         Self::Conan,
         Self::Conda,
@@ -194,6 +196,7 @@ impl Ecosystem {
             Self::Bitnami => "bitnami",
             Self::Brew => "brew",
             Self::Cargo => "cargo",
+            Self::Cocoapods => "cocoapods",
             Self::Composer => "composer",
             Self::Conan => "conan",
             Self::Conda => "conda",
@@ -231,6 +234,7 @@ impl Ecosystem {
             Self::Bitnami => "Bitnami's record",
             Self::Brew => "Homebrew's receipt",
             Self::Cargo => "cargo-auditable data",
+            Self::Cocoapods => "CocoaPods metadata",
             Self::Composer => "Composer's installed.json",
             Self::Conan => "Conan metadata",
             Self::Conda => "conda-meta",

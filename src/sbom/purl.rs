@@ -67,6 +67,7 @@ fn is_lower_case(ecosystem: Ecosystem) -> (bool, bool) {
         Ecosystem::Golang | Ecosystem::Npm => (false, false),
         Ecosystem::Bioconductor
         | Ecosystem::Cargo
+        | Ecosystem::Cocoapods
         | Ecosystem::Conan
         | Ecosystem::Conda
         | Ecosystem::Cran
@@ -281,6 +282,7 @@ mod tests {
         // From the examples of the specification, and its list of types that are to come.
         check(Ecosystem::Alpm, "Pacman", "Arch", "pkg:alpm/arch/pacman");
         check(Ecosystem::Bitnami, "WordPress", "x", "pkg:bitnami/wordpress");
+        check(Ecosystem::Cocoapods, "AFNetworking", "x", "pkg:cocoapods/AFNetworking");
         check(Ecosystem::Cran, "rJava", "x", "pkg:cran/rJava");
         check(Ecosystem::Ebuild, "x11-libs/gtk+", "x", "pkg:ebuild/x11-libs/gtk%2B");
         check(Ecosystem::Hex, "Acme/Foo", "x", "pkg:hex/acme/foo");

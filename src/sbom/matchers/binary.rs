@@ -14,6 +14,7 @@ pub(super) fn is_candidate(path: &str) -> bool {
         || super::kernel::is_kernel(path)
         || super::kernel::is_module(path)
         || path.ends_with(".dll")
+        || super::php_extension::is_extension(path)
 }
 
 pub(super) fn is_program(path: &str) -> bool {

@@ -1,11 +1,13 @@
 //! Node packages, from the `package.json` that each one has. It never reads lock files: what they
 //! name need not be there.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{FileFacts, MalformedDatabase, parent};
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Ecosystem, FoundPackage, Package, Supplier};
+use crate::sbom::package::{Ecosystem, FoundPackage, Package, PackageNeed, Supplier};
 
 pub(super) fn is_manifest(path: &str) -> bool {
     path == "package.json" || path.ends_with("/package.json")
@@ -13,7 +15,7 @@ pub(super) fn is_manifest(path: &str) -> bool {
 
 /// Most that have no name and version only set options for a directory; others belong to a
 /// package's own tests.
-pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
+pub(in crate::sbom) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     if is_test_data(path) {
         return Ok(FileFacts::default());
     }
@@ -60,7 +62,23 @@ fn package(path: &str, manifest: &Value) -> Option<FoundPackage> {
         licence: licence(manifest),
         ..Package::named(Ecosystem::Npm, name)
     };
-    Some(FoundPackage::alone(package, parent(path)))
+    Some(FoundPackage { requires: needs(manifest), ..FoundPackage::alone(package, parent(path)) })
+}
+
+/// What is loaded when the package runs; which of it is there, and where, the catalog finds out.
+fn needs(manifest: &Value) -> Vec<Vec<PackageNeed>> {
+    /// No real package has more; a hostile one must not fill the memory.
+    const MOST: usize = 500;
+    let members = |key: &str| manifest.get(key).and_then(Value::as_object).into_iter().flatten();
+    let is_optional = |name: &str| {
+        let meta = manifest.get("peerDependenciesMeta").and_then(|meta| meta.get(name));
+        meta.and_then(|meta| meta.get("optional")) == Some(&Value::Bool(true))
+    };
+    let own = members("dependencies").chain(members("optionalDependencies"));
+    let peers = members("peerDependencies").filter(|(name, _)| !is_optional(name));
+    let names: BTreeSet<&str> = own.chain(peers).map(|(name, _)| name.as_str()).collect();
+    let plain = names.into_iter().filter(|name| is_name(name)).take(MOST);
+    plain.map(|name| vec![PackageNeed::named(name)]).collect()
 }
 
 /// What npm lets install; old names may have capitals.

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::deb822::{Stanza, stanzas};
-use super::{FileFacts, MalformedDatabase, parent};
+use super::{FileFacts, MalformedDatabase, parent, python_marker};
 use crate::sbom::licence::Licence;
 use crate::sbom::package::{Algorithm, Ecosystem, FoundPackage, Package, PackageNeed, Supplier};
 
@@ -45,7 +45,11 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatab
     };
     let found = FoundPackage {
         provides: vec![normal(name)],
-        requires: head.all("Requires-Dist").filter_map(need).map(|need| vec![need]).collect(),
+        requires: head
+            .all("Requires-Dist")
+            .filter_map(|it| need(it, site(path)))
+            .map(|need| vec![need])
+            .collect(),
         ..FoundPackage::alone(package, site(path))
     };
     Ok(FileFacts { packages: vec![found], ..FileFacts::default() })
@@ -156,13 +160,13 @@ fn from_classifier(classifier: &str) -> Licence {
     Licence::Expression(expression.to_owned())
 }
 
-/// `name[extra] (>=1)`; with a marker after `;` it is needed only under conditions that nothing
-/// here can judge.
-fn need(requirement: &str) -> Option<PackageNeed> {
-    if requirement.contains(';') {
+/// `name[extra] (>=1)`; with a marker after `;` it is needed only where that is known to hold.
+fn need(requirement: &str, site: &str) -> Option<PackageNeed> {
+    let (wanted, marker) = requirement.split_once(';').unwrap_or((requirement, ""));
+    if !marker.trim().is_empty() && python_marker::holds(marker, site) != Some(true) {
         return None;
     }
-    let name = requirement
+    let name = wanted
         .trim()
         .split(|letter: char| !letter.is_ascii_alphanumeric() && !"-_.".contains(letter))
         .next()?;

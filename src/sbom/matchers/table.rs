@@ -2,9 +2,10 @@
 
 use super::{FileFacts, MIB, MalformedDatabase, Matcher, MatcherWants, Oversize};
 use super::{
-    alpm, apk, binary, brew, cargo, chisel, composer, copyright, cran, dotnet, dpkg, elf_note, gem,
-    golang, graalvm, java, kernel, lock, lua, model, npm, opkg, os_release, otp, pear, portage,
-    python, rpm, sdist, start, stated, unpacked, wheel, wordpress, yarn_cache,
+    alpm, apk, binary, brew, cargo, chisel, composer, conan, copyright, cran, dotnet, dpkg,
+    elf_note, gem, golang, graalvm, java, kernel, lock, lua, model, npm, opkg, os_release, otp,
+    pear, php_extension, portage, python, rpm, sdist, snap, start, stated, unpacked, wheel,
+    wordpress, yarn_cache,
 };
 
 /// One of files that are read as a whole, and told of where they are too large.
@@ -209,7 +210,7 @@ pub const MATCHERS: &[Matcher] = &[
     whole(
         "lock",
         Some(
-            "in a directory without an operating system, what lock files name: those of npm, Yarn, pnpm, Bun, Deno, Cargo, Go, Python, Ruby, Composer, Gradle, NuGet, Mix, Dart, Swift, Conan and renv",
+            "in a directory without an operating system, what lock files name: those of npm, Yarn, pnpm, Bun, Deno, Cargo, Go, Python, Ruby, Composer, Gradle, NuGet, Mix, Dart, Swift, CocoaPods, Conan and renv",
         ),
         lock::is_lock,
         16 * MIB,
@@ -238,11 +239,27 @@ pub const MATCHERS: &[Matcher] = &[
         MIB,
         unpacked::read_pub,
     ),
+    whole("conan", Some("Conan packages in **/conaninfo.txt"), conan::is_record, MIB, conan::read),
+    whole(
+        "snap",
+        Some("snaps in **/meta/snap.yaml and **/snap/manifest.yaml"),
+        snap::is_record,
+        4 * MIB,
+        snap::read,
+    ),
     whole("model-cache", None, model::is_reference, 4096, model::read_reference),
     Matcher {
         name: "kernel-module",
         looks_for: None,
         wants: MatcherWants::Opened { matches: kernel::is_module, read: kernel::read_module },
+    },
+    Matcher {
+        name: "php-extension",
+        looks_for: Some("PHP extensions in **/php*/**/*.so"),
+        wants: MatcherWants::Opened {
+            matches: php_extension::is_extension,
+            read: php_extension::read,
+        },
     },
     Matcher {
         name: "otp-archive",

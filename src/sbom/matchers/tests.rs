@@ -53,6 +53,10 @@ fn each_path_has_its_matcher() {
     check("s/a-1.dist-info/REQUESTED", Some("python-requests"));
     check("lib/a-1.module", Some("gradle-module"));
     check("app/yarn.lock", Some("lock"));
+    check("app/Podfile.lock", Some("lock"));
+    check("app/conanfile.txt", Some("lock"));
+    check("app/full_deploy/host/a/1/conaninfo.txt", Some("conan"));
+    check("snap/a/1/meta/snap.yaml", Some("snap"));
     check("hub/models--a--b/refs/main", Some("model-cache"));
 }
 

@@ -53,10 +53,8 @@ pub struct SourceFile<'a> {
     /// Seconds since 1970.
     pub modified: i64,
     pub open: &'a mut dyn FnMut() -> io::Result<Box<dyn FileContents>>,
-    /// What the matchers of [`MatcherWants::Scanned`] found, where the source had to read it before
-    /// it is told.
-    ///
-    /// [`MatcherWants::Scanned`]: super::matchers::MatcherWants::Scanned
+    /// What [`Wants::Scanned`](super::matchers::Wants::Scanned) matchers found, where the source
+    /// had to read it before it is told.
     pub scanned: Option<FileFacts>,
 }
 

@@ -79,7 +79,7 @@ impl AdvisoryQuestion {
     }
 }
 
-/// As [`AdvisoryQuestion::key`], of an entry of a record.
+/// As [`Question::key`], of an entry of a record.
 pub fn key(ecosystem: &str, name: &str) -> (String, String) {
     let ecosystem = release(ecosystem);
     let name = canonical(&ecosystem, name);
@@ -208,6 +208,7 @@ fn of_language(package: &Package, version: &str) -> Result<AdvisoryQuestion, Gap
         | Ecosystem::Apk
         | Ecosystem::Bioconductor
         | Ecosystem::Brew
+        | Ecosystem::Cocoapods
         | Ecosystem::Conan
         | Ecosystem::Conda
         | Ecosystem::Deb

@@ -57,19 +57,6 @@ pub(super) fn build_info(contents: &mut dyn FileContents) -> io::Result<BuildInf
     scan(contents, &layout)
 }
 
-/// Whether it is a program that UPX packed, by the mark behind the headers that UPX writes.
-pub(super) fn is_packed(contents: &mut dyn FileContents) -> io::Result<bool> {
-    const MARK: &[u8] = b"UPX!";
-    let mut start = Vec::new();
-    contents.seek(SeekFrom::Start(0))?;
-    contents.take(4096).read_to_end(&mut start)?;
-    let end = contents.seek(SeekFrom::End(0))?;
-    let mut tail = Vec::new();
-    contents.seek(SeekFrom::Start(end.saturating_sub(512)))?;
-    contents.take(512).read_to_end(&mut tail)?;
-    Ok(memmem::find(&start, MARK).is_some() && memmem::find(&tail, MARK).is_some())
-}
-
 /// Where things are in the file.
 #[derive(Debug, Default)]
 struct ExecutableLayout {
@@ -572,16 +559,6 @@ mod tests {
             let error = build_info(&mut FailingDisk(Cursor::new(shape.elf()))).unwrap_err();
             assert_eq!(error.to_string(), "bad sector");
         }
-    }
-
-    #[test]
-    fn what_upx_packed_is_told_by_its_marks() {
-        let packed = |start: &[u8], end: &[u8]| {
-            let file = [b"\x7fELF".to_vec(), start.to_vec(), vec![7; 9000], end.to_vec()].concat();
-            is_packed(&mut std::io::Cursor::new(file)).unwrap()
-        };
-        assert!(packed(b"\0UPX!\x0d\x16", b"UPX!\0\0\0\0"));
-        assert!(!packed(b"UPX!", b"") && !packed(b"", b"UPX!"), "a program that only names it");
     }
 
     proptest! {

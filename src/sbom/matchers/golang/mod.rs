@@ -3,7 +3,7 @@
 
 use std::io;
 
-use super::FileFacts;
+use super::{FileFacts, upx};
 use crate::sbom::package::{Ecosystem, FoundPackage, Package, PackageNeed};
 use crate::sbom::source::FileContents;
 use executable::{BuildInfo, BuildInfoSearch};
@@ -21,7 +21,7 @@ pub(super) fn read(path: &str, contents: &mut dyn FileContents) -> io::Result<Fi
         ))
     };
     Ok(match executable::build_info(contents)? {
-        BuildInfoSearch::Absent if executable::is_packed(contents)? => {
+        BuildInfoSearch::Absent if upx::is_packed(contents)? => {
             FileFacts::warning(format!("`{path}` is packed by UPX: what is in it was not read"))
         }
         BuildInfoSearch::Absent => FileFacts::default(),

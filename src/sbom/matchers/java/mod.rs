@@ -7,15 +7,16 @@ use std::io::{self, Cursor, SeekFrom};
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 
 use super::zip::{Problem, ZipMember, bytes, members};
-use super::{FileFacts, MOST_PACKAGES, has_suffix};
+use super::{FileFacts, MOST_PACKAGES, has_suffix, parent};
 use crate::sbom::licence::Licence;
-use crate::sbom::package::{Algorithm, Ecosystem, FoundPackage, Package, Supplier};
+use crate::sbom::package::{Algorithm, Ecosystem, FoundPackage, Package, PackageNeed, Supplier};
 use crate::sbom::source::FileContents;
 use group::ClassDirectories;
 use text::{Coordinates, JarManifest, from_project, from_properties, is_word, organization};
 
 mod group;
 pub mod module;
+mod needs;
 mod places;
 mod text;
 
@@ -40,14 +41,20 @@ const LARGEST_SUMMED: u64 = 4 << 30;
 const MOST_INFLATED: u64 = 2 << 30;
 const LARGEST_TEXT: u64 = 1 << 20;
 const MOST_MEMBERS: usize = 20_000;
+/// More than a thousand archives in one have; beyond it they are not told.
+const MOST_NEEDS: usize = 100_000;
 
 pub fn is_archive(path: &str) -> bool {
     SUFFIXES.iter().any(|suffix| has_suffix(path, suffix))
 }
 
 pub(super) fn read(path: &str, contents: &mut dyn FileContents) -> io::Result<FileFacts> {
-    let mut walk = Walk { path, facts: FileFacts::default(), left: MOST_INFLATED };
+    let mut walk = Walk { path, facts: FileFacts::default(), left: MOST_INFLATED, needs: 0 };
     walk.archive(path, contents, 0)?;
+    // What is in one archive is loaded together; an archive with nothing inside, with those beside.
+    if let [only] = &mut walk.facts.packages[..] {
+        parent(path).clone_into(&mut only.scope);
+    }
     Ok(walk.facts)
 }
 
@@ -55,6 +62,8 @@ struct Walk<'a> {
     path: &'a str,
     facts: FileFacts,
     left: u64,
+    /// How many needs were noted.
+    needs: usize,
 }
 
 /// What an archive says of itself.
@@ -67,6 +76,8 @@ struct ArchiveFacts {
     packages: ClassDirectories,
     vendor: Option<String>,
     checksum: Option<String>,
+    /// What the project needs, as names of packages.
+    needs: Vec<String>,
 }
 
 impl Walk<'_> {
@@ -135,6 +146,7 @@ impl Walk<'_> {
         // Damage of the archive shows elsewhere; this is a detail.
         let text = self.inflated(contents, member, LARGEST_TEXT)?.unwrap_or_default();
         told.vendor = organization(&text);
+        told.needs = needs::of_project(&text, group);
         if told.coordinates.iter().any(|(_, known, _)| known == own) {
             return Ok(());
         }
@@ -215,20 +227,36 @@ impl Walk<'_> {
                 ..Package::named(Ecosystem::Maven, name)
             };
             package.add_checksum(Algorithm::Sha1, told.checksum.as_deref());
-            self.push(package);
+            let needs = told.needs.into_iter().map(|name| vec![PackageNeed::named(name)]);
+            self.push(package, needs.collect());
         }
         let shaded = told.coordinates.into_iter().filter(|shaded| Some(shaded) != main.as_ref());
         for (group, artifact, version) in shaded {
-            self.push(Package {
-                version: Some(version),
-                ..Package::named(Ecosystem::Maven, format!("{group}:{artifact}"))
-            });
+            let name = format!("{group}:{artifact}");
+            let shaded =
+                Package { version: Some(version), ..Package::named(Ecosystem::Maven, name) };
+            self.push(shaded, Vec::new());
         }
     }
 
-    fn push(&mut self, package: Package) {
+    fn bounded(&mut self, requires: Vec<Vec<PackageNeed>>) -> Vec<Vec<PackageNeed>> {
+        let before = self.needs;
+        self.needs += requires.len();
+        if self.needs <= MOST_NEEDS {
+            return requires;
+        }
+        if before <= MOST_NEEDS {
+            let path = self.path;
+            self.facts.warn(format!("not all of what the archives in `{path}` need is listed"));
+        }
+        Vec::new()
+    }
+
+    fn push(&mut self, package: Package, requires: Vec<Vec<PackageNeed>>) {
         if self.facts.packages.len() < MOST_PACKAGES {
-            self.facts.packages.push(FoundPackage::alone(package, self.path));
+            let requires = self.bounded(requires);
+            let found = FoundPackage { requires, ..FoundPackage::alone(package, self.path) };
+            self.facts.packages.push(found);
         }
     }
 }

@@ -239,3 +239,39 @@ fn bombs_and_damage_are_told() {
         ["`a-1.jar` is not listed: it is no zip archive"]
     );
 }
+
+#[test]
+fn archives_need_those_beside_them_or_inside_the_same() {
+    let project = |artifact: &str, needs: &[&str]| {
+        let one = |it: &&str| {
+            format!("<dependency><groupId>g</groupId><artifactId>{it}</artifactId></dependency>")
+        };
+        let needs: String = needs.iter().map(one).collect();
+        let text = format!("<project><dependencies>{needs}</dependencies></project>");
+        let pom = (format!("META-INF/maven/g/{artifact}/pom.xml"), text.into_bytes());
+        jar(&[properties("g", artifact, "1"), pom])
+    };
+    let mut collected = crate::sbom::collect::CollectedPackages::default();
+    let mut add = |path: &str, bytes: Vec<u8>| {
+        collected.facts.insert(path.to_owned(), facts(path, bytes));
+    };
+    add("lib/a-1.jar", project("a", &["b", "c", "gone"]));
+    add("lib/b-1.jar", project("b", &[]));
+    add("other/c-1.jar", project("c", &[]));
+    let text = "<project><dependencies><dependency><groupId>g</groupId><artifactId>d</artifactId></dependency></dependencies></project>";
+    let whole = [
+        properties("g", "app", "1"),
+        ("META-INF/maven/g/app/pom.xml".to_owned(), text.as_bytes().to_vec()),
+        ("BOOT-INF/lib/d-1.jar".to_owned(), project("d", &["e", "b"])),
+        ("BOOT-INF/lib/e-1.jar".to_owned(), project("e", &[])),
+    ];
+    add("lib/app-1.jar", jar(&whole));
+    let catalog = crate::sbom::catalog::Catalog::from_collected(collected);
+    let name = |index: usize| catalog.packages[index].package.name.as_str();
+    let pairs: Vec<String> = catalog
+        .dependencies
+        .iter()
+        .map(|(from, to)| format!("{} {}", name(*from), name(*to)))
+        .collect();
+    assert_eq!(pairs, ["g:a g:b", "g:app g:d", "g:d g:e"]);
+}

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{FileFacts, MOST_PACKAGES, MalformedDatabase, is_plausible, parent};
 use crate::sbom::package::{Ecosystem, FoundPackage, Package};
 
+mod native;
 mod text;
 
 /// One package that a lock file names.
@@ -15,6 +16,7 @@ struct Locked {
     name: String,
     version: String,
     is_development: bool,
+    qualifiers: Vec<(&'static str, String)>,
 }
 
 impl Locked {
@@ -24,6 +26,7 @@ impl Locked {
             name: name.to_owned(),
             version: version.to_owned(),
             is_development: false,
+            qualifiers: Vec::new(),
         }
     }
 
@@ -35,14 +38,16 @@ impl Locked {
 type ReadLock = fn(&str) -> Option<Vec<Locked>>;
 
 /// Lock files by their names.
-const FILES: [(&str, ReadLock); 24] = [
+const FILES: [(&str, ReadLock); 26] = [
     ("Cargo.lock", |text| Some(text::toml_packages(text, Ecosystem::Cargo))),
     ("Gemfile.lock", |text| Some(text::gems(text))),
-    ("Package.resolved", |text| json(text).map(|it| swift(&it))),
+    ("Package.resolved", |text| json(text).map(|it| native::swift(&it))),
     ("Pipfile.lock", |text| json(text).map(|it| pipfile(&it))),
+    ("Podfile.lock", |text| Some(native::pods(text))),
     ("bun.lock", |text| Some(text::bun(text))),
     ("composer.lock", |text| json(text).map(|it| composer(&it))),
-    ("conan.lock", |text| json(text).map(|it| conan(&it))),
+    ("conan.lock", |text| json(text).map(|it| native::conan_lock(&it))),
+    ("conanfile.txt", |text| Some(native::conanfile(text))),
     ("deno.lock", |text| json(text).map(|it| deno(&it))),
     ("gems.locked", |text| Some(text::gems(text))),
     ("go.mod", |text| Some(text::go(text))),
@@ -84,6 +89,7 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatab
         let package = Package {
             version: Some(locked.version),
             is_locked: true,
+            qualifiers: locked.qualifiers,
             notes: vec![format!("A lock file names it.{note}")],
             ..Package::named(locked.ecosystem, locked.name)
         };
@@ -183,20 +189,6 @@ fn nuget(lock: &Value) -> Vec<Locked> {
         .collect()
 }
 
-/// The first form has the pins in an object, and other words for the address.
-fn swift(lock: &Value) -> Vec<Locked> {
-    let pins = items(lock.get("pins")).chain(items(lock.pointer("/object/pins")));
-    pins.filter_map(|pin| {
-        let address = word(pin, "location").or_else(|| word(pin, "repositoryURL"))?;
-        let version = pin.pointer("/state/version")?.as_str()?;
-        let bare = address.rsplit_once("://").map_or(address, |(_, rest)| rest);
-        let bare = bare.rsplit_once('@').map_or(bare, |(_, rest)| rest).replace(':', "/");
-        let bare = bare.trim_end_matches('/').trim_end_matches(".git");
-        Some(Locked::new(Ecosystem::Swift, bare, version))
-    })
-    .collect()
-}
-
 /// Packages of R; other sources than repositories have no versions that others know.
 fn renv(lock: &Value) -> Vec<Locked> {
     let named = members(lock.get("Packages")).filter_map(|(_, package)| {
@@ -209,30 +201,6 @@ fn renv(lock: &Value) -> Vec<Locked> {
         Some(Locked::new(ecosystem, name, version))
     });
     named.collect()
-}
-
-/// `zlib/1.2.13@user/channel#revision%time:package`.
-fn conan(lock: &Value) -> Vec<Locked> {
-    let of = |reference: &str, is_dev: bool| {
-        let bare = reference.split(['#', '@', '%', ':']).next().unwrap_or_default();
-        let (name, version) = bare.split_once('/')?;
-        Some(Locked::new(Ecosystem::Conan, name, version).for_development(is_dev))
-    };
-    let listed = |key: &str, is_dev: bool| {
-        let references = items(lock.get(key)).filter_map(Value::as_str);
-        references.filter_map(|it| of(it, is_dev)).collect::<Vec<_>>()
-    };
-    let nodes = members(lock.pointer("/graph_lock/nodes"));
-    let graph = nodes
-        .filter_map(|(_, node)| of(word(node, "ref").or_else(|| word(node, "pref"))?, false))
-        .collect();
-    [
-        listed("requires", false),
-        listed("build_requires", true),
-        listed("python_requires", true),
-        graph,
-    ]
-    .concat()
 }
 
 fn deno(lock: &Value) -> Vec<Locked> {

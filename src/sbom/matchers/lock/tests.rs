@@ -128,7 +128,7 @@ fn other_locks_name_packages() {
     check(
         "conan.lock",
         r#"{"version":"0.5","requires":["zlib/1.2.13#rev%1.0"],"build_requires":["cmake/3.1@u/c"]}"#,
-        &["pkg:conan/zlib@1.2.13", "pkg:conan/cmake@3.1"],
+        &["pkg:conan/zlib@1.2.13", "pkg:conan/cmake@3.1?channel=c&user=u"],
     );
 }
 
@@ -140,7 +140,7 @@ fn older_and_newer_forms_are_read() {
     let pylock = "lock-version = '1.0'\n\n[[packages]]\nname = 'attrs'\nversion = '25.1.0'\n[[packages.x]]\nname = 'y'\n";
     check("pylock.toml", pylock, &["pkg:pypi/attrs@25.1.0"]);
     let conan = r#"{"graph_lock":{"nodes":{"0":{"pref":null},"1":{"pref":"zlib/1.2.11@u/c#5f:19#58"},"2":{"ref":"a/1.0#r"}}}}"#;
-    check("conan.lock", conan, &["pkg:conan/zlib@1.2.11", "pkg:conan/a@1.0"]);
+    check("conan.lock", conan, &["pkg:conan/zlib@1.2.11?channel=c&user=u", "pkg:conan/a@1.0"]);
     let renv = r#"{"R":{"Version":"4.3"},"Packages":{"cli":{"Package":"cli","Version":"3.6.1","Source":"Repository"},
         "limma":{"Package":"limma","Version":"3.58.1","Source":"Bioconductor"},"x":{"Package":"x","Version":"1","Source":"GitHub"}}}"#;
     check("renv.lock", renv, &["pkg:cran/cli@3.6.1", "pkg:bioconductor/limma@3.58.1"]);
@@ -168,6 +168,57 @@ proptest! {
     fn no_text_makes_it_panic(text in "([\\[\\]{}\":,@=()/ \n]|packages:|name|version|require|é|1){0,40}") {
         for (name, _) in FILES {
             drop(read(name, text.as_bytes()).unwrap());
+        }
+    }
+}
+
+#[test]
+fn locks_of_c_and_swift_name_packages() {
+    let check = |path: &str, text: &str, expected: &[&str]| {
+        assert_eq!(purls(path, text), expected, "{path}");
+    };
+    // Made by Conan 2.34.
+    check(
+        "conan.lock",
+        r#"{"version":"0.5","requires":["bbb/3.4@me/stable#42a584b5ed6c57bbadf8c87cb12f7893%1796018343.362591","aaa/1.2#98d8%1796018342.9"],
+            "build_requires":[],"python_requires":[],"config_requires":[]}"#,
+        &["pkg:conan/bbb@3.4?channel=stable&user=me", "pkg:conan/aaa@1.2"],
+    );
+    check(
+        "conan.lock",
+        r#"{"graph_lock":{"nodes":{"0":{"ref":"app/1.0","path":"conanfile.py","context":"host"},"1":{"ref":"zlib/1.2.11#r","path":null,"context":"build"}}},"version":"0.4"}"#,
+        &["pkg:conan/zlib@1.2.11"],
+    );
+    check(
+        "conanfile.txt",
+        "[requires]\nzlib/1.2.13#98d8 # why\n# fmt/1.0\nfmt/[>=8]\nodd\n\n[tool_requires]\ncmake/3.25.0@u/c\n[generators]\na/1\n",
+        &["pkg:conan/zlib@1.2.13", "pkg:conan/cmake@3.25.0?channel=c&user=u"],
+    );
+    let pins = r#"{"version":3,"originHash":"x","pins":[
+        {"identity":"a","kind":"remoteSourceControl","location":"https://u@GitHub.com:443/O/A.git","state":{"revision":"x","version":"1.0.0"}},
+        {"identity":"b","kind":"remoteSourceControl","location":"git@github.com:O/B.git","state":{"version":"2.0.0"}},
+        {"identity":"c","kind":"remoteSourceControl","location":"https://github.com/O/C","state":{"branch":"main","revision":"x"}},
+        {"identity":"d","kind":"localSourceControl","location":"/home/u/d","state":{"version":"1.0.0"}},
+        {"identity":"e.f","kind":"registry","location":"","state":{"version":"1.0.0"}},
+        {"location":7,"state":[]}, null]}"#;
+    check(
+        "Package.resolved",
+        pins,
+        &["pkg:swift/github.com/O/A@1.0.0", "pkg:swift/github.com/O/B@2.0.0"],
+    );
+    check(
+        "Podfile.lock",
+        "PODS:\n  - GlossButtonNode (3.1.2):\n    - Texture/Core (~> 3)\n  - \"GoogleUtilities/NSData+zlib (7.5.2)\"\n  - GoogleUtilities/Core (7.5.2):\n    - X\n  \
+        - Local (0.1.0)\n  - odd\n  - .hidden (1)\n\nDEPENDENCIES:\n  - Other (1.0)\n\nEXTERNAL SOURCES:\n  Local:\n    :path: \"../local\"\n  GlossButtonNode:\n    :git: x\n\nCOCOAPODS: 1.12.1\n",
+        &["pkg:cocoapods/GlossButtonNode@3.1.2", "pkg:cocoapods/GoogleUtilities@7.5.2"],
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_lines_make_locks_of_c_and_swift_panic(text in "((PODS|EXTERNAL SOURCES):\n|\\[requires\\]\n|  - |    |:path: |[a-zé/ (\":@#]{0,4}|[)]|\n){0,40}") {
+        for name in ["Podfile.lock", "conanfile.txt"] {
+            let _facts = read(name, text.as_bytes()).unwrap();
         }
     }
 }
