@@ -228,3 +228,28 @@ fn a_definition_is_told_from_a_member() {
     assert_eq!(defined("    type Err = ImageError;"), None);
     assert_eq!(defined("structure of"), None);
 }
+
+#[test]
+fn behind_a_plan_nobody_reads_inputs() {
+    let may = [
+        "verbs/beginning.rs",
+        "verbs/plan.rs",
+        "verbs/bake.rs", // before its plan: where the bake files lie
+        "verbs/rehearse/offline.rs",
+        "verbs/rehearse/play.rs",
+    ];
+    let reads = |text: &str| {
+        let word = |letter: char| !letter.is_alphanumeric() && letter != '_';
+        text.lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .any(|line| line.split(word).any(|word| word == "Inputs"))
+    };
+    let floor = |module: &str| FLOORS.iter().position(|known| *known == module);
+    let behind: Vec<PathBuf> = sources()
+        .into_iter()
+        .filter(|(file, text)| floor(&module(file)) > floor("plan") && reads(text))
+        .map(|(file, _)| file)
+        .filter(|file| !may.iter().any(|known| file == Path::new(known)))
+        .collect();
+    assert!(behind.is_empty(), "{behind:?} decide by inputs, which is for the plan to do");
+}
