@@ -56,11 +56,12 @@ bench-sbom: ## time and weigh SBOMs of real images beside syft's, and compare wh
 	$(call step,setting up and building,tools/setup sbom -- cargo build $(CARGO_TARGET) --release)
 	$(call step,cargo bench,tools/with-tools --sbom cargo bench $(CARGO_TARGET) --bench sbom)
 
-check: ## formatting, lints and documentation; warnings are errors
+check: ## formatting, lints, documentation and unused dependencies; warnings are errors
 	$(call step,setting up,tools/setup check)
 	$(call step,shellcheck,shellcheck $$(grep -lE '^#!.*sh$$|shellcheck shell=' -d skip tools/* .ci/*))
 	$(call step,cargo fmt,cargo fmt --check && cargo fmt --manifest-path fuzz/Cargo.toml --check)
 	$(call step,cargo clippy,cargo clippy $(CARGO_TARGET) --all-targets --test oracles --test e2e -- -D warnings)
+	$(call step,cargo machete,tools/machete)
 	$(call step,cargo doc,RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_TARGET) --no-deps --document-private-items)
 
 docs: ## renew each action.yml and the pages of docs/reference, which are made of tables and --help

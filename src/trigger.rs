@@ -9,7 +9,7 @@ use crate::metadata::sanitised;
 
 /// The input `push`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PushInput {
+pub enum WhenToPush {
     /// As the event suggests.
     Auto,
     Always,
@@ -65,11 +65,11 @@ pub struct TriggerAnswer {
 }
 
 /// Decides.
-pub fn decide(push: PushInput, event: &TriggerEvent<'_>) -> TriggerAnswer {
+pub fn decide(push: WhenToPush, event: &TriggerEvent<'_>) -> TriggerAnswer {
     let (decision, reason) = match push {
-        PushInput::Never => (TriggerDecision::BuildOnly, "`push: false`".to_owned()),
-        PushInput::Always => (TriggerDecision::Publish, "`push: true`".to_owned()),
-        PushInput::Auto => automatic(event),
+        WhenToPush::Never => (TriggerDecision::BuildOnly, "`push: false`".to_owned()),
+        WhenToPush::Always => (TriggerDecision::Publish, "`push: true`".to_owned()),
+        WhenToPush::Auto => automatic(event),
     };
     let mut answer = TriggerAnswer {
         decision,
@@ -124,9 +124,9 @@ fn automatic(event: &TriggerEvent<'_>) -> (TriggerDecision, String) {
 }
 
 /// Whether a run of this event publishes nothing, whatever its payload says.
-pub fn only_builds(push: PushInput, event_name: &str) -> bool {
-    push == PushInput::Never
-        || (push == PushInput::Auto
+pub fn only_builds(push: WhenToPush, event_name: &str) -> bool {
+    push == WhenToPush::Never
+        || (push == WhenToPush::Auto
             && (is_of_pull_request(event_name) || event_name == "merge_group"))
 }
 
@@ -358,7 +358,7 @@ mod tests {
             on_default_branch,
             line_has_tags,
         };
-        let answer = decide(PushInput::Auto, &event);
+        let answer = decide(WhenToPush::Auto, &event);
         let rules = answer.rules.iter().map(|rule| {
             rule.text.replace("type=raw,value=", "").replace("type=sha,format=long", "sha")
         });
@@ -421,7 +421,7 @@ mod tests {
         for (letters, named) in [(128, true), (129, false)] {
             let git_ref = format!("refs/heads/{}", "x".repeat(letters));
             let event = TriggerEvent { git_ref: &git_ref, ..run_of("push", &Value::Null) };
-            let answer = decide(PushInput::Auto, &event);
+            let answer = decide(WhenToPush::Auto, &event);
             assert_eq!(
                 (answer.rules.len(), answer.notices.is_empty()),
                 (if named { 2 } else { 1 }, named),
@@ -472,8 +472,8 @@ mod tests {
         ] {
             let payload = json!({ "action": action, "workflow_run": run, "repository": { "full_name": "octo/app" } });
             let (auto, forced) = (
-                decide(PushInput::Auto, &run_of("workflow_run", &payload)),
-                decide(PushInput::Always, &run_of("workflow_run", &payload)),
+                decide(WhenToPush::Auto, &run_of("workflow_run", &payload)),
+                decide(WhenToPush::Always, &run_of("workflow_run", &payload)),
             );
             assert_eq!(
                 auto.decision == TriggerDecision::Publish,
@@ -485,7 +485,7 @@ mod tests {
             assert_eq!(given(&forced), names, "{payload}");
         }
         assert_eq!(
-            decide(PushInput::Auto, &run_of("workflow_run", &Value::Null)).decision,
+            decide(WhenToPush::Auto, &run_of("workflow_run", &Value::Null)).decision,
             TriggerDecision::BuildOnly
         );
     }
@@ -500,14 +500,14 @@ mod tests {
             (&Value::Null, vec!["sha"]),
         ] {
             assert_eq!(
-                given(&decide(PushInput::Always, &run_of("pull_request_target", payload))),
+                given(&decide(WhenToPush::Always, &run_of("pull_request_target", payload))),
                 names
             );
         }
         assert!(
-            only_builds(PushInput::Auto, "pull_request_target")
-                && !only_builds(PushInput::Always, "pull_request")
-                && only_builds(PushInput::Never, "push")
+            only_builds(WhenToPush::Auto, "pull_request_target")
+                && !only_builds(WhenToPush::Always, "pull_request")
+                && only_builds(WhenToPush::Never, "push")
         );
     }
 
@@ -523,7 +523,7 @@ mod tests {
                 on_default_branch: Some(true),
                 ..run_of("release", &payload)
             };
-            assert_eq!(given(&decide(PushInput::Auto, &event)), names);
+            assert_eq!(given(&decide(WhenToPush::Auto, &event)), names);
         }
     }
 
@@ -553,11 +553,11 @@ mod tests {
                 on_default_branch: None,
                 line_has_tags: None,
             };
-            let answer = decide(PushInput::Auto, &event);
+            let answer = decide(WhenToPush::Auto, &event);
             assert_eq!(answer.decision, decision, "{name}");
             assert!(!answer.reason.is_empty());
-            assert_eq!(decide(PushInput::Never, &event).decision, TriggerDecision::BuildOnly);
-            assert_eq!(decide(PushInput::Always, &event).decision, TriggerDecision::Publish);
+            assert_eq!(decide(WhenToPush::Never, &event).decision, TriggerDecision::BuildOnly);
+            assert_eq!(decide(WhenToPush::Always, &event).decision, TriggerDecision::Publish);
         }
     }
 }

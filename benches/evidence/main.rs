@@ -37,6 +37,7 @@ use supply_action::plan::{self, PublishPlan};
 use supply_action::registry::{Credentials, Registry};
 use supply_action::sandbox::{self, Claims, Request, Sandbox, SandboxConfig, SandboxService};
 use supply_action::sigstore::identity;
+use supply_action::sigstore::settled::{SettledTrust, TrustFile};
 use supply_action::sigstore::verifier::{BundleVerifier, Signer};
 use supply_action::verbs::scanning::Scanning;
 use supply_action::verbs::{outside, prove, publish, release};
@@ -267,8 +268,16 @@ impl World {
         let env = self.step(&repository, &pushed);
         let context = RunContext::new(&env);
         let inputs = Inputs::read(&env, &context).unwrap();
+        let file =
+            |path: &Option<PathBuf>| TrustFile { path: path.clone(), ..TrustFile::default() };
+        let trust = SettledTrust::read(
+            file(&inputs.trust.trusted_root),
+            file(&inputs.trust.signing_config),
+            false,
+        )
+        .unwrap();
         let PublishPlan::Publish(plan) =
-            plan::plan(&inputs, &context, &env, &GitHubFacts::default()).unwrap()
+            plan::plan(&inputs, &context, &env, &GitHubFacts::default(), Some(&trust)).unwrap()
         else {
             panic!("the step does not publish")
         };
@@ -276,8 +285,8 @@ impl World {
             (supply_action::github::network::Network::default().client().unwrap(), self.policy());
         let outside = outside::Outside::new(
             &inputs.network,
-            &inputs.trust,
-            &inputs.signing,
+            &trust,
+            &inputs.signing.signature_annotations,
             &Credentials::default(),
         )
         .unwrap();
@@ -291,7 +300,7 @@ impl World {
         let buildx = Buildx::set_up(
             &place,
             &Credentials::default(),
-            &inputs.builder,
+            &inputs.builder.builder,
             &plan.build.platforms,
             &|_| {},
         )

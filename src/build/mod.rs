@@ -1,4 +1,4 @@
-//! `Plan` → `BuiltImage`: pushed by digest, confirmed by fetching and hashing, not named by any
+//! Plan → `BuiltImage`: pushed by digest, confirmed by fetching and hashing, not named by any
 //! tag.
 
 pub mod arguments;

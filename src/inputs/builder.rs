@@ -1,4 +1,4 @@
-//! The inputs of docker/setup-buildx-action → `Builder`. Pure; it starts nothing.
+//! The inputs of docker/setup-buildx-action → `RunBuilder`. Pure; it starts nothing.
 
 use std::path::Path;
 

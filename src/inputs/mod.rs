@@ -15,6 +15,7 @@ mod references;
 mod sboms;
 mod scan;
 mod secrets;
+mod settings;
 mod signing;
 pub mod signing_key;
 pub mod source_images;
@@ -40,16 +41,17 @@ use crate::metadata::line::{self, BranchReading};
 use crate::metadata::sanitised;
 pub use crate::oci::Allowed;
 use crate::registry::exchange::Method;
-use crate::trigger::{self, PushInput};
+use crate::trigger::{self, WhenToPush};
 
 pub use self::baked::BakeInputs;
 use self::named::names_and_tags;
 pub use self::named::{MetadataContext, NameInputs, Separators};
 use self::problems::InputProblems;
-pub use self::promoted::Promoted;
+pub use self::promoted::{PolicyTexts, Promoted};
 pub use self::sboms::SbomInputs;
 pub use self::scan::{OnScanFailure, ScanInputs};
 pub use self::secrets::secret_texts;
+pub use self::settings::RunSettings;
 pub use self::signing::SigningInputs;
 pub use self::table::Action;
 use self::texts::InputTexts;
@@ -63,36 +65,60 @@ use crate::build::merge::claims::SourceImage;
 #[derive(Debug)]
 pub struct Inputs {
     pub names: NameInputs,
-    pub platforms: Vec<Platform>,
-    /// The inputs of docker/build-push-action, as texts; `build::flags` reads them.
-    pub build: BuildTexts,
-    /// Names of variables that the build gets besides those that it always gets.
-    pub build_env: Vec<String>,
-    pub source_args: bool,
-    pub push: PushInput,
-    /// Whether another job publishes what this one builds.
-    pub push_by_digest: bool,
-    /// A folder of files named by digests: written by such a job, read by `merge`.
-    pub digest_files: Option<PathBuf>,
+    pub build: BuildInputs,
+    pub push: PushInputs,
     pub merge: MergeInputs,
     pub bake: BakeInputs,
     pub promote: Promoted,
-    pub builder: RunBuilder,
+    pub builder: BuilderInputs,
     pub sboms: SbomInputs,
     pub scan: ScanInputs,
     pub signing: SigningInputs,
     pub trust: TrustInputs,
     /// A folder for files of what was published: evidence, bundles, SBOMs, provenances.
     pub evidence_dir: Option<PathBuf>,
-    pub registry_auth: Vec<Login>,
-    /// For questions to GitHub; the login at the server's own registry is among `registry_auth`.
-    pub github_token: Option<SecretString>,
-    /// What an image may hold that is refused otherwise.
-    pub allowed: Allowed,
+    pub logins: LoginInputs,
     /// How everything is reached.
     pub network: Network,
     /// What a user should know about the inputs themselves.
     pub notices: Vec<String>,
+}
+
+/// What is built.
+#[derive(Debug)]
+pub struct BuildInputs {
+    pub platforms: Vec<Platform>,
+    /// The inputs of docker/build-push-action, as texts; `build::flags` reads them.
+    pub texts: BuildTexts,
+    pub source_args: bool,
+    /// What an image may hold that is refused otherwise.
+    pub allowed: Allowed,
+}
+
+/// Whether what is built is pushed, and for whom.
+#[derive(Debug)]
+pub struct PushInputs {
+    pub push: WhenToPush,
+    /// Whether another job publishes what this one builds.
+    pub by_digest: bool,
+    /// A folder of files named by digests: written by such a job, read by `merge`.
+    pub digest_files: Option<PathBuf>,
+}
+
+/// What builds.
+#[derive(Debug)]
+pub struct BuilderInputs {
+    pub builder: RunBuilder,
+    /// Names of variables that the build gets besides those that it always gets.
+    pub build_env: Vec<String>,
+}
+
+/// Who the run is, wherever it asks.
+#[derive(Debug)]
+pub struct LoginInputs {
+    pub registry_auth: Vec<Login>,
+    /// For questions to GitHub; the login at the server's own registry is among `registry_auth`.
+    pub github_token: Option<SecretString>,
 }
 
 /// What `merge` alone is told.
@@ -226,13 +252,17 @@ fn parse(
     network::equip(&mut builder, given, &about, &mut problems, &mut notices);
     let inputs = Inputs {
         names: NameInputs::read(given, names, &build.build_args, &mut problems),
-        platforms: unique(platforms),
-        build,
-        build_env: build_env(given.get("build-env"), env, &mut notices, &mut problems),
-        source_args: given.switch("source-args", &mut problems),
-        push,
-        push_by_digest: given.switch("push-by-digest", &mut problems) || asked.push_by_digest,
-        digest_files: given.path("digest-files"),
+        build: BuildInputs {
+            platforms: unique(platforms),
+            texts: build,
+            source_args: given.switch("source-args", &mut problems),
+            allowed: allowed(given, &mut problems),
+        },
+        push: PushInputs {
+            push,
+            by_digest: given.switch("push-by-digest", &mut problems) || asked.push_by_digest,
+            digest_files: given.path("digest-files"),
+        },
         merge: match action {
             Action::Merge => merged(given, &mut problems),
             _ => MergeInputs::default(),
@@ -245,15 +275,16 @@ fn parse(
             Action::Promote => promoted::promoted(given, &mut problems),
             _ => Promoted::default(),
         },
-        builder,
+        builder: BuilderInputs {
+            builder,
+            build_env: build_env(given.get("build-env"), env, &mut notices, &mut problems),
+        },
         sboms: SbomInputs::read(given, &mut problems),
         scan: ScanInputs::read(action, given, &mut problems),
         signing: SigningInputs::read(action, given, env, &mut problems),
         trust: TrustInputs::read(given, &mut problems),
         evidence_dir: given.path("evidence-dir"),
-        registry_auth,
-        github_token: given.secret("github-token"),
-        allowed: allowed(given, &mut problems),
+        logins: LoginInputs { registry_auth, github_token: given.secret("github-token") },
         network: context.network.clone(),
         notices,
     };

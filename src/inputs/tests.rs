@@ -20,11 +20,13 @@ fn defaults_do_it_all() {
     let inputs = read(&[("INPUT_TAGS", "v1")]).unwrap();
     assert_eq!(inputs.names.metadata.images, "ghcr.io/octo/app");
     assert_eq!(
-        inputs.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        inputs.build.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["linux/amd64", "linux/arm64"]
     );
     assert!(
-        inputs.push == PushInput::Auto && inputs.signing.sign && inputs.build.context.is_empty()
+        inputs.push.push == WhenToPush::Auto
+            && inputs.signing.sign
+            && inputs.build.texts.context.is_empty()
     );
 }
 
@@ -34,8 +36,8 @@ fn an_empty_input_is_one_that_is_not_set() {
         read(&[("INPUT_TAGS", " "), ("INPUT_PUSH", ""), ("INPUT_BUILD-ARGS", "\n")]).unwrap();
     assert!(
         inputs.names.metadata.tags.is_empty()
-            && inputs.push == PushInput::Auto
-            && inputs.build.build_args.trim().is_empty()
+            && inputs.push.push == WhenToPush::Auto
+            && inputs.build.texts.build_args.trim().is_empty()
     );
 }
 
@@ -48,7 +50,7 @@ fn a_shell_may_write_underscores_for_dashes() {
     ])
     .unwrap();
     assert_eq!(
-        (inputs.build.build_args.as_str(), inputs.names.on_tag_conflict),
+        (inputs.build.texts.build_args.as_str(), inputs.names.on_tag_conflict),
         ("A=1", OnTagConflict::Overwrite)
     );
 }
@@ -94,7 +96,7 @@ fn a_misspelt_input_is_not_silently_ignored() {
 fn names_with_dashes_arrive_as_the_runner_passes_them() {
     let inputs =
         read(&[("INPUT_BUILD-ARGS", "A=1,2\nB"), ("INPUT_ON-TAG-CONFLICT", "overwrite")]).unwrap();
-    assert_eq!(inputs.build.build_args, "A=1,2\nB");
+    assert_eq!(inputs.build.texts.build_args, "A=1,2\nB");
     assert_eq!(inputs.names.on_tag_conflict, OnTagConflict::Overwrite);
 }
 
@@ -145,7 +147,7 @@ fn logins_come_from_yaml_json_the_pair_and_the_token() {
     ] {
         let inputs = read(&[("INPUT_REGISTRY-AUTH", text), ("INPUT_GITHUB-TOKEN", "t")]).unwrap();
         let registries: Vec<&str> =
-            inputs.registry_auth.iter().map(|login| login.registry.as_str()).collect();
+            inputs.logins.registry_auth.iter().map(|login| login.registry.as_str()).collect();
         assert_eq!(registries, ["r.io", "ghcr.io"]);
     }
     let inputs = read(&[
@@ -154,11 +156,11 @@ fn logins_come_from_yaml_json_the_pair_and_the_token() {
         ("INPUT_PASSWORD", "p"),
     ])
     .unwrap();
-    assert_eq!(inputs.registry_auth[0].registry, "docker.io");
+    assert_eq!(inputs.logins.registry_auth[0].registry, "docker.io");
     let inputs =
         read(&[("INPUT_REGISTRY", "r.io"), ("INPUT_USERNAME", "u"), ("INPUT_PASSWORD", "p")])
             .unwrap();
-    assert_eq!(inputs.registry_auth[0].registry, "r.io");
+    assert_eq!(inputs.logins.registry_auth[0].registry, "r.io");
 }
 
 #[test]
@@ -174,7 +176,7 @@ fn an_entry_that_mixes_ways_of_logging_in_is_refused_without_showing_a_password(
     );
     let good = "- registry: 123456789012.dkr.ecr.eu-west-1.amazonaws.com\n  aws-role: arn:aws:iam::123456789012:role/push\n";
     assert!(matches!(
-        read(&[("INPUT_REGISTRY-AUTH", good)]).unwrap().registry_auth[0].method,
+        read(&[("INPUT_REGISTRY-AUTH", good)]).unwrap().logins.registry_auth[0].method,
         crate::registry::exchange::Method::AwsRole { .. }
     ));
 }
@@ -242,7 +244,12 @@ fn a_slip_in_a_platform_is_told_and_one_that_nobody_knows_is_the_builders() {
         "input `platforms`: no platform is called `linux/amd46`; did you mean `linux/amd64`?"
     );
     let inputs = read(&[("INPUT_PLATFORMS", "linux/e2k,windows/amd64,linux/arm/v7")]).unwrap();
-    assert_eq!((inputs.platforms.len(), inputs.notices.len()), (3, 1), "{:?}", inputs.notices);
+    assert_eq!(
+        (inputs.build.platforms.len(), inputs.notices.len()),
+        (3, 1),
+        "{:?}",
+        inputs.notices
+    );
 }
 
 #[test]

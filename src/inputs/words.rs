@@ -16,7 +16,7 @@ use crate::image::Platform;
 use crate::image::spelling::PlatformSpelling;
 use crate::oci::Allowed;
 use crate::text::lists;
-use crate::trigger::PushInput;
+use crate::trigger::WhenToPush;
 
 pub(super) fn merged(given: &InputTexts, problems: &mut InputProblems) -> MergeInputs {
     let files = given.get("digest-files").map(|folder| Path::new(folder.trim()));
@@ -145,20 +145,20 @@ pub(super) fn push(
     asked: &outputs::OutputsAsked,
     problems: &mut InputProblems,
     notices: &mut Vec<String>,
-) -> PushInput {
+) -> WhenToPush {
     match (wish("push", given, problems), asked.holds_back) {
         (AutoSwitch::Always, true) => {
             problems
                 .say("outputs", "`push=false` stands beside `push: true`; leave one of them out");
-            PushInput::Never
+            WhenToPush::Never
         }
         (AutoSwitch::Auto, true) => {
             notices.push("input `outputs`: `push=false` is understood as `push: false`".to_owned());
-            PushInput::Never
+            WhenToPush::Never
         }
-        (AutoSwitch::Never, _) => PushInput::Never,
-        (AutoSwitch::Auto, false) => PushInput::Auto,
-        (AutoSwitch::Always, false) => PushInput::Always,
+        (AutoSwitch::Never, _) => WhenToPush::Never,
+        (AutoSwitch::Auto, false) => WhenToPush::Auto,
+        (AutoSwitch::Always, false) => WhenToPush::Always,
     }
 }
 

@@ -219,12 +219,10 @@ fn rule(entry: &str) -> Result<TagRule, MetadataError> {
     let (enable, priority) =
         (attribute("enable").unwrap_or_else(|| "true".to_owned()), attribute("priority"));
     let (default_priority, kind) = match kind {
-        "schedule" => (
-            1000.0,
-            RuleKind::Schedule {
-                pattern: attribute("pattern").unwrap_or_else(|| "nightly".to_owned()),
-            },
-        ),
+        "schedule" => {
+            let pattern = attribute("pattern").unwrap_or_else(|| "nightly".to_owned());
+            (1000.0, RuleKind::Schedule { pattern })
+        }
         "semver" | "pep440" => {
             let rule = VersionRule {
                 pattern: attribute("pattern").ok_or_else(|| missing("pattern"))?,

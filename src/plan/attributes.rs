@@ -33,7 +33,7 @@ const CACHES: [&str; 6] = ["registry", "local", "inline", "gha", "s3", "azblob"]
 
 /// Refuses what cannot be meant; gives what is told of the rest.
 pub(super) fn told(inputs: &Inputs, flags: &Flags) -> anyhow::Result<Vec<String>> {
-    let texts = &inputs.build;
+    let texts = &inputs.build.texts;
     let provenance = texts.provenance.trim();
     if !provenance.is_empty() && lists::boolean(provenance).is_none() {
         of_provenance("provenance", provenance)?;
@@ -154,8 +154,8 @@ mod tests {
             ..RunContext::default()
         };
         let facts = GitHubFacts { default_branch: Some("main".into()), ..GitHubFacts::default() };
-        let planned =
-            Inputs::read(&env, &context).and_then(|inputs| plan(&inputs, &context, &env, &facts));
+        let planned = Inputs::read(&env, &context)
+            .and_then(|inputs| plan(&inputs, &context, &env, &facts, None));
         match planned {
             Ok(plan) => (true, plan.json()["notices"].to_string()),
             Err(error) => (false, crate::error::message(&error)),

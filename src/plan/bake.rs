@@ -25,6 +25,7 @@ use crate::metadata::ImageMetadata;
 use crate::page::RefusalPage;
 use crate::preflight;
 use crate::provenance::BuildAsked;
+use crate::sigstore::settled::SettledTrust;
 use crate::trigger::TriggerDecision;
 
 /// What this run will do.
@@ -60,6 +61,7 @@ pub fn plan(
     context: &RunContext,
     env: &Environment,
     facts: &GitHubFacts,
+    trust: Option<&SettledTrust>,
     definition: Definition,
 ) -> anyhow::Result<BakePlan> {
     let answer = answer(inputs, context, facts);
@@ -119,11 +121,13 @@ pub fn plan(
         goods.iter().flat_map(|goods| goods.images.iter().cloned()).collect();
     let elsewhere = definition.elsewhere();
     about.notices.extend(unserved(
-        &inputs.registry_auth,
+        &inputs.logins.registry_auth,
         &images,
         &elsewhere.iter().map(String::as_str).collect::<Vec<_>>(),
     ));
-    let release = PlannedRelease::of(about, targets.collect(), inputs, facts).scanned(inputs)?;
+    let release = PlannedRelease::of(about, targets.collect(), inputs, facts)
+        .settled(inputs, trust)?
+        .scanned(inputs)?;
     Ok(BakePlan::Publish(Box::new(Bake { release, build, definition, goods })))
 }
 

@@ -25,6 +25,7 @@ use crate::inputs::{BuildSource, Inputs, MergeInputs, MergedSbom};
 use crate::metadata;
 use crate::page::RefusalPage;
 use crate::provenance::BuildAsked;
+use crate::sigstore::settled::SettledTrust;
 use crate::trigger::TriggerDecision;
 
 /// What this run will do.
@@ -49,6 +50,10 @@ pub struct Merge {
     pub written: WrittenSboms,
     /// What the index itself says, beside what it keeps of the jobs' own.
     pub annotations: BTreeMap<String, String>,
+    /// Whether each job that hands on an image must have run on a runner of GitHub's.
+    pub check_runners: bool,
+    /// Whether the images may be built from another source than this run's.
+    pub names_build_source: bool,
 }
 
 /// Decides.
@@ -57,6 +62,7 @@ pub fn plan(
     context: &RunContext,
     env: &Environment,
     facts: &GitHubFacts,
+    trust: Option<&SettledTrust>,
 ) -> anyhow::Result<MergePlan> {
     let mut outline = outline(inputs, context, env, facts)?;
     if outline.decision == TriggerDecision::BuildOnly {
@@ -93,9 +99,9 @@ pub fn plan(
         BuildSource::Uri(address) => BuildAsked::Declared(address.clone()),
         BuildSource::Any => BuildAsked::Anything,
     };
-    Ok(match outline.release(inputs, facts, &inputs.platforms, attested, asked)? {
+    Ok(match outline.release(inputs, facts, &inputs.build.platforms, attested, asked)? {
         Released::Release(release) => {
-            let release = release.scanned(inputs)?;
+            let release = release.settled(inputs, trust)?.scanned(inputs)?;
             let supplier = supplier(&release.about.metadata.labels, context);
             let written = WrittenSboms {
                 format: inputs.sboms.sbom_format.unwrap_or_default(),
@@ -110,6 +116,8 @@ pub fn plan(
                 sboms_of_layers,
                 written,
                 annotations,
+                check_runners: inputs.merge.check_runners,
+                names_build_source: inputs.merge.build_source != BuildSource::Run,
             }))
         }
         Released::Nothing(about) => MergePlan::Nothing(Box::new(about)),
@@ -145,12 +153,12 @@ fn named(
 
 /// What a user should know of the platforms and of the logins.
 fn remarks(inputs: &Inputs, sources: &[SourceImage], images: &[Repository]) -> Vec<String> {
-    let unset = inputs.platforms.is_empty().then(|| {
+    let unset = inputs.build.platforms.is_empty().then(|| {
         "input `platforms` is not set, so nobody would notice a platform that is missing".to_owned()
     });
     let read = sources.iter().map(|source| &source.repository);
     let reached: Vec<Repository> = images.iter().chain(read).cloned().collect();
-    unset.into_iter().chain(unserved(&inputs.registry_auth, &reached, &[])).collect()
+    unset.into_iter().chain(unserved(&inputs.logins.registry_auth, &reached, &[])).collect()
 }
 
 /// What goes on the index: all annotations of level `index` where the levels are named; otherwise

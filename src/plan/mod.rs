@@ -1,4 +1,4 @@
-//! Inputs, run and facts → `Plan`: every decision before anything is done. Pure, but that a user's
+//! Inputs, run and facts → `PublishPlan`: every decision before anything is done. Pure, but that a user's
 //! own SBOM is read and checked; stages contain no "if push".
 
 mod attributes;
@@ -12,6 +12,7 @@ pub mod scanning;
 pub mod shown;
 mod texts;
 mod told;
+mod trusted;
 mod views;
 
 use crate::build::recipe::Build;
@@ -31,16 +32,19 @@ use crate::image::name::ImageName;
 use crate::image::{Digest, ImageError, Platform, Repository, Tag};
 use crate::inputs::{AutoSwitch, Inputs};
 use crate::metadata::{self, ImageMetadata};
+use crate::oci::Allowed;
 use crate::page::RefusalPage;
 use crate::provenance::BuildAsked;
 use crate::publish::OnTagConflict;
 use crate::sigstore::key::SigningKey;
+use crate::sigstore::settled::SettledTrust;
 use crate::trigger::{self, TriggerAnswer, TriggerDecision, TriggerEvent};
 use crate::verify::policy::Requirements;
 
 use self::names::LinesByTag;
 use self::scanning::ScanPlan;
 use self::told::{Goal, told};
+use self::trusted::PlannedTrust;
 use crate::build::sbom::Sbom;
 
 /// What this run will do.
@@ -105,8 +109,6 @@ pub struct PlannedRelease {
     pub targets: Vec<PublishTarget>,
     /// Whether the attestations must be stored at GitHub as well.
     pub stores_at_github: bool,
-    /// Whether the user named the formats, so that one which cannot be made is an error.
-    pub formats_are_asked_for: bool,
     pub on_tag_conflict: OnTagConflict,
     /// Who may see the repository, as far as it is known before a token is asked for.
     pub visibility: Visibility,
@@ -115,6 +117,10 @@ pub struct PlannedRelease {
     pub key: Option<Digest>,
     /// Whether known vulnerabilities are looked up before a tag is put.
     pub scan: ScanPlan,
+    /// What images may hold that is refused otherwise.
+    pub allowed: Allowed,
+    /// Whom the run believes, and where it signs; `None`: nobody could say yet.
+    trust: Option<PlannedTrust>,
     /// Whether a login is made from an OIDC token.
     logs_in_by_oidc: bool,
     /// Whether the names are those of a branch that nobody asked for, and that is not the default
@@ -183,13 +189,14 @@ pub fn plan(
     context: &RunContext,
     env: &Environment,
     facts: &GitHubFacts,
+    trust: Option<&SettledTrust>,
 ) -> anyhow::Result<PublishPlan> {
     let mut outline = outline(inputs, context, env, facts)?;
     let (mut build, mut notices) = build(inputs, context, env, facts, &outline.about.metadata)?;
     outline.about.notices.append(&mut notices);
     let images = outline.images.clone();
     let calls = build.flags.values("--call").any(|call| call != "build");
-    let goal = match (outline.decision, inputs.push_by_digest) {
+    let goal = match (outline.decision, inputs.push.by_digest) {
         (TriggerDecision::BuildOnly, _) => Goal::Check,
         _ if calls => Goal::Check,
         (_, true) => Goal::PushByDigest,
@@ -211,16 +218,16 @@ pub fn plan(
     }
     if calls {
         outline.about.reason =
-            format!("`call: {}` looks at the build and makes no image", inputs.build.call);
+            format!("`call: {}` looks at the build and makes no image", inputs.build.texts.call);
         return build_only(outline.about, build);
     }
-    if inputs.push_by_digest {
+    if inputs.push.by_digest {
         some_image(&images)?;
         return Ok(PublishPlan::Push(DigestPush {
             about: outline.about,
             build,
             images,
-            digest_files: inputs.digest_files.clone(),
+            digest_files: inputs.push.digest_files.clone(),
         }));
     }
     let asked = BuildAsked::of_context(&build.flags.context);
@@ -233,7 +240,7 @@ pub fn plan(
             asked,
         )? {
             Released::Release(release) => {
-                let mut release = release.scanned(inputs)?;
+                let mut release = release.settled(inputs, trust)?.scanned(inputs)?;
                 release
                     .about
                     .notices
@@ -256,7 +263,7 @@ fn outline(
     let tags_are_ours = metadata::entries("tags", &inputs.names.metadata.tags)
         .is_ok_and(|entries| entries.is_empty());
     let of_tags =
-        tags_are_ours && answer.decision == TriggerDecision::Publish && !inputs.push_by_digest;
+        tags_are_ours && answer.decision == TriggerDecision::Publish && !inputs.push.by_digest;
     let ours = tags_are_ours.then_some(&answer);
     let metadata = named(inputs, context, env, facts, ours)?;
     let lines = LinesByTag::by_rules(&metadata, ours);
@@ -279,7 +286,7 @@ fn answer(inputs: &Inputs, context: &RunContext, facts: &GitHubFacts) -> Trigger
         on_default_branch: facts.on_default_branch,
         line_has_tags: facts.line_has_tags,
     };
-    trigger::decide(inputs.push, &event)
+    trigger::decide(inputs.push.push, &event)
 }
 
 fn about(
@@ -291,8 +298,9 @@ fn about(
     let own = Server::of(&context.server_url).registry();
     PlanReasons {
         own_registry: own,
-        builder: inputs.builder.json(),
+        builder: inputs.builder.builder.json(),
         logins: inputs
+            .logins
             .registry_auth
             .iter()
             .map(|login| json!({ "registry": login.registry, "method": login.method.name() }))
@@ -336,7 +344,7 @@ impl PlanOutline {
                 "a prefix or a pattern in `tags` can make it legal"
             })?;
         some_image(&images)?;
-        if tags.is_empty() && inputs.push == trigger::PushInput::Auto && !tags_are_ours {
+        if tags.is_empty() && inputs.push.push == trigger::WhenToPush::Auto && !tags_are_ours {
             about.reason =
                 "no rule of `tags` gives this ref a name; `push: true` would make that an error"
                     .to_owned();
@@ -380,14 +388,19 @@ impl PlannedRelease {
             about,
             targets,
             stores_at_github: inputs.signing.github_attestations == AutoSwitch::Always,
-            formats_are_asked_for: inputs.signing.signature_formats.is_some(),
             on_tag_conflict: inputs.names.on_tag_conflict,
             visibility: facts.visibility,
             allow_public_log: inputs.signing.allow_public_log,
             key: inputs.signing.signing_key.as_ref().map(SigningKey::name),
-            logs_in_by_oidc: inputs.registry_auth.iter().any(|login| login.method.needs_oidc()),
+            logs_in_by_oidc: inputs
+                .logins
+                .registry_auth
+                .iter()
+                .any(|login| login.method.needs_oidc()),
             branch_by_default: false,
             scan: ScanPlan::Not(String::new()),
+            trust: None,
+            allowed: inputs.build.allowed.clone(),
         }
     }
 }
@@ -421,7 +434,7 @@ fn requirements(
         formats,
     )
     .proving(&inputs.sboms.provenance_versions)
-    .allowing(&inputs.allowed)
+    .allowing(&inputs.build.allowed)
 }
 
 /// What is published is signed, and where it is stored it can be verified.
@@ -540,8 +553,8 @@ fn build(
         &texts.sbom,
         inputs.sboms.sbom_format,
         &texts.attests,
-        &inputs.platforms,
-        inputs.push_by_digest,
+        &inputs.build.platforms,
+        inputs.push.by_digest,
     )?;
     texts.sbom = sbom.flag(&texts.sbom);
     let file_exists = |path: &str| std::path::Path::new(path).is_file();
@@ -566,11 +579,11 @@ fn build(
             "input `sbom-files` is not used: the SBOMs are not made by this action".to_owned(),
         );
     }
-    if inputs.sboms.sbom_format.is_some() && inputs.push_by_digest {
+    if inputs.sboms.sbom_format.is_some() && inputs.push.by_digest {
         notices
             .push("input `sbom-format` says what `merge` writes; give it there as well".to_owned());
     }
-    if inputs.sboms.sbom_cache.is_some() && (inputs.push_by_digest || !sbom.may_be_of_layers()) {
+    if inputs.sboms.sbom_cache.is_some() && (inputs.push.by_digest || !sbom.may_be_of_layers()) {
         notices.push(
             "input `sbom-cache` is not used: SBOMs are made of layers only with `sbom: registry`, where the image is published".to_owned(),
         );
@@ -579,11 +592,11 @@ fn build(
     Ok((
         Build {
             flags,
-            platforms: inputs.platforms.clone(),
+            platforms: inputs.build.platforms.clone(),
             sbom,
             supplier,
             files: inputs.sboms.sbom_files,
-            allowed: inputs.allowed.clone(),
+            allowed: inputs.build.allowed.clone(),
         },
         notices,
     ))

@@ -1,10 +1,13 @@
 //! Inputs, run and facts → what `promote` will do: which image, where it goes, and what it is called
 //! there, by the decisions of `publish`. Pure; it asks no registry what a tag names.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::shown::Words;
 use super::told::unserved;
+use super::trusted::PlannedTrust;
 use super::{PlanReasons, PlannedRelease, PlatformStatements, Released, outline, refuse};
 use crate::build::merge::claims::SourceImage;
 use crate::environment::Environment;
@@ -13,8 +16,9 @@ use crate::github::RunContext;
 use crate::github::facts::GitHubFacts;
 use crate::github::server::Server;
 use crate::image::Repository;
-use crate::inputs::Inputs;
+use crate::inputs::{Inputs, PolicyTexts};
 use crate::provenance::BuildAsked;
+use crate::sigstore::settled::SettledTrust;
 use crate::trigger::TriggerDecision;
 
 /// What this run will do.
@@ -29,6 +33,11 @@ pub enum PromotePlan {
 pub struct Promotion {
     pub source: SourceImage,
     pub release: PlannedRelease,
+    /// What must be proven of it, at the source and at each destination.
+    pub policy: PolicyTexts,
+    /// How long the image may still be on its way.
+    pub wait_for_source: Duration,
+    pub dry_run: bool,
 }
 
 /// Decides.
@@ -37,6 +46,7 @@ pub fn plan(
     context: &RunContext,
     env: &Environment,
     facts: &GitHubFacts,
+    trust: Option<&SettledTrust>,
 ) -> anyhow::Result<PromotePlan> {
     let mut outline = outline(inputs, context, env, facts)?;
     if outline.decision == TriggerDecision::BuildOnly {
@@ -46,22 +56,39 @@ pub fn plan(
     let source = source(inputs, context)?;
     let reached: Vec<Repository> =
         outline.images.iter().chain([&source.repository]).cloned().collect();
-    outline.about.notices.extend(unserved(&inputs.registry_auth, &reached, &[]));
+    outline.about.notices.extend(unserved(&inputs.logins.registry_auth, &reached, &[]));
     let tags_are_ours = outline.tags_are_ours;
     let nothing = PlatformStatements { sboms: Vec::new(), provenance: false, made_in_build: false };
-    Ok(match outline.release(inputs, facts, &inputs.platforms, nothing, BuildAsked::Anything)? {
-        Released::Nothing(about) => PromotePlan::Nothing(Box::new(about)),
-        Released::Release(mut release) => {
-            // The name of the commit is how the image was found, and no name of a release.
-            let commit = format!("sha-{}", context.sha);
-            for target in &mut release.targets {
-                if tags_are_ours && target.names.iter().any(|name| name.tag.as_str() != commit) {
-                    target.names.retain(|name| name.tag.as_str() != commit);
+    Ok(
+        match outline.release(
+            inputs,
+            facts,
+            &inputs.build.platforms,
+            nothing,
+            BuildAsked::Anything,
+        )? {
+            Released::Nothing(about) => PromotePlan::Nothing(Box::new(about)),
+            Released::Release(mut release) => {
+                // The name of the commit is how the image was found, and no name of a release.
+                let commit = format!("sha-{}", context.sha);
+                for target in &mut release.targets {
+                    if tags_are_ours && target.names.iter().any(|name| name.tag.as_str() != commit)
+                    {
+                        target.names.retain(|name| name.tag.as_str() != commit);
+                    }
                 }
+                release.trust = trust.map(PlannedTrust::of);
+                let inputs = &inputs.promote;
+                PromotePlan::Promote(Box::new(Promotion {
+                    source,
+                    release,
+                    policy: inputs.policy.clone(),
+                    wait_for_source: inputs.wait_for_source,
+                    dry_run: inputs.dry_run,
+                }))
             }
-            PromotePlan::Promote(Box::new(Promotion { source, release }))
-        }
-    })
+        },
+    )
 }
 
 /// A release is of what was reviewed: refuses the tag of a commit that is elsewhere, or of which
@@ -133,6 +160,6 @@ impl PromotePlan {
         let mut short = plan.release.about.lines("promote");
         short.push(format!("Source:     {}", plan.source));
         short.extend(plan.release.names_lines());
-        Words { short, rest: Vec::new() }
+        Words { short, rest: plan.release.trust_lines() }
     }
 }

@@ -1,4 +1,4 @@
-//! `Plan` → what people and machines read of it. Pure; it decides nothing.
+//! Plans → what people and machines read of it. Pure; it decides nothing.
 
 use serde_json::{Value, json};
 
@@ -198,6 +198,7 @@ impl PlannedRelease {
     fn add_to(&self, json: &mut Value) {
         json["forward"] = self.targets.iter().flat_map(PublishTarget::forward).collect();
         json["scan"] = self.scan.json();
+        json["trust"] = self.trust_json();
         json["subjects"] = self.targets.iter().flat_map(PublishTarget::subjects).collect();
     }
 
@@ -227,6 +228,7 @@ impl PlannedRelease {
             self.about.metadata.version.iter().map(|version| format!("Version:    {version}")),
         );
         lines.extend(self.evidence_lines());
+        lines.extend(self.trust_lines());
         lines
     }
 

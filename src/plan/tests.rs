@@ -21,6 +21,7 @@ fn decide(
         &context,
         &env,
         &GitHubFacts { default_branch: Some("main".into()), ..GitHubFacts::default() },
+        None,
     )
 }
 

@@ -12,13 +12,13 @@ pub(super) fn completed(
     metadata: &ImageMetadata,
     context: &RunContext,
 ) -> BuildTexts {
-    let mut texts = inputs.build.clone();
+    let mut texts = inputs.build.texts.clone();
     texts.labels = quoted(&metadata.label_lines());
     texts.annotations = quoted(&metadata.annotations);
     if !metadata.build_args.entries.is_empty() {
         texts.build_args = quoted(&metadata.build_args.entries);
     }
-    if inputs.source_args {
+    if inputs.build.source_args {
         texts.build_args = with_source(&texts.build_args, context);
     }
     texts

@@ -54,7 +54,7 @@ pub(super) fn told(
         .iter()
         .flat_map(|flag| build.flags.values(flag))
         .collect();
-    notices.extend(unserved(&inputs.registry_auth, images, &elsewhere));
+    notices.extend(unserved(&inputs.logins.registry_auth, images, &elsewhere));
     Ok(notices)
 }
 
@@ -66,6 +66,7 @@ fn no_registry(inputs: &Inputs) -> anyhow::Result<()> {
     let Some(reference) = alone else { return Ok(()) };
     let name = reference.image.rsplit('/').next().unwrap_or_default();
     let registry = inputs
+        .logins
         .registry_auth
         .iter()
         .find(|login| login.is_given)
@@ -139,11 +140,11 @@ pub(super) fn unused_evidence_dir(inputs: &Inputs, goal: Goal) -> Option<String>
 fn unused_outputs(inputs: &Inputs, flags: &Flags, goal: Goal) -> Vec<String> {
     let mut notices = Vec::new();
     let given: Vec<&str> = flags.values("--output").collect();
-    let loads = inputs.build.load
+    let loads = inputs.build.texts.load
         || given.iter().any(|output| outputs::kind(output).as_deref() == Some("docker"));
     if goal != Goal::Check && loads {
         let what =
-            if inputs.build.load { "input `load`" } else { "input `outputs`: `type=docker`" };
+            if inputs.build.texts.load { "input `load`" } else { "input `outputs`: `type=docker`" };
         notices.push(format!("{what} is not heeded where the image is pushed; pull it by its digest, or build with `push: false`"));
     }
     if goal == Goal::Check
@@ -202,7 +203,7 @@ pub(super) fn provenance_version(inputs: &Inputs, flags: &Flags) -> anyhow::Resu
         else {
             continue;
         };
-        let given = !inputs.build.provenance.is_empty();
+        let given = !inputs.build.texts.provenance.is_empty();
         let (input, leading) = if given {
             ("provenance", None)
         } else {
@@ -252,7 +253,7 @@ mod tests {
             ..RunContext::default()
         };
         let facts = GitHubFacts { default_branch: Some("main".into()), ..GitHubFacts::default() };
-        plan(&Inputs::read(&env, &context)?, &context, &env, &facts)
+        plan(&Inputs::read(&env, &context)?, &context, &env, &facts, None)
     }
 
     fn json(event: &str, inputs: &[(&str, &str)]) -> serde_json::Value {

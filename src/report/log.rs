@@ -7,7 +7,6 @@
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rand::Rng as _;
 
 use super::text;
 use crate::github::workflow;
@@ -138,7 +137,7 @@ pub(super) fn hide(secrets: &[String]) -> Vec<String> {
 impl RunLog {
     fn stop(&mut self, lines: &mut Vec<String>) {
         if self.workflow && self.token.is_none() {
-            let token = format!("supply-action-{:032x}", rand::rng().random::<u128>());
+            let token = format!("supply-action-{:032x}", rand::random::<u128>());
             lines.push(format!("::stop-commands::{token}"));
             self.token = Some(token);
         }

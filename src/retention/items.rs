@@ -73,7 +73,7 @@ pub fn of(
         match part.kind {
             ClosureKind::Root => {}
             ClosureKind::Config | ClosureKind::Layer => {
-                drop(item.blobs.insert(digest, part.descriptor.size))
+                item.blobs.insert(digest, part.descriptor.size);
             }
             ClosureKind::Entry
             | ClosureKind::Referrer

@@ -6,6 +6,7 @@ mod form;
 pub mod identity;
 pub mod key;
 pub mod session;
+pub mod settled;
 pub mod source;
 mod strict;
 pub mod tuf;

@@ -13,7 +13,6 @@ use super::outside::Outside;
 use super::private::private_folder;
 use super::publish::generator;
 use super::release::{ReleaseRun, sboms, with_consequence};
-use super::trust;
 use crate::build::BuiltImage;
 use crate::build::arguments::Generator;
 use crate::build::bake::Definition;
@@ -27,7 +26,7 @@ use crate::error::Consequence::NothingBuilt;
 use crate::github::RunContext;
 use crate::github::facts::Visibility;
 use crate::image::Platform;
-use crate::inputs::{Action, Inputs};
+use crate::inputs::{Action, Inputs, RunSettings};
 use crate::login::{self, LoginsAsked};
 use crate::plan::bake::{Bake, BakeBuildOnly, BakePlan, plan};
 use crate::preflight;
@@ -35,6 +34,7 @@ use crate::problems::Problems;
 use crate::publish::Published;
 use crate::registry::Credentials;
 use crate::report::Report;
+use crate::sigstore::settled::SettledTrust;
 use crate::summary::baked::BakedTarget;
 use crate::text::plural;
 
@@ -56,11 +56,11 @@ pub(super) async fn release(
     report: &Report,
     only: Option<OneRegistry<'_>>,
 ) -> anyhow::Result<Vec<(String, Published)>> {
-    let Beginning { context, mut inputs, facts } =
+    let Beginning { context, inputs, facts, trust } =
         begin(Action::Bake, env, jiff::Timestamp::now(), NothingBuilt, report).await?;
     // Declared before what uses it, so that it is removed after.
     let private = private_folder(&context)?;
-    let named = inputs.build_env.clone();
+    let named = inputs.builder.build_env.clone();
     let place = BuildFolder {
         env,
         named: &named,
@@ -74,7 +74,7 @@ pub(super) async fn release(
         file_exists: &|_| false,
         private: facts.visibility != Visibility::Public,
     };
-    let source = ContextSource::of(&inputs.bake.source, &told, inputs.github_token.as_ref())
+    let source = ContextSource::of(&inputs.bake.source, &told, inputs.logins.github_token.as_ref())
         .context(NothingBuilt)?;
     let (mut definition, buildx) =
         resolve(&place, &context, &inputs, &source, &|text| report.notice(text))
@@ -89,15 +89,17 @@ pub(super) async fn release(
         registry
     });
     let variables = definition.variables(env, &place.variables()).context(NothingBuilt);
-    let plan = plan(&inputs, &context, env, &facts, definition).context(NothingBuilt)?;
+    let plan =
+        plan(&inputs, &context, env, &facts, trust.known(), definition).context(NothingBuilt)?;
+    let settings = inputs.into_settings();
     say_plan(&plan.words(), plan.about(), report);
     let bench = Bench { place, variables: variables?, folder: source.folder(), buildx };
     match plan {
         BakePlan::BuildOnly(plan) => {
-            build_only(bench, &context, &inputs, &plan, report).await?;
+            build_only(bench, &context, &settings, &plan, report).await?;
             let targets = plan.definition.targets().join(", ");
             ending::built(targets, &plan.about, &context, report).context(BUILT)?;
-            hand_over_built(plan.definition.targets(), &context)?;
+            hand_over_built(plan.definition.targets(), &context, report)?;
             Ok(Vec::new())
         }
         BakePlan::Publish(plan) => {
@@ -109,14 +111,13 @@ pub(super) async fn release(
                 return Err(anyhow::anyhow!("`{image}` lies at no registry of the rehearsal"))
                     .context(NothingBuilt);
             }
-            trust::update(&mut inputs.trust, env, &context, report)
+            let trust = trust.needed().map_err(with_consequence)?;
+            let published = publish(bench, &context, &settings, &trust, &plan, report)
                 .await
                 .map_err(with_consequence)?;
-            let published =
-                publish(bench, &context, &inputs, &plan, report).await.map_err(with_consequence)?;
             let baked: Vec<BakedTarget<'_>> =
                 plan.goods.iter().map(|goods| goods.target.as_str()).zip(&published).collect();
-            hand_over_baked(&baked, &context, &inputs, report)?;
+            hand_over_baked(&baked, &context, &trust, report)?;
             Ok(plan.goods.iter().map(|goods| goods.target.clone()).zip(published).collect())
         }
     }
@@ -187,16 +188,21 @@ async fn resolve(
         ContextSource::Remote(remote) => remote,
     };
     let asked = LoginsAsked {
-        logins: &inputs.registry_auth,
+        logins: &inputs.logins.registry_auth,
         images: &[],
         env: place.env,
         context,
-        token: inputs.github_token.as_ref(),
+        token: inputs.logins.github_token.as_ref(),
     };
     // Which platforms it must build is known only then.
-    let mut buildx =
-        Buildx::set_up(place, &login::stored_credentials(&asked)?, &inputs.builder, &[], notice)
-            .await?;
+    let mut buildx = Buildx::set_up(
+        place,
+        &login::stored_credentials(&asked)?,
+        &inputs.builder.builder,
+        &[],
+        notice,
+    )
+    .await?;
     match buildx.print_bake(remote, &inputs.bake.asked, place.env).await {
         Ok(definition) => Ok((definition, Some(buildx))),
         Err(error) => {
@@ -209,22 +215,22 @@ async fn resolve(
 async fn build_only(
     mut bench: Bench<'_>,
     context: &RunContext,
-    inputs: &Inputs,
+    settings: &RunSettings,
     plan: &BakeBuildOnly,
     report: &Report,
 ) -> anyhow::Result<()> {
     let env = bench.place.env;
     let notice = |text: &str| report.notice(text);
     let asked = LoginsAsked {
-        logins: &inputs.registry_auth,
+        logins: &settings.logins.registry_auth,
         images: &plan.images,
         env,
         context,
-        token: inputs.github_token.as_ref(),
+        token: settings.logins.github_token.as_ref(),
     };
     let credentials = login::stored_credentials(&asked).context(NothingBuilt)?;
     let buildx = bench
-        .set_up(&credentials, &inputs.builder, &plan.build.platforms, &notice)
+        .set_up(&credentials, &settings.builder.builder, &plan.build.platforms, &notice)
         .await
         .context(NothingBuilt)?;
     let file = plan.definition.for_checking(env);
@@ -248,15 +254,17 @@ async fn build_only(
 async fn publish(
     mut bench: Bench<'_>,
     context: &RunContext,
-    inputs: &Inputs,
+    settings: &RunSettings,
+    trust: &SettledTrust,
     plan: &Bake,
     report: &Report,
 ) -> anyhow::Result<Vec<Published>> {
     let (env, folder) = (bench.place.env, bench.folder);
-    let run = ReleaseRun { env, context, inputs, release: &plan.release, report };
+    let run = ReleaseRun { env, context, settings, trust, release: &plan.release, report };
     let (outside, credentials) = run.outside().await?;
     let notice = |text: &str| report.notice(text);
-    let set_up = bench.set_up(&credentials, &inputs.builder, &plan.build.platforms, &notice);
+    let set_up =
+        bench.set_up(&credentials, &settings.builder.builder, &plan.build.platforms, &notice);
     let mut problems = problems(plan);
     let layers = run.layers(&plan.build, &mut problems);
     let (ready, buildx) =

@@ -1,5 +1,5 @@
-//! How every action begins: secrets are masked, inputs read, facts of the run gathered, and the plan
-//! is said. It decides nothing, and asks GitHub alone.
+//! How every action begins: secrets are masked, inputs read, facts of the run gathered, trust is
+//! settled, and the plan is said. It decides nothing, and asks GitHub and a TUF repository alone.
 
 use std::fmt::Display;
 
@@ -13,12 +13,48 @@ use crate::inputs::{Action, Inputs, secret_texts};
 use crate::plan::PlanReasons;
 use crate::plan::shown::Words;
 use crate::report::Report;
+use crate::sigstore::settled::SettledTrust;
+use crate::trigger;
+
+use super::trust;
 
 /// What a plan is made of.
 pub(super) struct Beginning {
     pub(super) context: RunContext,
     pub(super) inputs: Inputs,
     pub(super) facts: GitHubFacts,
+    pub(super) trust: BegunTrust,
+}
+
+/// Whom the run believes, as far as it will ask. That nobody could say so matters to a plan that
+/// publishes alone.
+pub(super) struct BegunTrust(Option<anyhow::Result<SettledTrust>>);
+
+impl BegunTrust {
+    /// Settles it where this run may publish.
+    pub(super) async fn of(
+        inputs: &Inputs,
+        env: &Environment,
+        context: &RunContext,
+        report: &Report,
+    ) -> Self {
+        let only_builds = trigger::only_builds(inputs.push.push, &context.event_name);
+        if only_builds || inputs.push.by_digest {
+            return Self(None);
+        }
+        let by_key = inputs.signing.signing_key.is_some();
+        Self(Some(trust::settle(&inputs.trust, by_key, env, context, report).await))
+    }
+
+    /// What a plan may know of it.
+    pub(super) fn known(&self) -> Option<&SettledTrust> {
+        self.0.as_ref()?.as_ref().ok()
+    }
+
+    /// For a plan that publishes.
+    pub(super) fn needed(self) -> anyhow::Result<SettledTrust> {
+        self.0.context("the plan publishes, and nobody settled whom it believes")?
+    }
 }
 
 /// `otherwise`: what it comes to where an input is wrong, or a question goes unanswered.
@@ -33,10 +69,11 @@ pub(super) async fn begin<C: Display + Copy + Send + Sync + 'static>(
     let context = RunContext::new(env);
     let inputs = Inputs::of(action, env, &context).context(otherwise)?;
     let wanted = inputs.wanted(now, &context.git_ref);
-    let facts = facts::gather(&context, env, inputs.github_token.as_ref(), wanted)
+    let facts = facts::gather(&context, env, inputs.logins.github_token.as_ref(), wanted)
         .await
         .context(otherwise)?;
-    Ok(Beginning { context, inputs, facts })
+    let trust = BegunTrust::of(&inputs, env, &context, report).await;
+    Ok(Beginning { context, inputs, facts, trust })
 }
 
 /// What will be done opens every run's log: what a person looks for first, and all of it folded.

@@ -3,6 +3,7 @@
 
 use anyhow::Context as _;
 
+use super::hand_over::RunEnd;
 use crate::build::BuiltImage;
 use crate::environment::Environment;
 use crate::github::{RunContext, workflow};
@@ -18,13 +19,8 @@ pub(super) fn done(
     context: &RunContext,
     report: &Report,
 ) -> anyhow::Result<()> {
-    match &context.summary_file {
-        Some(file) => {
-            workflow::append_summary(file, &ended::done(done, &report.stages(), report.elapsed()))
-                .context("the job summary")
-        }
-        None => Ok(()),
-    }
+    let summary = ended::done(done, &report.stages(), report.elapsed());
+    RunEnd { summary: Some(summary), ..RunEnd::default() }.tell(context, report)
 }
 
 /// Built, and neither pushed nor published.

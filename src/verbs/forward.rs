@@ -192,7 +192,7 @@ impl ForwardJudge<'_> {
         let context = self.run.context;
         if self.api.is_none() {
             self.api = Some(
-                Api::new(context, self.run.inputs.github_token.as_ref())
+                Api::new(context, self.run.settings.logins.github_token.as_ref())
                     .context("GitHub's API cannot be used")?,
             );
         }

@@ -10,54 +10,75 @@ use crate::environment::Environment;
 use crate::error::OrRemedy as _;
 use crate::files::{self, FileError, OpenFolder};
 use crate::github::{RunContext, workflow};
-use crate::inputs::Inputs;
+use crate::inputs::RunSettings;
 use crate::metadata::ImageMetadata;
 use crate::publish::Published;
 use crate::report::Report;
+use crate::sigstore::settled::SettledTrust;
 use crate::summary;
 use crate::summary::baked::BakedTarget;
+use crate::summary::commands::{Command, commands};
 use crate::text::lists;
 
-/// Outputs for later steps, the job summary, and on a terminal the picture of the run.
+/// What a run tells when it ends: later steps, people who read the job's page, and the log.
+#[derive(Debug, Default)]
+pub(super) struct RunEnd {
+    pub(super) outputs: Vec<(&'static str, String)>,
+    /// Images for the runner's list of artifacts.
+    pub(super) artifacts: Vec<String>,
+    /// Markdown for the job summary.
+    pub(super) summary: Option<String>,
+    pub(super) said: Vec<String>,
+}
+
+impl RunEnd {
+    /// Tells it; each part has a place only where the runner gives one.
+    pub(super) fn tell(self, context: &RunContext, report: &Report) -> anyhow::Result<()> {
+        if let Some(file) = &context.output_file {
+            for (name, value) in &self.outputs {
+                workflow::write_output(file, name, value)
+                    .with_context(|| format!("output `{name}`"))?;
+            }
+        }
+        if let Some(file) = &context.artifacts_file {
+            for image in &self.artifacts {
+                workflow::append_artifact(file, image).context("the list of artifacts")?;
+            }
+        }
+        if let (Some(file), Some(markdown)) = (&context.summary_file, &self.summary) {
+            workflow::append_summary(file, markdown).context("the job summary")?;
+        }
+        self.said.iter().for_each(|line| report.say(line));
+        Ok(())
+    }
+}
+
+/// How to check an image oneself, as a line of the log.
+fn check_it(commands: &[Command]) -> Option<String> {
+    commands.first().map(|first| format!("check it:  {}", first.text))
+}
+
+/// What was published: outputs, the job summary, and on a terminal the picture of the run.
 pub(super) fn hand_over(
     published: &Published,
     metadata: &ImageMetadata,
     context: &RunContext,
-    inputs: &Inputs,
+    settings: &RunSettings,
+    trust: &SettledTrust,
     report: &Report,
 ) -> anyhow::Result<()> {
-    let commands = summary::commands::commands(published, inputs.trust.trusted_root.as_deref());
-    if let Some(file) = &context.output_file {
-        for (name, value) in summary::outputs(published, metadata, &inputs.names.separators) {
-            workflow::write_output(file, name, &value)
-                .with_context(|| format!("output `{name}`"))
-                .context(UNWRITTEN)?;
-        }
+    let commands = commands(published, trust.trusted_root.path.as_deref());
+    let (stages, elapsed) = (report.stages(), report.elapsed());
+    let picture = summary::picture::picture(published, &stages, elapsed, report.width());
+    let run = of(context);
+    RunEnd {
+        outputs: summary::outputs(published, metadata, &settings.separators),
+        artifacts: published.images.iter().take(1).map(ToString::to_string).collect(),
+        summary: Some(summary::markdown::summary(published, &commands, &run, &stages, elapsed)),
+        said: picture.into_iter().chain(check_it(&commands)).collect(),
     }
-    if let (Some(file), Some(image)) = (&context.artifacts_file, published.images.first()) {
-        workflow::append_artifact(file, &image.to_string())
-            .context("the list of artifacts")
-            .context(UNWRITTEN)?;
-    }
-    if let Some(file) = &context.summary_file {
-        let markdown = summary::markdown::summary(
-            published,
-            &commands,
-            &of(context),
-            &report.stages(),
-            report.elapsed(),
-        );
-        workflow::append_summary(file, &markdown).context("the job summary").context(UNWRITTEN)?;
-    }
-    for line in
-        summary::picture::picture(published, &report.stages(), report.elapsed(), report.width())
-    {
-        report.say(&line);
-    }
-    if let Some(first) = commands.first() {
-        report.say(&format!("check it:  {}", first.text));
-    }
-    Ok(())
+    .tell(context, report)
+    .context(UNWRITTEN)
 }
 
 pub(super) fn of(context: &RunContext) -> summary::markdown::SummaryRun<'_> {
@@ -71,63 +92,40 @@ pub(super) fn of(context: &RunContext) -> summary::markdown::SummaryRun<'_> {
 pub(super) fn hand_over_baked(
     baked: &[BakedTarget<'_>],
     context: &RunContext,
-    inputs: &Inputs,
+    trust: &SettledTrust,
     report: &Report,
 ) -> anyhow::Result<()> {
-    let told: Vec<_> = baked
+    let root = trust.trusted_root.path.as_deref();
+    let targets: Vec<_> = baked
         .iter()
-        .map(|(target, published)| {
-            (
-                *target,
-                *published,
-                summary::commands::commands(published, inputs.trust.trusted_root.as_deref()),
-            )
-        })
+        .map(|(target, published)| (*target, *published, commands(published, root)))
         .collect();
-    if let Some(file) = &context.output_file {
-        for (name, value) in summary::baked::outputs(baked) {
-            workflow::write_output(file, name, &value)
-                .with_context(|| format!("output `{name}`"))
-                .context(UNWRITTEN)?;
-        }
+    let (stages, elapsed) = (report.stages(), report.elapsed());
+    let mut said = summary::picture::times(&stages, elapsed, report.width());
+    for (target, published, commands) in &targets {
+        said.push(format!("  {target}"));
+        said.extend(summary::picture::image(published));
+        said.extend(check_it(commands));
     }
-    if let Some(file) = &context.artifacts_file {
-        for image in baked.iter().filter_map(|(_, published)| published.images.first()) {
-            workflow::append_artifact(file, &image.to_string())
-                .context("the list of artifacts")
-                .context(UNWRITTEN)?;
-        }
+    let images = baked.iter().filter_map(|(_, published)| published.images.first());
+    RunEnd {
+        outputs: summary::baked::outputs(baked),
+        artifacts: images.map(ToString::to_string).collect(),
+        summary: Some(summary::markdown::of_targets(&targets, &of(context), &stages, elapsed)),
+        said,
     }
-    if let Some(file) = &context.summary_file {
-        let markdown =
-            summary::markdown::of_targets(&told, &of(context), &report.stages(), report.elapsed());
-        workflow::append_summary(file, &markdown).context("the job summary").context(UNWRITTEN)?;
-    }
-    for line in summary::picture::times(&report.stages(), report.elapsed(), report.width()) {
-        report.say(&line);
-    }
-    for (target, published, commands) in &told {
-        report.say(&format!("  {target}"));
-        for line in summary::picture::image(published) {
-            report.say(&line);
-        }
-        if let Some(first) = commands.first() {
-            report.say(&format!("check it:  {}", first.text));
-        }
-    }
-    Ok(())
+    .tell(context, report)
+    .context(UNWRITTEN)
 }
 
 /// What later steps read where the targets were only built, so that they need not ask which it was.
-pub(super) fn hand_over_built(targets: &[String], context: &RunContext) -> anyhow::Result<()> {
-    if let Some(file) = &context.output_file {
-        for (name, value) in summary::baked::outputs_of_built(targets) {
-            workflow::write_output(file, name, &value)
-                .with_context(|| format!("output `{name}`"))
-                .context(BUILT)?;
-        }
-    }
-    Ok(())
+pub(super) fn hand_over_built(
+    targets: &[String],
+    context: &RunContext,
+    report: &Report,
+) -> anyhow::Result<()> {
+    let outputs = summary::baked::outputs_of_built(targets);
+    RunEnd { outputs, ..RunEnd::default() }.tell(context, report).context(BUILT)
 }
 
 pub(super) const BUILT: &str = "everything built, but the workflow cannot be told";
@@ -142,10 +140,10 @@ pub(super) fn hand_over_metadata(
     metadata: &ImageMetadata,
     env: &Environment,
     context: &RunContext,
-    inputs: &Inputs,
+    settings: &RunSettings,
 ) -> anyhow::Result<()> {
-    let mut outputs = summary::metadata_outputs(metadata, &inputs.names.separators);
-    if let Some(target) = &inputs.names.bake_target {
+    let mut outputs = summary::metadata_outputs(metadata, &settings.separators);
+    if let Some(target) = &settings.bake_target {
         let folder = context.workspace.clone().unwrap_or_default();
         for (output, content) in metadata.bake_files(target) {
             // Relative to the workspace, because a container's paths mean nothing to later steps.
@@ -168,7 +166,7 @@ pub(super) fn hand_over_metadata(
             == Some(false);
     if let Some(file) = context.environment_file.as_ref().filter(|_| !switched_off) {
         outputs.extend(published.map(|published| {
-            ("tags", summary::put(published, metadata).join(&inputs.names.separators.tags))
+            ("tags", summary::put(published, metadata).join(&settings.separators.tags))
         }));
         for (name, value) in &outputs {
             let name = format!("DOCKER_METADATA_OUTPUT_{}", name.replace('-', "_").to_uppercase());
@@ -190,13 +188,10 @@ pub(super) fn hand_over_pushed(
     built: &BuiltImage,
     folder: Option<&Path>,
     context: &RunContext,
+    report: &Report,
 ) -> anyhow::Result<()> {
-    if let Some(file) = &context.output_file {
-        for (name, value) in summary::pushed_outputs(built) {
-            workflow::write_output(file, name, &value)
-                .with_context(|| format!("output `{name}`"))?;
-        }
-    }
+    let outputs = summary::pushed_outputs(built);
+    RunEnd { outputs, ..RunEnd::default() }.tell(context, report)?;
     if let Some(folder) = folder {
         let name = built.root().digest.hex();
         let written =

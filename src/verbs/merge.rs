@@ -8,7 +8,6 @@ use super::ending;
 use super::hand_over::{UNWRITTEN, hand_over, hand_over_metadata};
 use super::outside::line;
 use super::release::{ReleaseRun, say_elsewhere, with_consequence};
-use super::trust;
 use crate::attest::sboms::{LayerSboms, Sboms};
 use crate::build::BuiltImage;
 use crate::build::merge::{MergeRegistries, NamedMerge, PlatformParts, WantedImage};
@@ -18,8 +17,8 @@ use crate::error::Remedy as _;
 use crate::github::api::Api;
 use crate::github::runners::{self, RunnersVerdict};
 use crate::github::{RunContext, workflow};
-use crate::image::Repository;
-use crate::inputs::{Action, BuildSource, Inputs};
+use crate::image::{Platform, Repository};
+use crate::inputs::{Action, RunSettings};
 use crate::page::RefusalPage;
 use crate::plan::PublishTarget;
 use crate::plan::merge::{Merge, MergePlan, plan};
@@ -29,31 +28,32 @@ use crate::publish::Published;
 use crate::registry::Registry;
 use crate::report::Report;
 use crate::sigstore::identity::UnverifiedClaims;
+use crate::sigstore::settled::SettledTrust;
 use crate::summary::{self, level::Signing, markdown};
 use crate::text::plural;
 
 /// The verb: everything a workflow step does.
 pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
-    let Beginning { context, mut inputs, facts } =
+    let Beginning { context, inputs, facts, trust } =
         begin(Action::Merge, env, jiff::Timestamp::now(), NothingMerged, report).await?;
-    let plan = plan(&inputs, &context, env, &facts).context(NothingMerged)?;
+    let plan = plan(&inputs, &context, env, &facts, trust.known()).context(NothingMerged)?;
+    let settings = inputs.into_settings();
     say_plan(&plan.words(), plan.about(), report);
     match plan {
         MergePlan::Nothing(about) => ending::nothing(&about, &context, report)
-            .and_then(|()| hand_over_metadata(None, &about.metadata, env, &context, &inputs))
+            .and_then(|()| hand_over_metadata(None, &about.metadata, env, &context, &settings))
             .context("nothing was to be merged, but the workflow cannot be told"),
         MergePlan::Merge(plan) => {
-            trust::update(&mut inputs.trust, env, &context, report)
+            let trust = trust.needed().map_err(with_consequence)?;
+            let (published, level) = publish(env, &context, &settings, &trust, &plan, report)
                 .await
                 .map_err(with_consequence)?;
-            let (published, level) =
-                publish(env, &context, &inputs, &plan, report).await.map_err(with_consequence)?;
             let metadata = &plan.release.about.metadata;
-            hand_over(&published, metadata, &context, &inputs, report)?;
+            hand_over(&published, metadata, &context, &settings, &trust, report)?;
             if let Some(level) = level {
                 tell(&level, &context, report)?;
             }
-            hand_over_metadata(Some(&published), metadata, env, &context, &inputs)
+            hand_over_metadata(Some(&published), metadata, env, &context, &settings)
                 .context(UNWRITTEN)
         }
     }
@@ -66,16 +66,17 @@ pub(super) type BuildLevel = Result<String, String>;
 pub(super) async fn publish(
     env: &Environment,
     context: &RunContext,
-    inputs: &Inputs,
+    settings: &RunSettings,
+    trust: &SettledTrust,
     plan: &Merge,
     report: &Report,
 ) -> anyhow::Result<(Published, Option<BuildLevel>)> {
-    let run = ReleaseRun { env, context, inputs, release: &plan.release, report };
+    let run = ReleaseRun { env, context, settings, trust, release: &plan.release, report };
     let of_sources: Vec<Repository> =
         plan.sources.iter().map(|source| source.repository.clone()).collect();
     let (outside, credentials) = run.outside_with(&of_sources).await?;
     // Of what is only read, a login may have no right but to read.
-    let reader = Registry::new(line(&inputs.network)?, credentials);
+    let reader = Registry::new(line(&settings.network)?, credentials);
     let registries = MergeRegistries { published: &outside.registry, read: &reader };
     let Some(PublishTarget { images, requirements, asked, .. }) = plan.release.targets.first()
     else {
@@ -88,19 +89,18 @@ pub(super) async fn publish(
         platforms,
         statements: &plan.statements,
         annotations: &plan.annotations,
-        allowed: &inputs.allowed,
+        allowed: &plan.release.allowed,
         terms: &terms,
     };
     let named = NamedMerge { claims: &plan.claims, sources: &plan.sources };
     let read = PlatformParts::read(registries, images, &named, &wanted);
     let mut problems = Problems::default();
-    let verdict = match inputs.merge.check_runners {
-        true => problems.take(hosted(context, inputs).await),
+    let verdict = match plan.check_runners {
+        true => problems.take(hosted(context, settings, platforms).await),
         false => None,
     };
     let sboms = if plan.sboms_of_layers {
-        let (cache, key) =
-            (inputs.sboms.sbom_cache.as_deref(), inputs.sboms.sbom_cache_key.as_ref());
+        let (cache, key) = (settings.sbom_cache.as_deref(), settings.sbom_cache_key.as_ref());
         Sboms::Layers(
             problems
                 .take(LayerSboms::prepare(cache, key, plan.written.clone(), env))
@@ -121,7 +121,7 @@ pub(super) async fn publish(
             level.map(|_| Err("the image is that of an earlier run".to_owned())),
         ));
     }
-    if inputs.merge.build_source != BuildSource::Run && parts.are_of_this_run() {
+    if plan.names_build_source && parts.are_of_this_run() {
         report.notice("input `build-source` changes nothing: every image was built from the commit of this run");
     }
     for taken in parts.taken() {
@@ -133,14 +133,18 @@ pub(super) async fn publish(
 }
 
 /// On whose machines the jobs ran that hand on what is merged here.
-async fn hosted(context: &RunContext, inputs: &Inputs) -> anyhow::Result<RunnersVerdict> {
-    let jobs = match Api::new(context, inputs.github_token.as_ref())
+async fn hosted(
+    context: &RunContext,
+    settings: &RunSettings,
+    platforms: &[Platform],
+) -> anyhow::Result<RunnersVerdict> {
+    let jobs = match Api::new(context, settings.logins.github_token.as_ref())
         .context("GitHub's API cannot be used")?
     {
         Some(api) => api.jobs(&context.run_id, &context.run_attempt).await,
         None => Err("there is no `GITHUB_REPOSITORY` to ask GitHub about".to_owned()),
     };
-    let platforms: Vec<String> = inputs.platforms.iter().map(ToString::to_string).collect();
+    let platforms: Vec<String> = platforms.iter().map(ToString::to_string).collect();
     match jobs.map_or_else(RunnersVerdict::Unknown, |jobs| runners::verdict(&jobs, &platforms)) {
         RunnersVerdict::SelfHosted(jobs) => {
             let jobs: Vec<String> = jobs.iter().map(|job| format!("`{job}`")).collect();

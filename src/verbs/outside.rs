@@ -1,10 +1,10 @@
 //! Network, trust and credentials → what every stage of a release talks to. It asks nobody yet.
 
 use crate::github::network::Network;
-use crate::inputs::{SigningInputs, TrustInputs};
 use crate::registry::{Credentials, Registry, RegistryLine};
+use crate::sigstore::Services;
+use crate::sigstore::settled::SettledTrust;
 use crate::sigstore::verifier::BundleVerifier;
-use crate::sigstore::{self, Services};
 
 /// What every stage of a release talks to.
 pub struct Outside {
@@ -19,21 +19,17 @@ pub struct Outside {
 impl Outside {
     pub fn new(
         network: &Network,
-        trust: &TrustInputs,
-        signing: &SigningInputs,
+        trust: &SettledTrust,
+        annotations: &crate::sign::Annotations,
         credentials: &Credentials,
     ) -> anyhow::Result<Self> {
         let line = line(network)?;
         let http = line.http.clone();
-        let root = sigstore::load_trusted_root(trust.trusted_root.as_deref())?;
         Ok(Self {
             registry: Registry::for_publishing(line, credentials.clone()),
-            services: match &signing.signing_key {
-                None => Services::load(trust.signing_config.as_deref())?,
-                Some(_) => Services::load_for_key(trust.signing_config.as_deref())?,
-            },
-            verifier: BundleVerifier::new(&root)?,
-            annotations: signing.signature_annotations.clone(),
+            services: trust.services.clone(),
+            verifier: trust.verifier()?,
+            annotations: annotations.clone(),
             http,
         })
     }

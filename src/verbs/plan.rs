@@ -62,13 +62,13 @@ pub async fn run(
     let SaidPlan { words, json, mut notices } = match arguments.action {
         Action::Publish => published(&begun, &env, clone.is_some()),
         Action::Merge => {
-            let Beginning { context, inputs, facts } = &begun;
-            let plan = plan::merge::plan(inputs, context, &env, facts);
+            let Beginning { context, inputs, facts, trust } = &begun;
+            let plan = plan::merge::plan(inputs, context, &env, facts, trust.known());
             plan.map(|plan| SaidPlan::of(plan.words(), plan.json(), plan.about()))
         }
         Action::Promote => {
-            let Beginning { context, inputs, facts } = &begun;
-            let plan = plan::promote::plan(inputs, context, &env, facts);
+            let Beginning { context, inputs, facts, trust } = &begun;
+            let plan = plan::promote::plan(inputs, context, &env, facts, trust.known());
             plan.map(|plan| SaidPlan::of(plan.words(), plan.json(), plan.about()))
         }
         Action::Bake => baked(&begun, &env, report, clone.is_some()).await,
@@ -113,11 +113,11 @@ impl SaidPlan {
 }
 
 fn published(
-    Beginning { context, inputs, facts }: &Beginning,
+    Beginning { context, inputs, facts, trust }: &Beginning,
     env: &Environment,
     is_clone: bool,
 ) -> anyhow::Result<SaidPlan> {
-    let plan = plan::plan(inputs, context, env, facts)?;
+    let plan = plan::plan(inputs, context, env, facts, trust.known())?;
     let build = match &plan {
         PublishPlan::BuildOnly(plan) => &plan.build,
         PublishPlan::Push(plan) => &plan.build,
@@ -133,7 +133,7 @@ fn published(
 /// Reads the bake files of a folder: those of a repository are read by a builder alone, which a
 /// plan does not start.
 async fn baked(
-    Beginning { context, inputs, facts }: &Beginning,
+    Beginning { context, inputs, facts, trust }: &Beginning,
     env: &Environment,
     report: &Report,
     is_clone: bool,
@@ -141,7 +141,7 @@ async fn baked(
     let private = private_folder(context)?;
     let place = BuildFolder {
         env,
-        named: &inputs.build_env,
+        named: &inputs.builder.build_env,
         private: private.path(),
         network: &context.network,
         terminal: report.is_terminal(),
@@ -166,7 +166,7 @@ async fn baked(
     };
     let definition = print_bake(&place, &folder, &inputs.bake.asked).await?;
     report.mask(&definition.passwords());
-    let plan = plan::bake::plan(inputs, context, env, facts, definition)?;
+    let plan = plan::bake::plan(inputs, context, env, facts, trust.known(), definition)?;
     let mut said = SaidPlan::of(plan.words(), plan.json(), plan.about());
     if is_here {
         let here = "the bake files of this folder are read; a run reads those of its commit";

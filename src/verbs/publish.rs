@@ -11,7 +11,6 @@ use super::hand_over::{
 use super::outside::line;
 use super::private::private_folder;
 use super::release::{ReleaseRun, say_elsewhere, sboms, with_consequence};
-use super::trust;
 use crate::build::arguments::Generator;
 use crate::build::buildx::{BuildFolder, Buildx};
 use crate::build::recipe::Build;
@@ -23,7 +22,7 @@ use crate::error::Consequence::NothingBuilt;
 use crate::error::{OrRemedy as _, Remedy as _};
 use crate::github::RunContext;
 use crate::image::Repository;
-use crate::inputs::{Action, Inputs};
+use crate::inputs::{Action, RunSettings};
 use crate::login::{self, LoginsAsked};
 use crate::plan::{self, PublishPlan};
 use crate::preflight;
@@ -32,33 +31,35 @@ use crate::publish::Published;
 use crate::registry::Registry;
 use crate::registry::exchange::Endpoints;
 use crate::report::Report;
+use crate::sigstore::settled::SettledTrust;
 use crate::text::plural;
 
 /// The verb: everything a workflow step does.
 pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
-    let Beginning { context, mut inputs, facts } =
+    let Beginning { context, inputs, facts, trust } =
         begin(Action::Publish, env, jiff::Timestamp::now(), NothingBuilt, report).await?;
-    let plan = plan::plan(&inputs, &context, env, &facts).context(NothingBuilt)?;
+    let plan = plan::plan(&inputs, &context, env, &facts, trust.known()).context(NothingBuilt)?;
+    let settings = inputs.into_settings();
     say_plan(&plan.words(), plan.about(), report);
     match plan {
-        PublishPlan::BuildOnly(plan) => build_only(env, &context, &inputs, &plan, report).await,
+        PublishPlan::BuildOnly(plan) => build_only(env, &context, &settings, &plan, report).await,
         PublishPlan::Push(plan) => {
-            let built = push(env, &context, &inputs, &plan, report)
+            let built = push(env, &context, &settings, &plan, report)
                 .await
                 .context("nothing is there to merge")?;
-            hand_over_pushed(&built, plan.digest_files.as_deref(), &context).context(UNTOLD)?;
+            hand_over_pushed(&built, plan.digest_files.as_deref(), &context, report)
+                .context(UNTOLD)?;
             ending::pushed(&built, &plan.about, &context, report).context(UNTOLD)?;
-            hand_over_metadata(None, &plan.about.metadata, env, &context, &inputs).context(UNTOLD)
+            hand_over_metadata(None, &plan.about.metadata, env, &context, &settings).context(UNTOLD)
         }
         PublishPlan::Publish(plan) => {
-            trust::update(&mut inputs.trust, env, &context, report)
+            let trust = trust.needed().map_err(with_consequence)?;
+            let published = publish(env, &context, &settings, &trust, &plan, report)
                 .await
                 .map_err(with_consequence)?;
-            let published =
-                publish(env, &context, &inputs, &plan, report).await.map_err(with_consequence)?;
             let metadata = &plan.release.about.metadata;
-            hand_over(&published, metadata, &context, &inputs, report)?;
-            hand_over_metadata(Some(&published), metadata, env, &context, &inputs)
+            hand_over(&published, metadata, &context, &settings, &trust, report)?;
+            hand_over_metadata(Some(&published), metadata, env, &context, &settings)
                 .context(UNWRITTEN)
         }
     }
@@ -69,14 +70,14 @@ const UNTOLD: &str = "the image is pushed by digest, but the workflow cannot be 
 pub(super) async fn build_only(
     env: &Environment,
     context: &RunContext,
-    inputs: &Inputs,
+    settings: &RunSettings,
     plan: &plan::BuildOnly,
     report: &Report,
 ) -> anyhow::Result<()> {
     let build = &plan.build;
     build::sources::check(&build.flags, env).context(NothingBuilt)?;
     let private = private_folder(context)?;
-    let named = variables(inputs, build);
+    let named = variables(settings, build);
     let place = BuildFolder {
         env,
         named: &named,
@@ -86,16 +87,17 @@ pub(super) async fn build_only(
     };
     let notice = |text: &str| report.notice(text);
     let asked = LoginsAsked {
-        logins: &inputs.registry_auth,
+        logins: &settings.logins.registry_auth,
         images: &plan.images,
         env,
         context,
-        token: inputs.github_token.as_ref(),
+        token: settings.logins.github_token.as_ref(),
     };
     let credentials = login::stored_credentials(&asked).context(NothingBuilt)?;
-    let buildx = Buildx::set_up(&place, &credentials, &inputs.builder, &build.platforms, &notice)
-        .await
-        .context(NothingBuilt)?;
+    let buildx =
+        Buildx::set_up(&place, &credentials, &settings.builder.builder, &build.platforms, &notice)
+            .await
+            .context(NothingBuilt)?;
     let built = report
         .stage("build", async {
             buildx.check(build).await?;
@@ -111,30 +113,30 @@ pub(super) async fn build_only(
         report,
     )
     .context(BUILT)?;
-    hand_over_metadata(None, &plan.about.metadata, env, context, inputs).context(BUILT)
+    hand_over_metadata(None, &plan.about.metadata, env, context, settings).context(BUILT)
 }
 
 /// Builds for `merge`: pushed by digest, without a name, and without evidence of ours.
 pub(super) async fn push(
     env: &Environment,
     context: &RunContext,
-    inputs: &Inputs,
+    settings: &RunSettings,
     plan: &plan::DigestPush,
     report: &Report,
 ) -> anyhow::Result<BuiltImage> {
     let asked = LoginsAsked {
-        logins: &inputs.registry_auth,
+        logins: &settings.logins.registry_auth,
         images: &plan.images,
         env,
         context,
-        token: inputs.github_token.as_ref(),
+        token: settings.logins.github_token.as_ref(),
     };
     let credentials =
         login::credentials(&asked, &Endpoints::default(), report).await.context("no login")?;
     let registry = Registry::for_publishing(line(&context.network)?, credentials.clone());
     // Declared before what uses it, so that it is removed after.
     let private = private_folder(context)?;
-    let named = variables(inputs, &plan.build);
+    let named = variables(settings, &plan.build);
     let place = BuildFolder {
         env,
         named: &named,
@@ -153,7 +155,13 @@ pub(super) async fn push(
             futures_util::future::join_all(
                 plan.images.iter().map(|repository| registry.probe_push(repository))
             ),
-            Buildx::set_up(&place, &credentials, &inputs.builder, &plan.build.platforms, &notice),
+            Buildx::set_up(
+                &place,
+                &credentials,
+                &settings.builder.builder,
+                &plan.build.platforms,
+                &notice
+            ),
         );
         let buildx = problems.take(buildx);
         for probe in probes {
@@ -175,15 +183,16 @@ pub(super) async fn push(
 pub async fn publish(
     env: &Environment,
     context: &RunContext,
-    inputs: &Inputs,
+    settings: &RunSettings,
+    trust: &SettledTrust,
     plan: &plan::Publish,
     report: &Report,
 ) -> anyhow::Result<Published> {
-    let run = ReleaseRun { env, context, inputs, release: &plan.release, report };
+    let run = ReleaseRun { env, context, settings, trust, release: &plan.release, report };
     let (outside, credentials) = run.outside().await?;
     // Declared before what uses it, so that it is removed after.
     let private = private_folder(context)?;
-    let named = variables(inputs, &plan.build);
+    let named = variables(settings, &plan.build);
     let place = BuildFolder {
         env,
         named: &named,
@@ -192,8 +201,13 @@ pub async fn publish(
         terminal: report.is_terminal(),
     };
     let notice = |text: &str| report.notice(text);
-    let set_up =
-        Buildx::set_up(&place, &credentials, &inputs.builder, &plan.build.platforms, &notice);
+    let set_up = Buildx::set_up(
+        &place,
+        &credentials,
+        &settings.builder.builder,
+        &plan.build.platforms,
+        &notice,
+    );
     let mut problems = build_problems(&plan.build, env);
     let layers = run.layers(&plan.build, &mut problems);
     let (ready, buildx) =
@@ -210,8 +224,14 @@ pub async fn publish(
 
 /// The job's variables that the build gets beside those of every program: what its flags need, and
 /// what the user names.
-fn variables(inputs: &Inputs, build: &Build) -> Vec<String> {
-    inputs.build_env.iter().cloned().chain(build::variables::of_flags(&build.flags)).collect()
+fn variables(settings: &RunSettings, build: &Build) -> Vec<String> {
+    settings
+        .builder
+        .build_env
+        .iter()
+        .cloned()
+        .chain(build::variables::of_flags(&build.flags))
+        .collect()
 }
 
 /// What is wrong with the build itself: secrets among its arguments, a missing context or

@@ -21,13 +21,12 @@ use crate::build::recipe::Build;
 use crate::build::sbom::Sbom;
 use crate::environment::Environment;
 use crate::error::{self, Consequence, OrRemedy as _, Remedy as _, exit};
-use crate::evidence::EvidenceFormat;
 use crate::github::RunContext;
 use crate::github::api::Api;
 use crate::github::facts::Visibility;
 use crate::image::name::ImageName;
 use crate::image::{ImageRef, Repository};
-use crate::inputs::{Inputs, SigningInputs};
+use crate::inputs::RunSettings;
 use crate::login::{self, LoginsAsked};
 use crate::oci::Allowed;
 use crate::page::RefusalPage;
@@ -44,8 +43,9 @@ use crate::sigstore::Services;
 use crate::sigstore::identity::{self, OidcToken, UnverifiedClaims};
 use crate::sigstore::key::SigningKey;
 use crate::sigstore::session::Session;
+use crate::sigstore::settled::SettledTrust;
 use crate::sigstore::verifier::Signer;
-use crate::verify::policy::{EvidencePolicy, Requirements};
+use crate::verify::policy::EvidencePolicy;
 use crate::verify::signer::{SignerPolicy, SourceRepository, SourceRule};
 use crate::verify::{self, VerifiedImage};
 
@@ -71,7 +71,8 @@ pub(super) fn sboms(made: &Sbom, generator: Generator, layers: Option<LayerSboms
 pub struct ReleaseRun<'a> {
     pub env: &'a Environment,
     pub context: &'a RunContext,
-    pub inputs: &'a Inputs,
+    pub settings: &'a RunSettings,
+    pub trust: &'a SettledTrust,
     pub release: &'a PlannedRelease,
     pub report: &'a Report,
 }
@@ -120,26 +121,24 @@ impl ReleaseRun<'_> {
     ) -> anyhow::Result<(Outside, Credentials)> {
         let images = [&self.release.images(), read].concat();
         let asked = LoginsAsked {
-            logins: &self.inputs.registry_auth,
+            logins: &self.settings.logins.registry_auth,
             images: &images,
             env: self.env,
             context: self.context,
-            token: self.inputs.github_token.as_ref(),
+            token: self.settings.logins.github_token.as_ref(),
         };
         let credentials = login::credentials(&asked, &Endpoints::default(), self.report)
             .await
             .context("no login")?;
-        let Inputs { network, trust, signing, .. } = self.inputs;
-        Ok((Outside::new(network, trust, signing, &credentials)?, credentials))
+        let RunSettings { network, signature_annotations, .. } = self.settings;
+        Ok((Outside::new(network, self.trust, signature_annotations, &credentials)?, credentials))
     }
 
     /// How SBOMs are made of layers, if that may be needed.
     pub fn layers(&self, build: &Build, problems: &mut Problems) -> Option<LayerSboms> {
         let prepared = || {
-            let (cache, key) = (
-                self.inputs.sboms.sbom_cache.as_deref(),
-                self.inputs.sboms.sbom_cache_key.as_ref(),
-            );
+            let RunSettings { sbom_cache, sbom_cache_key, .. } = self.settings;
+            let (cache, key) = (sbom_cache.as_deref(), sbom_cache_key.as_ref());
             LayerSboms::prepare(cache, key, build.written(), self.env)
         };
         build.sbom.may_be_of_layers().then(|| problems.take(prepared())).flatten()
@@ -154,21 +153,20 @@ impl ReleaseRun<'_> {
         mut problems: Problems,
         maker: impl Future<Output = anyhow::Result<T>>,
     ) -> anyhow::Result<((ReleaseReady, T), String)> {
-        let Self { context, inputs, release, report, .. } = self;
+        let Self { context, settings, release, report, .. } = self;
         let Outside { http, registry, services, .. } = outside;
         let (images, names) = (release.images(), release.names());
-        let possible = possible(release, services, report)?;
-        if let Some(dir) = &inputs.evidence_dir {
+        if let Some(dir) = &settings.evidence_dir {
             problems.take(evidence_dir::folder(dir, context));
         }
         let (authority, baseline, probes, made, github, scanning) = tokio::join!(
-            SigningAuthority::of_run(http, context, &inputs.signing, services),
+            SigningAuthority::of_run(http, context, settings.signing_key.as_ref(), services),
             Baseline::observe(registry, &names),
             futures_util::future::join_all(
                 images.iter().map(|repository| registry.probe_push(repository))
             ),
             maker,
-            store::keeper(context, inputs, report),
+            store::keeper(context, settings, report),
             Scanning::open(&release.scan, context),
         );
         say_elsewhere(registry, report).await;
@@ -188,8 +186,10 @@ impl ReleaseRun<'_> {
             anyhow::bail!("the preflight lost a result")
         };
         let signer = authority.signer(context)?;
-        let policies: Vec<EvidencePolicy> = possible
-            .into_iter()
+        let policies: Vec<EvidencePolicy> = release
+            .targets
+            .iter()
+            .map(|target| target.requirements.clone())
             .map(|requirements| EvidencePolicy { signer: signer.clone(), requirements })
             .collect();
         let reusable: Vec<EvidencePolicy> = policies
@@ -290,7 +290,7 @@ impl ReleaseRun<'_> {
         built: Vec<BuiltImage>,
         sboms: &Sboms<'_>,
     ) -> anyhow::Result<Vec<Published>> {
-        let Self { context, inputs, release, report, .. } = self;
+        let Self { context, settings, release, report, .. } = self;
         let ReleaseReady { authority, baseline, github, policies, kept, scanning, .. } = ready;
         let means = EvidenceMeans { sboms, targets: &release.targets, scanning: &scanning };
         let proving = prove(outside, context, authority, built, &policies, &means);
@@ -299,7 +299,7 @@ impl ReleaseRun<'_> {
             proven.into_iter().map(|Proven { attested, scanned }| (attested, scanned)).unzip();
         let first = |attested: &AttestedImage| attested.built().images().next();
         let images = attested.iter().filter_map(first).zip(&scanned).collect::<Vec<_>>();
-        let sarif_file = inputs.scan.sarif_file.as_deref();
+        let sarif_file = settings.sarif_file.as_deref();
         scanning.judged(&images, sarif_file, context, report)?;
         let policies: Vec<EvidencePolicy> = policies
             .into_iter()
@@ -312,7 +312,7 @@ impl ReleaseRun<'_> {
         let verified = report.stage("verify", verify_all(outside, &attested, &policies)).await?;
         self.tell_of_what_was_allowed(&verified);
         let stored = match &github {
-            Some(github) => store::store(github, inputs, &attested, report).await?,
+            Some(github) => store::store(github, settings, &attested, report).await?,
             None => Vec::new(),
         };
         let mut published =
@@ -336,7 +336,7 @@ impl ReleaseRun<'_> {
         outside: &Outside,
         published: &[Published],
     ) -> anyhow::Result<()> {
-        let Some(dir) = &self.inputs.evidence_dir else { return Ok(()) };
+        let Some(dir) = &self.settings.evidence_dir else { return Ok(()) };
         let folder = evidence_dir::folder(dir, self.context).context(UNWRITTEN)?;
         let count =
             evidence_dir::write(&outside.registry, &folder, &self.release.targets, published)
@@ -355,7 +355,7 @@ impl ReleaseRun<'_> {
             })
             .collect();
         told.iter().for_each(|told| self.report.notice(told));
-        let Allowed { foreign_layers, index_entries, .. } = &self.inputs.allowed;
+        let Allowed { foreign_layers, index_entries, .. } = &self.release.allowed;
         let inputs = [
             (*foreign_layers, "allow-foreign-layers"),
             (!index_entries.is_empty(), "allow-index-entries"),
@@ -418,32 +418,6 @@ impl ReleaseRun<'_> {
     }
 }
 
-/// The requirements of each target that the services can meet: the older format needs a log of
-/// version 1.
-fn possible(
-    release: &PlannedRelease,
-    services: &Services,
-    report: &Report,
-) -> anyhow::Result<Vec<Requirements>> {
-    let mut requirements: Vec<Requirements> =
-        release.targets.iter().map(|target| target.requirements.clone()).collect();
-    let wants_legacy = requirements
-        .iter()
-        .any(|requirements| requirements.formats.contains(&EvidenceFormat::Legacy));
-    if wants_legacy && services.rekor.as_ref().is_none_or(|rekor| rekor.version != 1) {
-        let why = "the signing config names no transparency log of version 1, which `legacy` needs";
-        if release.formats_are_asked_for {
-            return Err(anyhow::anyhow!("input `signature-formats`: {why}"))
-                .hint("leave `legacy` out, or name such a log");
-        }
-        report.notice(&format!("signatures and attestations are kept as bundles alone: {why}"));
-        for requirements in &mut requirements {
-            requirements.formats.retain(|format| *format != EvidenceFormat::Legacy);
-        }
-    }
-    Ok(requirements)
-}
-
 /// In whose name this run signs.
 pub enum SigningAuthority {
     /// This workflow's, by a certificate that is asked for when it is needed.
@@ -456,10 +430,10 @@ impl SigningAuthority {
     async fn of_run(
         http: &reqwest::Client,
         context: &RunContext,
-        signing: &SigningInputs,
+        key: Option<&SigningKey>,
         services: &Services,
     ) -> anyhow::Result<Self> {
-        let Some(key) = signing.signing_key.clone() else {
+        let Some(key) = key.cloned() else {
             let token = identity::token(http, context, &services.issuers).await?;
             identity::taken_by(services.fulcio.as_deref(), &token.unverified.iss)?;
             return Ok(Self::Oidc(token));

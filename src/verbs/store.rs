@@ -7,7 +7,7 @@ use crate::attest::AttestedImage;
 use crate::error::Remedy as _;
 use crate::github::RunContext;
 use crate::github::api::Api;
-use crate::inputs::{AutoSwitch, Inputs};
+use crate::inputs::{AutoSwitch, RunSettings};
 use crate::page::RefusalPage;
 use crate::report::Report;
 
@@ -17,20 +17,20 @@ const HINT: &str = "add \"permissions: attestations: write\", or set `github-att
 /// built.
 pub(super) async fn keeper(
     context: &RunContext,
-    inputs: &Inputs,
+    settings: &RunSettings,
     report: &Report,
 ) -> anyhow::Result<Option<Api>> {
-    let asked = inputs.signing.github_attestations == AutoSwitch::Always;
+    let asked = settings.github_attestations == AutoSwitch::Always;
     // What a key signed, `gh attestation verify` does not take.
-    if inputs.signing.signing_key.is_some()
-        || inputs.signing.github_attestations == AutoSwitch::Never
+    if settings.signing_key.is_some()
+        || settings.github_attestations == AutoSwitch::Never
         || (!context.in_actions && !asked)
     {
         return Ok(None);
     }
-    let api =
-        Api::new(context, inputs.github_token.as_ref()).context("GitHub's API cannot be used")?;
-    let why = match (&api, &inputs.github_token) {
+    let api = Api::new(context, settings.logins.github_token.as_ref())
+        .context("GitHub's API cannot be used")?;
+    let why = match (&api, &settings.logins.github_token) {
         (None, _) => "there is no `GITHUB_REPOSITORY`".to_owned(),
         (_, None) => "there is no `github-token`".to_owned(),
         (Some(api), Some(_)) => match api.may_store_attestations().await {
@@ -52,7 +52,7 @@ pub(super) async fn keeper(
 /// image. With `auto` a failure is told, and the image is published all the same.
 pub(super) async fn store(
     api: &Api,
-    inputs: &Inputs,
+    settings: &RunSettings,
     attested: &[AttestedImage],
     report: &Report,
 ) -> anyhow::Result<Vec<Vec<u64>>> {
@@ -77,7 +77,7 @@ pub(super) async fn store(
             "{} stored at GitHub",
             crate::text::plural(bundles.len(), "attestation")
         )),
-        Some(why) if inputs.signing.github_attestations == AutoSwitch::Always => {
+        Some(why) if settings.github_attestations == AutoSwitch::Always => {
             return Err(anyhow::anyhow!("GitHub did not store an attestation: {why}")).hint(HINT);
         }
         Some(why) => report.notice(&format!(

@@ -1,5 +1,5 @@
-//! `tuf-mirror` → the files of `trusted-root` and `signing-config`, brought up to date. It never
-//! replaces a file that the user gave.
+//! The inputs about trust → whom a run believes: what `tuf-mirror` serves is brought up to date, and
+//! the files are read. It never replaces a file that the user gave.
 
 use std::path::PathBuf;
 
@@ -10,33 +10,39 @@ use crate::error::Remedy as _;
 use crate::github::RunContext;
 use crate::inputs::TrustInputs;
 use crate::report::Report;
+use crate::sigstore::settled::{SettledTrust, TrustFile};
 use crate::sigstore::tuf::{SIGNING_CONFIG, TRUSTED_ROOT};
 
-/// Names the fetched files in the inputs, where the user wants that.
-pub(super) async fn update(
-    trust: &mut TrustInputs,
+/// Fetches what the user wants fetched, and reads it. `by_key`: a key of the user's own signs.
+pub(super) async fn settle(
+    trust: &TrustInputs,
+    by_key: bool,
     env: &Environment,
     context: &RunContext,
     report: &Report,
-) -> anyhow::Result<()> {
-    let Some(mirror) = &trust.tuf_mirror else { return Ok(()) };
-    let (names, places): (Vec<_>, Vec<_>) =
-        [(TRUSTED_ROOT, &mut trust.trusted_root), (SIGNING_CONFIG, &mut trust.signing_config)]
-            .into_iter()
-            .filter(|(_, file)| file.is_none())
-            .unzip();
-    let fetched = mirror
-        .fetch(&context.network.client()?, &caches(env, context)?, &names, jiff::Timestamp::now())
-        .await
-        .context("whom to believe is not known")?;
-    if let Some(why) = fetched.unreachable {
-        report
-            .notice(&format!("TUF repository `{}` cannot be reached: {why}; what it served last is used, and has not expired", mirror.url));
+) -> anyhow::Result<SettledTrust> {
+    let given = |path: &Option<PathBuf>| TrustFile { path: path.clone(), mirror: None };
+    let (mut root, mut config) = (given(&trust.trusted_root), given(&trust.signing_config));
+    if let Some(mirror) = &trust.tuf_mirror {
+        let (names, places): (Vec<_>, Vec<_>) =
+            [(TRUSTED_ROOT, &mut root), (SIGNING_CONFIG, &mut config)]
+                .into_iter()
+                .filter(|(_, file)| file.path.is_none())
+                .unzip();
+        let (http, now) = (context.network.client()?, jiff::Timestamp::now());
+        let fetched = mirror
+            .fetch(&http, &caches(env, context)?, &names, now)
+            .await
+            .context("whom to believe is not known")?;
+        if let Some(why) = fetched.unreachable {
+            report
+                .notice(&format!("TUF repository `{}` cannot be reached: {why}; what it served last is used, and has not expired", mirror.url));
+        }
+        for (place, file) in places.into_iter().zip(fetched.files) {
+            *place = TrustFile { path: Some(file), mirror: Some(mirror.url.clone()) };
+        }
     }
-    for (place, file) in places.into_iter().zip(fetched.files) {
-        *place = Some(file);
-    }
-    Ok(())
+    SettledTrust::read(root, config, by_key)
 }
 
 /// Where what was seen is kept, so that nobody leads a later run back behind it.

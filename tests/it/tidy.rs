@@ -187,3 +187,69 @@ fn functions_and_files_stay_small() {
         assert!(text.lines().count() <= 600, "{} has over 600 lines", file.display());
     }
 }
+
+/// The name of the type that a line defines, outside of a trait or an `impl`.
+fn defined(line: &str) -> Option<&str> {
+    let is_member = line.starts_with(' ') && line.trim_start().starts_with("type ");
+    let mut rest = line.trim_start();
+    if let Some(after) = rest.strip_prefix("pub") {
+        rest = match after.strip_prefix('(') {
+            Some(scope) => scope.split_once(") ")?.1,
+            None => after.strip_prefix(' ')?,
+        };
+    }
+    let kinds = ["struct ", "enum ", "trait ", "type ", "union "];
+    let name = kinds.iter().find_map(|kind| rest.strip_prefix(kind)).filter(|_| !is_member)?;
+    let end = name.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
+    Some(&name[..end.unwrap_or(name.len())]).filter(|name| name.starts_with(char::is_uppercase))
+}
+
+#[test]
+fn a_types_name_has_one_definition() {
+    let mut defined_in: std::collections::BTreeMap<String, Vec<PathBuf>> = Default::default();
+    for (file, text) in sources() {
+        for name in text.lines().filter_map(defined) {
+            defined_in.entry(name.to_owned()).or_default().push(file.clone());
+        }
+    }
+    assert!(defined_in.len() > 900, "{}", defined_in.len());
+    let several: Vec<_> = defined_in.iter().filter(|(_, files)| files.len() > 1).collect();
+    assert!(several.is_empty(), "a search for these finds several types: {several:#?}");
+}
+
+#[test]
+fn a_definition_is_told_from_a_member() {
+    assert_eq!(defined("pub(in crate::sbom) struct TarEntry<'a> {"), Some("TarEntry"));
+    assert_eq!(
+        defined("type ExchangeResult<T> = Result<T, ExchangeError>;"),
+        Some("ExchangeResult")
+    );
+    assert_eq!(defined("    pub enum Inner {"), Some("Inner"));
+    assert_eq!(defined("    type Err = ImageError;"), None);
+    assert_eq!(defined("structure of"), None);
+}
+
+#[test]
+fn behind_a_plan_nobody_reads_inputs() {
+    let may = [
+        "verbs/beginning.rs",
+        "verbs/plan.rs",
+        "verbs/bake.rs", // before its plan: where the bake files lie
+        "verbs/rehearse/offline.rs",
+        "verbs/rehearse/play.rs",
+    ];
+    let reads = |text: &str| {
+        let word = |letter: char| !letter.is_alphanumeric() && letter != '_';
+        text.lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .any(|line| line.split(word).any(|word| word == "Inputs"))
+    };
+    let floor = |module: &str| FLOORS.iter().position(|known| *known == module);
+    let behind: Vec<PathBuf> = sources()
+        .into_iter()
+        .filter(|(file, text)| floor(&module(file)) > floor("plan") && reads(text))
+        .map(|(file, _)| file)
+        .filter(|file| !may.iter().any(|known| file == Path::new(known)))
+        .collect();
+    assert!(behind.is_empty(), "{behind:?} decide by inputs, which is for the plan to do");
+}

@@ -53,8 +53,10 @@ pub struct SourceFile<'a> {
     /// Seconds since 1970.
     pub modified: i64,
     pub open: &'a mut dyn FnMut() -> io::Result<Box<dyn FileContents>>,
-    /// What [`Wants::Scanned`](super::matchers::Wants::Scanned) matchers found, where the source
-    /// had to read it before it is told.
+    /// What the matchers of [`MatcherWants::Scanned`] found, where the source had to read it before
+    /// it is told.
+    ///
+    /// [`MatcherWants::Scanned`]: super::matchers::MatcherWants::Scanned
     pub scanned: Option<FileFacts>,
 }
 

@@ -79,7 +79,7 @@ impl AdvisoryQuestion {
     }
 }
 
-/// As [`Question::key`], of an entry of a record.
+/// As [`AdvisoryQuestion::key`], of an entry of a record.
 pub fn key(ecosystem: &str, name: &str) -> (String, String) {
     let ecosystem = release(ecosystem);
     let name = canonical(&ecosystem, name);

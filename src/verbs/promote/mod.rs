@@ -14,17 +14,17 @@ use futures_util::future::join_all;
 use self::carry::CarryOfImage;
 use super::beginning::{Beginning, begin, say_plan};
 use super::ending;
+use super::hand_over::RunEnd;
 use super::outside::{Outside, line};
 use super::release::{ReleaseRun, say_elsewhere, with_consequence};
-use super::trust;
-use super::verify::{EvidenceJudge, for_reader, of_inputs};
+use super::verify::{EvidenceJudge, for_reader, of_plan};
 use crate::environment::Environment;
 use crate::error::Consequence::NothingTagged;
 use crate::error::{OrRemedy as _, Remedy as _};
-use crate::github::{RunContext, workflow};
+use crate::github::RunContext;
 use crate::image::name::ImageName;
 use crate::image::{ImageRef, Repository};
-use crate::inputs::{Action, Inputs};
+use crate::inputs::{Action, RunSettings};
 use crate::page::RefusalPage;
 use crate::plan::promote::{PromotePlan, Promotion, plan};
 use crate::preflight;
@@ -36,15 +36,17 @@ use crate::registry::closure::{self, Closure};
 use crate::registry::transfer::{Copied, LackingParts, TransferEnd};
 use crate::registry::{Registry, RegistryError};
 use crate::report::Report;
+use crate::sigstore::settled::SettledTrust;
 use crate::summary::{self, markdown, promoted};
 use crate::text::plural;
 use crate::verify::VerifiedImage;
 
 /// The verb: everything a workflow step does.
 pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
-    let Beginning { context, mut inputs, facts } =
+    let Beginning { context, inputs, facts, trust } =
         begin(Action::Promote, env, jiff::Timestamp::now(), NothingTagged, report).await?;
-    let plan = plan(&inputs, &context, env, &facts).context(NothingTagged)?;
+    let plan = plan(&inputs, &context, env, &facts, trust.known()).context(NothingTagged)?;
+    let settings = inputs.into_settings();
     say_plan(&plan.words(), plan.about(), report);
     let plan = match plan {
         PromotePlan::Nothing(about) => {
@@ -53,15 +55,17 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
         }
         PromotePlan::Promote(plan) => plan,
     };
-    trust::update(&mut inputs.trust, env, &context, report).await.map_err(with_consequence)?;
-    let promotion = Promote { env, context: &context, inputs: &inputs, plan: &plan, report };
+    let trust = trust.needed().map_err(with_consequence)?;
+    let promotion =
+        Promote { env, context: &context, settings: &settings, trust: &trust, plan: &plan, report };
     promotion.run().await.map_err(with_consequence)
 }
 
 struct Promote<'a> {
     env: &'a Environment,
     context: &'a RunContext,
-    inputs: &'a Inputs,
+    settings: &'a RunSettings,
+    trust: &'a SettledTrust,
     plan: &'a Promotion,
     report: &'a Report,
 }
@@ -77,20 +81,19 @@ struct PromotionReady {
 
 impl Promote<'_> {
     async fn run(&self) -> anyhow::Result<()> {
-        let Self { env, context, inputs, plan, report } = self;
-        let stages = ReleaseRun { env, context, inputs, release: &plan.release, report };
+        let Self { env, context, settings, trust, plan, report } = self;
+        let stages = ReleaseRun { env, context, settings, trust, release: &plan.release, report };
         let source = &plan.source.repository;
         let (outside, credentials) = stages.outside_with(std::slice::from_ref(source)).await?;
         // Of what is only read, a login may have no right but to read.
-        let reader = Registry::new(line(&inputs.network)?, credentials);
-        let policy = of_inputs(inputs, context, source)?;
+        let reader = Registry::new(line(&settings.network)?, credentials);
+        let policy = of_plan(plan, trust, context)?;
         let judge = EvidenceJudge::new(&policy)?;
-        let waiting =
-            source::resolved(&reader, &plan.source, inputs.promote.wait_for_source, report);
+        let waiting = source::resolved(&reader, &plan.source, plan.wait_for_source, report);
         let image = report.stage("source", waiting).await?;
         let checking = self.preflight(&stages, &outside, &reader, &judge, &image);
         let ready = report.stage("preflight", checking).await?;
-        if inputs.promote.dry_run {
+        if plan.dry_run {
             return self.rehearsed(&image, &ready);
         }
         let from = TransferEnd { registry: &reader, repository: &image.repository };
@@ -163,7 +166,7 @@ impl Promote<'_> {
         outside: &Outside,
         repository: &Repository,
     ) -> Result<(), RegistryError> {
-        match self.inputs.promote.dry_run {
+        match self.plan.dry_run {
             true => outside.registry.open_upload(repository).await.map(drop),
             false => outside.registry.probe_push(repository).await,
         }
@@ -306,28 +309,18 @@ impl Promote<'_> {
         source: &ImageRef,
         copied: &BTreeMap<Repository, Copied>,
     ) -> anyhow::Result<()> {
-        let outputs = promoted::outputs(published, copied, &self.inputs.names.separators);
-        let written = || -> anyhow::Result<()> {
-            if let Some(file) = &self.context.output_file {
-                for (name, value) in outputs {
-                    workflow::write_output(file, name, &value)
-                        .with_context(|| format!("output `{name}`"))?;
-                }
-            }
-            if let Some(file) = &self.context.summary_file {
-                let (stages, elapsed) = (self.report.stages(), self.report.elapsed());
-                let commands = summary::commands::commands(
-                    published,
-                    self.inputs.trust.trusted_root.as_deref(),
-                );
-                let run = super::hand_over::of(self.context);
-                let times = (stages.as_slice(), elapsed);
-                let text = promoted::markdown(published, source, copied, &commands, &run, times);
-                workflow::append_summary(file, &text).context("the job summary")?;
-            }
-            Ok(())
-        };
-        written().context("the image is promoted, but the workflow cannot be told")
+        let (stages, elapsed) = (self.report.stages(), self.report.elapsed());
+        let commands =
+            summary::commands::commands(published, self.trust.trusted_root.path.as_deref());
+        let run = super::hand_over::of(self.context);
+        let times = (stages.as_slice(), elapsed);
+        RunEnd {
+            outputs: promoted::outputs(published, copied, &self.settings.separators),
+            summary: Some(promoted::markdown(published, source, copied, &commands, &run, times)),
+            ..RunEnd::default()
+        }
+        .tell(self.context, self.report)
+        .context("the image is promoted, but the workflow cannot be told")
     }
 }
 

@@ -10,12 +10,13 @@ use crate::environment::Environment;
 use crate::error::Remedy as _;
 use crate::github::{RunContext, facts};
 use crate::image::Repository;
-use crate::inputs::{Action, Inputs, signing_key};
+use crate::inputs::{Action, Inputs, RunSettings, signing_key};
 use crate::plan::{self, PublishPlan};
 use crate::publish::Published;
 use crate::report::Report;
 use crate::sandbox::Sandbox;
 use crate::verbs;
+use crate::verbs::beginning::BegunTrust;
 
 /// What is built where nobody says.
 const PLATFORMS: &str = "linux/amd64,linux/arm64";
@@ -234,7 +235,7 @@ async fn planned(
     given: &GivenInputs<'_>,
     env: &Environment,
     report: &Report,
-) -> anyhow::Result<(RunContext, Inputs, PublishPlan)> {
+) -> anyhow::Result<Begun> {
     let context = RunContext::new(env);
     let mut inputs = Inputs::read(env, &context).context(NOTHING)?;
     for notice in offline::moved(&mut inputs, given.world.registry()).context(NOTHING)? {
@@ -244,32 +245,43 @@ async fn planned(
         facts::gather(&context, env, None, inputs.wanted(jiff::Timestamp::now(), &context.git_ref))
             .await
             .context(NOTHING)?;
-    let plan = plan::plan(&inputs, &context, env, &facts).context(NOTHING)?;
+    let trust = BegunTrust::of(&inputs, env, &context, report).await;
+    let plan = plan::plan(&inputs, &context, env, &facts, trust.known()).context(NOTHING)?;
     verbs::beginning::say_plan(&plan.words(), plan.about(), report);
-    Ok((context, inputs, plan))
+    Ok(Begun { context, settings: inputs.into_settings(), trust, plan })
+}
+
+/// A step's plan, and what it is done with.
+struct Begun {
+    context: RunContext,
+    settings: RunSettings,
+    trust: BegunTrust,
+    plan: PublishPlan,
 }
 
 async fn publish(given: &GivenInputs<'_>, report: &Report) -> anyhow::Result<Played> {
     let told =
         given.named().into_iter().chain(given.tags()).chain(given.platforms()).chain(given.built());
     let env = given.step(told.chain(given.here(&given.inputs, report)));
-    let (context, inputs, plan) = planned(given, &env, report).await?;
+    let Begun { context, settings, trust, plan } = planned(given, &env, report).await?;
     match plan {
         PublishPlan::Publish(plan) => {
             given.stays_here(&plan.release.images())?;
-            let published = verbs::publish::publish(&env, &context, &inputs, &plan, report).await;
+            let trust = trust.needed().context(NOTHING)?;
+            let run = verbs::publish::publish(&env, &context, &settings, &trust, &plan, report);
+            let published = run.await;
             published
                 .map(|published| Played::One(Box::new(published)))
                 .context("the release would fail: nothing was tagged")
         }
         PublishPlan::BuildOnly(plan) => {
-            verbs::publish::build_only(&env, &context, &inputs, &plan, report).await?;
+            verbs::publish::build_only(&env, &context, &settings, &plan, report).await?;
             report.say(&format!("the run would publish nothing: {}", plan.about.reason));
             Ok(Played::Nothing)
         }
         PublishPlan::Push(plan) => {
             given.stays_here(&plan.images)?;
-            let built = verbs::publish::push(&env, &context, &inputs, &plan, report)
+            let built = verbs::publish::push(&env, &context, &settings, &plan, report)
                 .await
                 .context("the job would fail")?;
             report.say(&format!(
@@ -317,12 +329,12 @@ async fn merge(given: &GivenInputs<'_>, report: &Report) -> anyhow::Result<Playe
             given.of_legs.iter().rfind(|(name, _)| name.eq_ignore_ascii_case("driver-opts"));
         let (name, value) = given.builder(of_legs.map_or("", |(_, value)| value));
         env.insert(format!("INPUT_{}", name.to_uppercase()), value);
-        let (context, inputs, plan) = planned(given, &env, report).await?;
+        let Begun { context, settings, plan, .. } = planned(given, &env, report).await?;
         let PublishPlan::Push(plan) = plan else {
             anyhow::bail!("{NOTHING}: {}", plan.about().reason)
         };
         given.stays_here(&plan.images)?;
-        let built = verbs::publish::push(&env, &context, &inputs, &plan, report)
+        let built = verbs::publish::push(&env, &context, &settings, &plan, report)
             .await
             .context("a job would fail")?;
         digests.insert(platform.to_owned(), built.root().digest.to_string().into());
@@ -341,7 +353,10 @@ async fn merge(given: &GivenInputs<'_>, report: &Report) -> anyhow::Result<Playe
     )
     .await
     .context(NOTHING)?;
-    let plan = plan::merge::plan(&inputs, &context, &env, &facts).context(NOTHING)?;
+    let trust = BegunTrust::of(&inputs, &env, &context, report).await;
+    let plan =
+        plan::merge::plan(&inputs, &context, &env, &facts, trust.known()).context(NOTHING)?;
+    let settings = inputs.into_settings();
     verbs::beginning::say_plan(&plan.words(), plan.about(), report);
     match plan {
         plan::merge::MergePlan::Nothing(about) => {
@@ -350,7 +365,9 @@ async fn merge(given: &GivenInputs<'_>, report: &Report) -> anyhow::Result<Playe
         }
         plan::merge::MergePlan::Merge(plan) => {
             given.stays_here(&plan.release.images())?;
-            let merged = verbs::merge::publish(&env, &context, &inputs, &plan, report).await;
+            let trust = trust.needed().context(NOTHING)?;
+            let run = verbs::merge::publish(&env, &context, &settings, &trust, &plan, report);
+            let merged = run.await;
             merged
                 .map(|(published, _)| Played::One(Box::new(published)))
                 .context("the release would fail: nothing was tagged")

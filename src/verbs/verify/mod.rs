@@ -9,7 +9,7 @@ mod whose;
 use anyhow::Context as _;
 
 pub use self::arguments::{VerifyArguments, WantedReference};
-pub(super) use self::policy::of_inputs;
+pub(super) use self::policy::of_plan;
 pub(super) use self::told::for_reader;
 use self::told::{VerifiedFormats, VerifiedLayout};
 use self::whose::SignatureAskedFor;

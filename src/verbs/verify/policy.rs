@@ -1,4 +1,4 @@
-//! The policy of an action's inputs → what `verify` is asked. The words are its own, so that one
+//! The policy of a promotion's plan → what `verify` is asked. The words are its own, so that one
 //! policy means one thing.
 
 use clap::Parser;
@@ -6,8 +6,8 @@ use clap::Parser;
 use super::arguments::VerifyArguments;
 use crate::error::{Remedy as _, WithExit, exit};
 use crate::github::RunContext;
-use crate::image::Repository;
-use crate::inputs::Inputs;
+use crate::plan::promote::Promotion;
+use crate::sigstore::settled::SettledTrust;
 
 #[derive(Debug, Parser)]
 #[command(no_binary_name = true)]
@@ -16,14 +16,14 @@ struct AskedPolicy {
     arguments: VerifyArguments,
 }
 
-/// What must be proven of an image of this repository. Where no signer is named, one of the
+/// What must be proven of the image that is promoted. Where no signer is named, one of the
 /// workflows of the run's own repository must have signed.
-pub(in crate::verbs) fn of_inputs(
-    inputs: &Inputs,
+pub(in crate::verbs) fn of_plan(
+    plan: &Promotion,
+    trust: &SettledTrust,
     context: &RunContext,
-    image: &Repository,
 ) -> anyhow::Result<VerifyArguments> {
-    let policy = &inputs.promote.policy;
+    let policy = &plan.policy;
     let mut words = policy.options.clone();
     if !policy.names_signer {
         let Some(repository) = &context.repository else {
@@ -34,13 +34,13 @@ pub(in crate::verbs) fn of_inputs(
         };
         words.push(format!("--repo={}/{repository}", context.server_url.trim_end_matches('/')));
     }
-    if inputs.allowed.foreign_layers {
+    if plan.release.allowed.foreign_layers {
         words.push("--allow-foreign-layers".to_owned());
     }
-    if let Some(root) = &inputs.trust.trusted_root {
+    if let Some(root) = &trust.trusted_root.path {
         words.push(format!("--trusted-root={}", root.display()));
     }
-    words.push(image.to_string());
+    words.push(plan.source.repository.to_string());
     let parsed = AskedPolicy::try_parse_from(words).map_err(|error| {
         let text = error.to_string();
         let first = text.lines().next().unwrap_or_default();
