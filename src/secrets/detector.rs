@@ -4,13 +4,11 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, Read};
-use std::sync::OnceLock;
 
-use aho_corasick::{AhoCorasick, Input};
-
+use super::anchors::{Sighting, anchors};
 use super::leak::{Confidence, Fingerprint, Leak, LeakPlace, LeakSpot};
 use super::placeholder::{entropy, is_placeholder};
-use super::rules::{self, Around, Form, MOST_SPAN, NEAR, Proof, Reach, Ready, SecretRule, Taken};
+use super::rules::{Around, Form, MOST_SPAN, NEAR, Proof, Reach, Ready, SecretRule, Taken};
 
 /// Held at once.
 const WINDOW: usize = 256 << 10;
@@ -35,6 +33,8 @@ pub struct FileLeaks {
 pub struct Detector {
     path: String,
     held: Vec<u8>,
+    /// Kept for its room alone.
+    seen: Vec<Sighting>,
     /// Of the first byte that is held, in the file.
     base: u64,
     /// The first byte that no search began at.
@@ -77,6 +77,7 @@ impl Detector {
         Self {
             path,
             held: Vec::new(),
+            seen: Vec::new(),
             base: 0,
             from: 0,
             lines: 0,
@@ -137,22 +138,22 @@ impl Detector {
 
     /// Looks at all anchors that begin before `limit`.
     fn search(&mut self, limit: usize) {
-        let Some(anchors) = anchors() else { return };
         if self.is_binary.is_none() {
             let head = self.held.get(..HEAD).unwrap_or(&self.held);
             self.is_binary = Some(memchr::memchr(0, head).is_some());
         }
         let held = std::mem::take(&mut self.held);
-        while let Some(anchor) = anchors.next(&held, self.from) {
-            if anchor.start >= limit {
-                break;
-            }
-            let mut rules = anchors.rules(anchor.pattern);
-            if let Some((rule, start, taken)) = rules.find_map(|rule| self.at(rule, &held, anchor.start)) {
+        let mut seen = std::mem::take(&mut self.seen);
+        anchors().sightings(&held, self.from, limit, &mut seen);
+        for sighting in &seen {
+            let mut rules = anchors().rules(*sighting);
+            if let Some((rule, start, taken)) =
+                rules.find_map(|rule| self.at(rule, &held, sighting.start))
+            {
                 self.add(&held, rule, start, &taken);
             }
-            self.from = anchor.start + 1;
         }
+        self.seen = seen;
         self.held = held;
         self.from = self.from.max(limit);
     }
@@ -160,7 +161,8 @@ impl Detector {
     /// Whether a rule's secret begins where its anchor says.
     fn at(&self, ready: &'static Ready, held: &[u8], anchor: usize) -> Option<(&'static SecretRule, usize, Taken)> {
         let rule = ready.rule;
-        if !rule.only_in.is_empty() && !rule.only_in.iter().any(|end| format!("/{}", self.path).ends_with(end)) {
+        let is_such = |end: &&str| self.path.ends_with(*end) || end.strip_prefix('/') == Some(&self.path);
+        if !rule.only_in.is_empty() && !rule.only_in.iter().any(|end| is_such(&end)) {
             return None;
         }
         let start = match rule.reach {
@@ -291,48 +293,4 @@ fn ends(held: &[u8], end: usize) -> bool {
 
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
-}
-
-/// All anchors, and for each the rules that it may be the begin of.
-struct AnchorSet {
-    search: AhoCorasick,
-    rules: Vec<Vec<&'static Ready>>,
-}
-
-struct Sighting {
-    pattern: usize,
-    start: usize,
-}
-
-fn anchors() -> Option<&'static AnchorSet> {
-    static ANCHORS: OnceLock<Option<AnchorSet>> = OnceLock::new();
-    ANCHORS.get_or_init(AnchorSet::new).as_ref()
-}
-
-impl AnchorSet {
-    fn new() -> Option<Self> {
-        let ready = rules::ready();
-        let mut texts: Vec<&str> = ready.iter().flat_map(|it| it.rule.anchors).copied().collect();
-        texts.sort_unstable();
-        texts.dedup();
-        let of = |text: &str| {
-            let is_of = |it: &&Ready| it.rule.anchors.iter().any(|anchor| text.starts_with(anchor));
-            ready.iter().filter(is_of).collect()
-        };
-        let rules = texts.iter().map(|text| of(text)).collect();
-        let search = AhoCorasick::builder()
-            .match_kind(aho_corasick::MatchKind::LeftmostLongest)
-            .build(&texts)
-            .ok()?;
-        Some(Self { search, rules })
-    }
-
-    fn next(&self, held: &[u8], from: usize) -> Option<Sighting> {
-        let found = self.search.find(Input::new(held).range(from.min(held.len())..))?;
-        Some(Sighting { pattern: found.pattern().as_usize(), start: found.start() })
-    }
-
-    fn rules(&self, pattern: usize) -> impl Iterator<Item = &'static Ready> + use<'_> {
-        self.rules.get(pattern).into_iter().flatten().copied()
-    }
 }

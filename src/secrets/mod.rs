@@ -13,6 +13,7 @@
 //! [`weakness`] judges config and entries of layers, and merges what BuildKit's checks say.
 //! [`shown`] makes a table, [`sarif`] what GitHub shows.
 
+mod anchors;
 pub mod config;
 pub mod detector;
 pub mod excuses;

@@ -35,8 +35,7 @@ pub(super) const ROWS: &[SecretRule] = &[
         &["LS0tLS1CRUdJTi"],
         Form::Read(keys::wrapped),
         Proof::Form,
-    )
-    .loose(),
+    ),
     token(
         "putty-key",
         "PuTTY private key",
