@@ -66,7 +66,9 @@ impl AnchorSet {
             texts,
         };
         for anchor in 0..set.texts.len() {
-            let (Ok(number), Some(text)) = (u16::try_from(anchor), set.texts.get(anchor)) else { continue };
+            let (Ok(number), Some(text)) = (u16::try_from(anchor), set.texts.get(anchor)) else {
+                continue;
+            };
             match **text {
                 [a, b, c, d, ..] => {
                     set.insert([a, b, c], number, Shift::Here);
@@ -101,13 +103,21 @@ impl AnchorSet {
     }
 
     /// Of anchors that begin from `from` on and before `limit`, in order.
-    pub(super) fn sightings(&self, bytes: &[u8], from: usize, limit: usize, found: &mut Vec<Sighting>) {
+    pub(super) fn sightings(
+        &self,
+        bytes: &[u8],
+        from: usize,
+        limit: usize,
+        found: &mut Vec<Sighting>,
+    ) {
         found.clear();
         // One before, for what begins after the byte that is looked at.
         let mut at = from.saturating_sub(1);
         let limit = limit.min(bytes.len());
         while at < limit {
-            let Some(block) = bytes.get(at..at + BLOCK + 1).and_then(|it| it.first_chunk()) else { break };
+            let Some(block) = bytes.get(at..at + BLOCK + 1).and_then(|it| it.first_chunk()) else {
+                break;
+            };
             if self.may_begin(block) {
                 for step in (0..BLOCK).step_by(2) {
                     self.look(bytes, at + step, found);
@@ -150,7 +160,10 @@ impl AnchorSet {
         }
     }
 
-    pub(super) fn rules(&self, sighting: Sighting) -> impl Iterator<Item = &'static Ready> + use<'_> {
+    pub(super) fn rules(
+        &self,
+        sighting: Sighting,
+    ) -> impl Iterator<Item = &'static Ready> + use<'_> {
         self.rules.get(usize::from(sighting.anchor)).into_iter().flatten().copied()
     }
 }

@@ -62,8 +62,20 @@ const SHORTEST_SECRET: usize = 8;
 const LEAST_BITS: f64 = 2.8;
 /// Ends of names, in capitals, that say what the value is.
 const NAMES: [&str; 14] = [
-    "PASSWORD", "PASSWD", "_PASS", "PASSPHRASE", "SECRET", "TOKEN", "API_KEY", "APIKEY", "ACCESS_KEY",
-    "PRIVATE_KEY", "SECRET_KEY", "CREDENTIAL", "CREDENTIALS", "AUTH_KEY",
+    "PASSWORD",
+    "PASSWD",
+    "_PASS",
+    "PASSPHRASE",
+    "SECRET",
+    "TOKEN",
+    "API_KEY",
+    "APIKEY",
+    "ACCESS_KEY",
+    "PRIVATE_KEY",
+    "SECRET_KEY",
+    "CREDENTIAL",
+    "CREDENTIALS",
+    "AUTH_KEY",
 ];
 
 impl RunConfig {
@@ -136,8 +148,7 @@ fn hints(said: &Said<'_>) -> Vec<Leak> {
         _ => assignments(said.text),
     };
     let named = pairs.into_iter().filter(|(name, value)| is_named(name) && is_secret(value));
-    let mut hints: Vec<Leak> =
-        named.map(|(name, _)| hint(said, &rules::NAMED, name)).collect();
+    let mut hints: Vec<Leak> = named.map(|(name, _)| hint(said, &rules::NAMED, name)).collect();
     if has_login(said.text) {
         hints.push(hint(said, &rules::ADDRESS, ""));
     }

@@ -159,9 +159,15 @@ impl Detector {
     }
 
     /// Whether a rule's secret begins where its anchor says.
-    fn at(&self, ready: &'static Ready, held: &[u8], anchor: usize) -> Option<(&'static SecretRule, usize, Taken)> {
+    fn at(
+        &self,
+        ready: &'static Ready,
+        held: &[u8],
+        anchor: usize,
+    ) -> Option<(&'static SecretRule, usize, Taken)> {
         let rule = ready.rule;
-        let is_such = |end: &&str| self.path.ends_with(*end) || end.strip_prefix('/') == Some(&self.path);
+        let is_such =
+            |end: &&str| self.path.ends_with(*end) || end.strip_prefix('/') == Some(&self.path);
         if !rule.only_in.is_empty() && !rule.only_in.iter().any(|end| is_such(&end)) {
             return None;
         }
@@ -173,7 +179,9 @@ impl Detector {
                 anchor - before.take(20).take_while(|byte| byte.is_ascii_digit()).count()
             }
         };
-        if self.base + (start as u64) < self.covered || !(rule.is_loose || begins(held, start, rule.reach)) {
+        if self.base + (start as u64) < self.covered
+            || !(rule.is_loose || begins(held, start, rule.reach))
+        {
             return None;
         }
         let around = Around { bytes: held, at: start };
@@ -183,14 +191,17 @@ impl Detector {
                 let found = ready.shape()?.captures(around.ahead())?;
                 let value = found.get(1).or_else(|| found.get(0))?.as_bytes().to_vec();
                 let length = found.get(0)?.end();
-                let is_whole = matches!(rule.proof, Proof::Checksum(_)) || ends(held, start + length);
+                let is_whole =
+                    matches!(rule.proof, Proof::Checksum(_)) || ends(held, start + length);
                 Some(Taken { length, value }).filter(|_| is_whole)?
             }
         };
         let is_proved = match rule.proof {
             Proof::Checksum(holds) | Proof::Structure(holds) => holds(&taken.value),
             Proof::Context(holds) => holds(&around, &taken.value),
-            Proof::Entropy(least) => entropy(&taken.value) >= least && !is_placeholder(&taken.value),
+            Proof::Entropy(least) => {
+                entropy(&taken.value) >= least && !is_placeholder(&taken.value)
+            }
             Proof::Form => true,
         };
         is_proved.then_some((rule, start, taken))
@@ -267,7 +278,12 @@ fn shown(rule: &SecretRule, value: &[u8]) -> String {
         return "…".to_owned();
     }
     let known = rule.anchors.iter().filter(|anchor| value.starts_with(anchor.as_bytes()));
-    let known: String = known.max_by_key(|it| it.len()).into_iter().flat_map(|it| it.chars()).take(MOST_SHOWN).collect();
+    let known: String = known
+        .max_by_key(|it| it.len())
+        .into_iter()
+        .flat_map(|it| it.chars())
+        .take(MOST_SHOWN)
+        .collect();
     format!("{known}… ({} bytes)", value.len())
 }
 

@@ -21,10 +21,11 @@ const TREES: [&str; 14] = [
     "/usr/lib/node_modules/",
 ];
 /// Those into which registries alone put files: all that is there is published.
-const PUBLISHED: [(&str, &str); 3] = [
+const PUBLISHED: [(&str, &str); 4] = [
     ("/node_modules/", "packages of npm"),
     ("/pkg/mod/", "modules of Go"),
     ("/registry/src/", "crates of Rust"),
+    ("/usr/local/go/src/", "sources of Go"),
 ];
 /// Folders within them.
 const KINDS: [(&str, &str); 26] = [
@@ -79,9 +80,20 @@ pub fn excuse(path: &str, owner: Option<&str>) -> Option<Excuse> {
 
 fn within_tree(whole: &str) -> Option<&'static str> {
     let end = TREES.iter().filter_map(|tree| whole.find(tree).map(|at| at + tree.len())).min()?;
-    let (folders, _) = whole.get(end..)?.rsplit_once('/')?;
+    let inside = whole.get(end..)?;
+    let (folders, name) = inside.rsplit_once('/').unwrap_or(("", inside));
+    if is_test(name) {
+        return Some("tests of packages");
+    }
     folders
         .split('/')
         .find_map(|folder| KINDS.iter().find(|(kind, _)| folder.eq_ignore_ascii_case(kind)))
         .map(|(_, what)| *what)
+}
+
+/// As test runners find their files.
+fn is_test(name: &str) -> bool {
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    stem.starts_with("test_")
+        || [".test", ".spec", "_test", "_spec"].iter().any(|end| stem.ends_with(end))
 }

@@ -42,11 +42,20 @@ pub struct Leak {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeakPlace {
-    File { path: String, spot: LeakSpot },
-    Environment { name: String },
-    Label { name: String },
+    File {
+        path: String,
+        spot: LeakSpot,
+    },
+    Environment {
+        name: String,
+    },
+    Label {
+        name: String,
+    },
     /// Counted from one.
-    History { step: usize },
+    History {
+        step: usize,
+    },
     Entrypoint,
     Command,
 }
@@ -118,10 +127,7 @@ impl Serialize for Fingerprint {
     }
 }
 
-fn id_of_rule<S: Serializer>(
-    rule: &&'static SecretRule,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+fn id_of_rule<S: Serializer>(rule: &&'static SecretRule, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(rule.id)
 }
 

@@ -23,6 +23,7 @@ const WORDS: [&[u8]; 15] = [
 /// Runs as long hardly ever come by chance.
 const RUN: usize = 6;
 const FEWEST_LETTERS: usize = 7;
+const SHORTEST_TAIL: usize = 16;
 
 /// Bits a byte, by Shannon.
 pub(super) fn entropy(bytes: &[u8]) -> f64 {
@@ -43,14 +44,21 @@ pub(super) fn entropy(bytes: &[u8]) -> f64 {
 pub(super) fn is_placeholder(value: &[u8]) -> bool {
     let lower = value.to_ascii_lowercase();
     let has = |word: &[u8]| memchr::memmem::find(&lower, word).is_some();
-    let mut letters = lower.clone();
+    // Without a prefix that every such token has.
+    let cut = lower.iter().rposition(|byte| b"_-.".contains(byte)).map_or(0, |at| at + 1);
+    let tail = lower.get(cut..).filter(|tail| tail.len() >= SHORTEST_TAIL).unwrap_or(&lower);
+    WORDS.iter().any(|word| has(word))
+        || has_few_letters(tail)
+        || has_run(&lower)
+        || is_repeated(tail)
+        || is_reference(value)
+}
+
+fn has_few_letters(lower: &[u8]) -> bool {
+    let mut letters = lower.to_vec();
     letters.sort_unstable();
     letters.dedup();
-    letters.len() < FEWEST_LETTERS.min(value.len())
-        || WORDS.iter().any(|word| has(word))
-        || has_run(&lower)
-        || is_repeated(&lower)
-        || is_reference(value)
+    letters.len() < FEWEST_LETTERS.min(lower.len())
 }
 
 /// `aaaaaa`, `123456`, `fedcba`.

@@ -53,7 +53,8 @@ pub(super) fn base62(mut number: u32) -> [u8; 6] {
 /// The checksum of BIP 173 over a text in capitals.
 pub(super) fn is_bech32(value: &[u8]) -> bool {
     let Some(at) = memchr::memrchr(b'1', value) else { return false };
-    let (prefix, data) = (value.get(..at).unwrap_or_default(), value.get(at + 1..).unwrap_or_default());
+    let (prefix, data) =
+        (value.get(..at).unwrap_or_default(), value.get(at + 1..).unwrap_or_default());
     let lower: Vec<u8> = prefix.to_ascii_lowercase();
     let letters: Option<Vec<u8>> = data.iter().map(|letter| bech32_digit(*letter)).collect();
     let Some(letters) = letters else { return false };
@@ -74,9 +75,12 @@ pub(super) fn bech32_sum(digits: impl Iterator<Item = u8>) -> u32 {
     digits.fold(1, |sum, digit| {
         let top = sum >> 25;
         let moved = ((sum & 0x1ff_ffff) << 5) ^ u32::from(digit);
-        STEPS.iter().enumerate().fold(moved, |sum, (bit, step)| {
-            if (top >> bit) & 1 == 1 { sum ^ step } else { sum }
-        })
+        STEPS.iter().enumerate().fold(
+            moved,
+            |sum, (bit, step)| {
+                if (top >> bit) & 1 == 1 { sum ^ step } else { sum }
+            },
+        )
     })
 }
 
@@ -192,13 +196,15 @@ pub(super) fn has_aws_secret(around: &Around<'_>, value: &[u8]) -> bool {
 /// A bot's number in base64 begins its token.
 pub(super) fn begins_with_a_snowflake(value: &[u8]) -> bool {
     let first = value.split(|byte| *byte == b'.').next().unwrap_or_default();
-    let is_number = |bytes: Vec<u8>| (17..=20).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_digit);
+    let is_number =
+        |bytes: Vec<u8>| (17..=20).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_digit);
     decoded(first).is_some_and(is_number) && !is_placeholder(value) && entropy(value) > 4.0
 }
 
 pub(super) fn is_service_account(around: &Around<'_>, _: &[u8]) -> bool {
     let near = around.near(NEAR);
-    memmem::find(near, b"service_account").is_some() && memmem::find(near, b"client_email").is_some()
+    memmem::find(near, b"service_account").is_some()
+        && memmem::find(near, b"client_email").is_some()
 }
 
 /// Clamped as Curve25519 wants it, in a file of that program.

@@ -59,7 +59,8 @@ fn rule(leak: &Leak) -> Value {
 }
 
 fn result(leak: &Leak, index: usize, waiver: Option<&Waiver>, number: usize) -> Value {
-    let excuse = leak.excuse.as_ref().map(|it| format!(" It is only told: {it}.")).unwrap_or_default();
+    let excuse =
+        leak.excuse.as_ref().map(|it| format!(" It is only told: {it}.")).unwrap_or_default();
     let times = if leak.times > 1 { format!(", {} times", leak.times) } else { String::new() };
     let text = format!("{} {} in {}{times}.{excuse}", leak.rule.what, leak.shown, leak.place);
     let suppressions: Vec<Value> = waiver
@@ -100,7 +101,8 @@ fn identity(leak: &Leak) -> String {
         LeakPlace::File { path, .. } => path.clone(),
         other => other.to_string(),
     };
-    let place = super::leak::Fingerprint::of_place(leak.rule.id, &format!("{}{place}", leak.fingerprint));
+    let place =
+        super::leak::Fingerprint::of_place(leak.rule.id, &format!("{}{place}", leak.fingerprint));
     place.to_string().chars().skip("sha256:".len()).take(32).collect()
 }
 

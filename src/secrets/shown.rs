@@ -18,7 +18,13 @@ pub fn leaks_table(leaks: &[Leak]) -> String {
             (None, Confidence::Verifiable) => "refused".to_owned(),
         };
         let layer = leak.layer.clone().unwrap_or_else(|| "-".to_owned());
-        [format!("{} {}", leak.rule.what, leak.shown), leak.rule.id.to_owned(), leak.place.to_string(), layer, told]
+        [
+            format!("{} {}", leak.rule.what, leak.shown),
+            leak.rule.id.to_owned(),
+            leak.place.to_string(),
+            layer,
+            told,
+        ]
     });
     table(["SECRET", "RULE", "PLACE", "LAYER", "VERDICT"], rows.collect())
 }

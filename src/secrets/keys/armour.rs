@@ -24,7 +24,8 @@ impl Armour {
     /// From the first dash on.
     pub(super) fn read(text: &[u8]) -> Option<Self> {
         let after = text.strip_prefix(BEGIN)?;
-        let is_label = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b' ';
+        let is_label =
+            |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b' ';
         let length = after.iter().take(LONGEST_LABEL).take_while(|byte| is_label(byte)).count();
         let (label, after) = after.split_at_checked(length)?;
         if !(label.ends_with(b"PRIVATE KEY") || label == b"PGP PRIVATE KEY BLOCK") {
@@ -54,7 +55,11 @@ impl Armour {
 
 /// `Name: value`, without its end.
 fn header(text: &[u8]) -> Option<&[u8]> {
-    let name = text.iter().take(30).take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'-').count();
+    let name = text
+        .iter()
+        .take(30)
+        .take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'-')
+        .count();
     if name < 4 || !text.get(name..)?.starts_with(b": ") {
         return None;
     }
@@ -68,7 +73,10 @@ fn letters(text: &[u8]) -> (Vec<u8>, &[u8]) {
     let mut rest = text;
     loop {
         rest = without_breaks(rest);
-        let run = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"+/".contains(byte)).count();
+        let run = rest
+            .iter()
+            .take_while(|byte| byte.is_ascii_alphanumeric() || b"+/".contains(byte))
+            .count();
         if run == 0 {
             break;
         }
@@ -78,7 +86,9 @@ fn letters(text: &[u8]) -> (Vec<u8>, &[u8]) {
     // Padding, and OpenPGP's checksum.
     loop {
         let is_last = rest.first() == Some(&b'=');
-        let sum = rest.get(1..5).filter(|sum| is_last && sum.iter().all(|it| it.is_ascii_alphanumeric() || b"+/".contains(it)));
+        let sum = rest.get(1..5).filter(|sum| {
+            is_last && sum.iter().all(|it| it.is_ascii_alphanumeric() || b"+/".contains(it))
+        });
         let taken = if sum.is_some() { 5 } else { usize::from(is_last) };
         if taken == 0 {
             break;

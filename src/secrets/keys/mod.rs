@@ -58,7 +58,9 @@ fn guard(armour: &Armour) -> Option<Guard> {
     match armour.label.as_slice() {
         b"PGP PRIVATE KEY BLOCK" => pgp::guard(body),
         b"OPENSSH PRIVATE KEY" => openssh(body),
-        b"SSH2 ENCRYPTED PRIVATE KEY" => body.starts_with(&[0x3f, 0x6f, 0xf9, 0xeb]).then_some(Guard::Passphrase),
+        b"SSH2 ENCRYPTED PRIVATE KEY" => {
+            body.starts_with(&[0x3f, 0x6f, 0xf9, 0xeb]).then_some(Guard::Passphrase)
+        }
         _ if armour.is_encrypted => Some(Guard::Passphrase),
         _ => der::guard(body),
     }

@@ -107,7 +107,7 @@ pub(super) const ROWS: &[SecretRule] = &[
         "fly-token",
         "Fly.io token",
         &["fo1_", "fm1a_", "fm1r_", "fm2_"],
-        r"fo1_[0-9A-Za-z_-]{43}|fm(?:1[ar]|2)_[0-9A-Za-z+/]{100,3000}={0,3}",
+        r"fo1_[0-9A-Za-z_-]{43}|fm(?:1[ar]|2)_[0-9A-Za-z+/]{100,}={0,3}",
     ),
     token(
         "supabase-token",
@@ -147,7 +147,7 @@ pub(super) const ROWS: &[SecretRule] = &[
         "onepassword-token",
         "1Password service account",
         &["ops_eyJ"],
-        r"ops_(eyJ[0-9A-Za-z_-]{250,3000})",
+        r"ops_(eyJ[0-9A-Za-z_-]{250,})",
     )
     .proved(Proof::Structure(proofs::is_json_object)),
 ];

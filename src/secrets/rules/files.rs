@@ -3,23 +3,20 @@
 use super::{Form, Proof, SecretRule, row, token};
 use crate::secrets::{keys, proofs};
 
+/// Its lines in their order, so that no part runs into the next file.
+const PUTTY: &str = r"PuTTY-User-Key-File-[123]: [a-z0-9-]{5,40}(?:\\[rn]|\s){1,4}Encryption: none(?:\\[rn]|\s){1,4}Comment: [^\r\n\\]{0,200}(?:\\[rn]|\s){1,4}Public-Lines: [0-9]{1,4}[0-9A-Za-z+/=\\\s]{1,}Private-Lines: [0-9]{1,4}(?:\\[rn]|\s){1,4}([0-9A-Za-z+/=\\\s]{20,})";
+
 pub(super) const ROWS: &[SecretRule] = &[
     row(
         "google-service-account",
         "key of a Google service account",
-        &["\"private_key\""],
+        &["\"private_key\"", "private_key\\\""],
         Form::Read(keys::of_service_account),
         Proof::Context(proofs::is_service_account),
     )
     .loose(),
-    row(
-        "private-key",
-        "private key",
-        &["-----BEGIN "],
-        Form::Read(keys::plain),
-        Proof::Form,
-    )
-    .loose(),
+    row("private-key", "private key", &["-----BEGIN "], Form::Read(keys::plain), Proof::Form)
+        .loose(),
     row(
         "private-key-encrypted",
         "private key behind a passphrase",
@@ -36,13 +33,7 @@ pub(super) const ROWS: &[SecretRule] = &[
         Form::Read(keys::wrapped),
         Proof::Form,
     ),
-    token(
-        "putty-key",
-        "PuTTY private key",
-        &["PuTTY-User-Key-File-"],
-        r"PuTTY-User-Key-File-[123]: [a-z0-9-]{5,40}(?:\\[rn]|\s){1,4}Encryption: none(?:\\[rn]|\s){1,4}.{0,12000}?Private-Lines: [0-9]{1,4}(?:\\[rn]|\s){1,4}([0-9A-Za-z+/=\\\s]{20,12000})",
-    )
-    .loose(),
+    token("putty-key", "PuTTY private key", &["PuTTY-User-Key-File-"], PUTTY).loose(),
     token(
         "putty-key-encrypted",
         "PuTTY private key behind a passphrase",
@@ -52,8 +43,13 @@ pub(super) const ROWS: &[SecretRule] = &[
     .proved(Proof::Form)
     .loose()
     .told(),
-    token("age-key", "age private key", &["AGE-SECRET-KEY-1"], r"AGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{58}")
-        .proved(Proof::Checksum(proofs::is_bech32)),
+    token(
+        "age-key",
+        "age private key",
+        &["AGE-SECRET-KEY-1"],
+        r"AGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{58}",
+    )
+    .proved(Proof::Checksum(proofs::is_bech32)),
     token(
         "wireguard-key",
         "WireGuard private key",
@@ -65,7 +61,7 @@ pub(super) const ROWS: &[SecretRule] = &[
         "registry-login",
         "login at a registry of images",
         &["\"auth\"", "\\\"auth\\\""],
-        r#"\\?"auth\\?"\s{0,8}:\s{0,8}\\?"([0-9A-Za-z+/]{8,4000}={0,2})"#,
+        r#"\\?"auth\\?"\s{0,8}:\s{0,8}\\?"([0-9A-Za-z+/]{8,}={0,2})"#,
     )
     .proved(Proof::Context(proofs::is_registry_login))
     .guessable()
@@ -92,7 +88,7 @@ pub(super) const ROWS: &[SecretRule] = &[
         "git-credentials",
         "password that Git stores",
         &["://"],
-        r"://[^\s:@/]{1,100}:([^\s:@/]{8,400})@",
+        r"://[^\s:@/]{1,100}:([^\s:@/]{8,400})@[0-9A-Za-z.-]{1,}",
     )
     .proved(Proof::Entropy(2.5))
     .only_in(&["/.git-credentials"])
@@ -102,7 +98,7 @@ pub(super) const ROWS: &[SecretRule] = &[
         "jwt",
         "JSON web token",
         &["eyJ"],
-        r"eyJ[0-9A-Za-z_-]{10,4000}\.eyJ[0-9A-Za-z_-]{10,8000}\.[0-9A-Za-z_-]{20,1400}",
+        r"eyJ[0-9A-Za-z_-]{10,}\.eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{20,}",
     )
     .proved(Proof::Structure(proofs::is_jwt))
     .told(),

@@ -32,20 +32,20 @@ pub(super) const ROWS: &[SecretRule] = &[
         "npmrc-token",
         "token in the settings of npm",
         &[":_authToken="],
-        r#":_authToken=["']?([0-9A-Za-z_.+/=-]{20,2000})"#,
+        r#":_authToken=["']?([0-9A-Za-z_.+/=-]{20,})"#,
     )
     .loose(),
     token(
         "npmrc-password",
         "password in the settings of npm",
         &[":_password=", ":_auth=", "_auth="],
-        r#":?_(?:auth|password)=["']?([0-9A-Za-z+/]{8,2000}={0,2})"#,
+        r#":?_(?:auth|password)=["']?([0-9A-Za-z+/]{8,}={0,2})"#,
     )
     .only_in(&["npmrc"])
     .loose()
     .guessable()
     .told(),
-    token("pypi-token", "PyPI token", &["pypi-AgE"], r"pypi-(AgE[0-9A-Za-z_-]{60,1000})")
+    token("pypi-token", "PyPI token", &["pypi-AgE"], r"pypi-(AgE[0-9A-Za-z_-]{60,})")
         .proved(Proof::Structure(proofs::is_macaroon)),
     token("cratesio-token", "crates.io token", &["cio"], r"cio[0-9A-Za-z]{32}")
         .proved(Proof::Entropy(4.0)),
@@ -77,8 +77,13 @@ pub(super) const ROWS: &[SecretRule] = &[
         &["ATATT3", "ATCTT3"],
         r"AT[AC]TT3[0-9A-Za-z_=-]{170,250}=[0-9A-F]{8}",
     ),
-    token("azure-devops-token", "Azure DevOps token", &["AZDO"], r"[0-9A-Za-z]{76}AZDO[0-9A-Za-z]{4}")
-        .reaching(super::Reach::Back(76)),
+    token(
+        "azure-devops-token",
+        "Azure DevOps token",
+        &["AZDO"],
+        r"[0-9A-Za-z]{76}AZDO[0-9A-Za-z]{4}",
+    )
+    .reaching(super::Reach::Back(76)),
     token(
         "circleci-token",
         "CircleCI token",

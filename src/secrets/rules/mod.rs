@@ -178,10 +178,15 @@ impl fmt::Debug for SecretRule {
 }
 
 /// By a name that says so; only in the config of an image.
-pub(super) static NAMED: SecretRule =
-    row("named-secret", "value whose name says that it is secret", &[], Form::Text(""), Proof::Form)
-        .told()
-        .guessable();
+pub(super) static NAMED: SecretRule = row(
+    "named-secret",
+    "value whose name says that it is secret",
+    &[],
+    Form::Text(""),
+    Proof::Form,
+)
+.told()
+.guessable();
 /// Likewise.
 pub(super) static ADDRESS: SecretRule =
     row("address-with-password", "address with a password", &[], Form::Text(""), Proof::Form)
@@ -216,5 +221,5 @@ impl Ready {
 }
 
 pub(super) fn compiled(shape: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(&format!(r"\A(?:{shape})")).unicode(false).build()
+    RegexBuilder::new(&format!(r"\A(?:{shape})")).unicode(false).dot_matches_new_line(true).build()
 }

@@ -125,6 +125,8 @@ pub(super) const ROWS: &[SecretRule] = &[
     ),
     token("openai-older-key", "OpenAI key", &["T3BlbkFJ"], r"sk-[0-9A-Za-z]{20}T3BlbkFJ[0-9A-Za-z]{20}")
         .reaching(Reach::Back(23)),
+    token("openrouter-key", "OpenRouter key", &["sk-or-v1-"], r"sk-or-v1-[0-9a-f]{64}")
+        .proved(Proof::Entropy(3.0)),
     token("groq-key", "Groq key", &["gsk_"], r"gsk_[0-9A-Za-z]{52}"),
     token("xai-key", "xAI key", &["xai-"], r"xai-[0-9A-Za-z]{80}"),
     token("perplexity-key", "Perplexity key", &["pplx-"], r"pplx-[0-9A-Za-z]{48,56}"),

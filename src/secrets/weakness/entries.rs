@@ -28,8 +28,19 @@ const WRITTEN_BY_ALL: u32 = 0o0002;
 
 /// Programs of distributions that cannot do without, and what starts with more rights than it ends.
 const USUAL: [&str; 14] = [
-    "bin/su", "bin/mount", "bin/umount", "bin/passwd", "bin/chsh", "bin/chfn", "bin/newgrp",
-    "bin/gpasswd", "bin/chage", "bin/expiry", "sbin/unix_chkpwd", "bin/wall", "bin/write",
+    "bin/su",
+    "bin/mount",
+    "bin/umount",
+    "bin/passwd",
+    "bin/chsh",
+    "bin/chfn",
+    "bin/newgrp",
+    "bin/gpasswd",
+    "bin/chage",
+    "bin/expiry",
+    "sbin/unix_chkpwd",
+    "bin/wall",
+    "bin/write",
     "sbin/pam_timestamp_check",
 ];
 

@@ -97,7 +97,11 @@ pub fn read_lint(json: &[u8]) -> Result<Vec<Weakness>, BadLint> {
             true => Gravity::Warning,
             false => Gravity::Note,
         },
-        message: told(if warning.detail.is_empty() { &warning.description } else { &warning.detail }),
+        message: told(if warning.detail.is_empty() {
+            &warning.description
+        } else {
+            &warning.detail
+        }),
         hint: match warning.url.is_empty() {
             true => told(&warning.description),
             false => format!("{}: {}", told(&warning.description), told(&warning.url)),

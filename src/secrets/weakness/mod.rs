@@ -55,7 +55,10 @@ pub enum WeakPlace {
     History(usize),
     Entry(String),
     /// A line of a Dockerfile, counted from one.
-    Line { file: String, line: u32 },
+    Line {
+        file: String,
+        line: u32,
+    },
 }
 
 impl fmt::Display for WeakPlace {
@@ -97,7 +100,8 @@ pub fn of_config(config: &RunConfig, base: Option<&str>) -> Vec<Weakness> {
         ));
     }
     let ports = wishes.and_then(|it| it.exposed_ports.as_ref());
-    if ports.is_some_and(|ports| ports.keys().any(|port| matches!(port.as_str(), "22" | "22/tcp"))) {
+    if ports.is_some_and(|ports| ports.keys().any(|port| matches!(port.as_str(), "22" | "22/tcp")))
+    {
         found.push(weakness(
             "exposes-ssh",
             Gravity::Warning,
@@ -145,7 +149,9 @@ fn secrets(config: &RunConfig) -> Vec<Weakness> {
     let mut places = BTreeSet::new();
     let of_leak = |leak: &Leak| {
         let (rule, place) = match &leak.place {
-            LeakPlace::Environment { name } => ("secret-in-environment", WeakPlace::Environment(name.clone())),
+            LeakPlace::Environment { name } => {
+                ("secret-in-environment", WeakPlace::Environment(name.clone()))
+            }
             LeakPlace::History { step } => ("secret-in-build", WeakPlace::History(*step)),
             _ => return None,
         };
@@ -191,7 +197,9 @@ fn steps(config: &RunConfig) -> Vec<Weakness> {
             ));
         }
         let is_argument = words.first() == Some(&"ARG");
-        for (name, _) in assignments(text).iter().filter(|(name, value)| is_argument && is_named(name) && !is_secret(value) && !value.is_empty()) {
+        for (name, _) in assignments(text).iter().filter(|(name, value)| {
+            is_argument && is_named(name) && !is_secret(value) && !value.is_empty()
+        }) {
             found.push(weakness(
                 "argument-for-secret",
                 Gravity::Note,
