@@ -7,7 +7,7 @@
 
 use std::sync::OnceLock;
 
-use super::rules::{self, Ready};
+use super::rules::{self, CompiledRule};
 
 const BLOCK: usize = 8;
 const GRAM: usize = 3;
@@ -18,13 +18,13 @@ pub(super) struct AnchorSet {
     filter: Box<[u64]>,
     /// By hash, the list of anchors; zero for none.
     places: Box<[u16]>,
-    lists: Vec<Vec<Candidate>>,
+    lists: Vec<Vec<AnchorGuess>>,
     texts: Vec<&'static [u8]>,
-    rules: Vec<Vec<&'static Ready>>,
+    rules: Vec<Vec<&'static CompiledRule>>,
 }
 
 #[derive(Clone, Copy)]
-struct Candidate {
+struct AnchorGuess {
     anchor: u16,
     shift: Shift,
 }
@@ -49,13 +49,13 @@ pub(super) fn anchors() -> &'static AnchorSet {
 }
 
 impl AnchorSet {
-    fn new(ready: &'static [Ready]) -> Self {
+    fn new(ready: &'static [CompiledRule]) -> Self {
         let mut texts: Vec<&'static [u8]> =
             ready.iter().flat_map(|it| it.rule.anchors).map(|it| it.as_bytes()).collect();
         texts.sort_unstable();
         texts.dedup();
         let of = |text: &[u8]| {
-            let is_of = |it: &&Ready| it.rule.anchors.iter().any(|it| it.as_bytes() == text);
+            let is_of = |it: &&CompiledRule| it.rule.anchors.iter().any(|it| it.as_bytes() == text);
             ready.iter().filter(is_of).collect()
         };
         let mut set = Self {
@@ -98,7 +98,7 @@ impl AnchorSet {
             self.lists.push(Vec::new());
         }
         if let Some(list) = self.lists.get_mut(usize::from(*place)) {
-            list.push(Candidate { anchor, shift });
+            list.push(AnchorGuess { anchor, shift });
         }
     }
 
@@ -163,7 +163,7 @@ impl AnchorSet {
     pub(super) fn rules(
         &self,
         sighting: Sighting,
-    ) -> impl Iterator<Item = &'static Ready> + use<'_> {
+    ) -> impl Iterator<Item = &'static CompiledRule> + use<'_> {
         self.rules.get(usize::from(sighting.anchor)).into_iter().flatten().copied()
     }
 }

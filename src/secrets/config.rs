@@ -50,7 +50,7 @@ pub struct BadConfig {
 }
 
 /// A text of the config and where it stands.
-pub(super) struct Said<'a> {
+pub(super) struct ConfigText<'a> {
     pub(super) place: LeakPlace,
     pub(super) text: &'a str,
 }
@@ -111,24 +111,24 @@ impl RunConfig {
         leaks
     }
 
-    pub(super) fn said(&self) -> Vec<Said<'_>> {
+    pub(super) fn said(&self) -> Vec<ConfigText<'_>> {
         let config = self.config.as_ref();
         let mut said = Vec::new();
         for text in config.and_then(|it| it.env.as_ref()).into_iter().flatten() {
             let name = text.split('=').next().unwrap_or_default().to_owned();
-            said.push(Said { place: LeakPlace::Environment { name }, text });
+            said.push(ConfigText { place: LeakPlace::Environment { name }, text });
         }
         for (name, text) in config.and_then(|it| it.labels.as_ref()).into_iter().flatten() {
-            said.push(Said { place: LeakPlace::Label { name: name.clone() }, text });
+            said.push(ConfigText { place: LeakPlace::Label { name: name.clone() }, text });
         }
         for text in config.and_then(|it| it.entrypoint.as_ref()).into_iter().flatten() {
-            said.push(Said { place: LeakPlace::Entrypoint, text });
+            said.push(ConfigText { place: LeakPlace::Entrypoint, text });
         }
         for text in config.and_then(|it| it.cmd.as_ref()).into_iter().flatten() {
-            said.push(Said { place: LeakPlace::Command, text });
+            said.push(ConfigText { place: LeakPlace::Command, text });
         }
         for (step, text) in self.steps() {
-            said.push(Said { place: LeakPlace::History { step }, text });
+            said.push(ConfigText { place: LeakPlace::History { step }, text });
         }
         said.truncate(MOST_TEXTS);
         said
@@ -142,7 +142,7 @@ impl RunConfig {
 }
 
 /// Words `NAME=value` whose names tell, and addresses with a password.
-fn hints(said: &Said<'_>) -> Vec<Leak> {
+fn hints(said: &ConfigText<'_>) -> Vec<Leak> {
     let pairs = match &said.place {
         LeakPlace::Environment { .. } | LeakPlace::Label { .. } => whole_pair(said),
         _ => assignments(said.text),
@@ -155,7 +155,7 @@ fn hints(said: &Said<'_>) -> Vec<Leak> {
     hints
 }
 
-fn hint(said: &Said<'_>, rule: &'static SecretRule, name: &str) -> Leak {
+fn hint(said: &ConfigText<'_>, rule: &'static SecretRule, name: &str) -> Leak {
     Leak {
         rule,
         place: said.place.clone(),
@@ -169,7 +169,7 @@ fn hint(said: &Said<'_>, rule: &'static SecretRule, name: &str) -> Leak {
     }
 }
 
-fn whole_pair<'a>(said: &'a Said<'_>) -> Vec<(&'a str, &'a str)> {
+fn whole_pair<'a>(said: &'a ConfigText<'_>) -> Vec<(&'a str, &'a str)> {
     match &said.place {
         LeakPlace::Label { name } => vec![(name, said.text)],
         _ => said.text.split_once('=').into_iter().collect(),

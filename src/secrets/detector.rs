@@ -8,7 +8,9 @@ use std::io::{self, Read};
 use super::anchors::{Sighting, anchors};
 use super::leak::{Confidence, Fingerprint, Leak, LeakPlace, LeakSpot};
 use super::placeholder::{entropy, is_placeholder};
-use super::rules::{Around, Form, MOST_SPAN, NEAR, Proof, Reach, Ready, SecretRule, Taken};
+use super::rules::{
+    Around, Capture, CompiledRule, Form, MOST_SPAN, NEAR, Proof, Reach, SecretRule,
+};
 
 /// Held at once.
 const WINDOW: usize = 256 << 10;
@@ -161,14 +163,14 @@ impl Detector {
     /// Whether a rule's secret begins where its anchor says.
     fn at(
         &self,
-        ready: &'static Ready,
+        ready: &'static CompiledRule,
         held: &[u8],
         anchor: usize,
-    ) -> Option<(&'static SecretRule, usize, Taken)> {
+    ) -> Option<(&'static SecretRule, usize, Capture)> {
         let rule = ready.rule;
         let is_such =
             |end: &&str| self.path.ends_with(*end) || end.strip_prefix('/') == Some(&self.path);
-        if !rule.only_in.is_empty() && !rule.only_in.iter().any(|end| is_such(&end)) {
+        if !rule.only_in.is_empty() && !rule.only_in.iter().any(is_such) {
             return None;
         }
         let start = match rule.reach {
@@ -193,7 +195,7 @@ impl Detector {
                 let length = found.get(0)?.end();
                 let is_whole =
                     matches!(rule.proof, Proof::Checksum(_)) || ends(held, start + length);
-                Some(Taken { length, value }).filter(|_| is_whole)?
+                Some(Capture { length, value }).filter(|_| is_whole)?
             }
         };
         let is_proved = match rule.proof {
@@ -207,11 +209,11 @@ impl Detector {
         is_proved.then_some((rule, start, taken))
     }
 
-    fn add(&mut self, held: &[u8], rule: &'static SecretRule, start: usize, taken: &Taken) {
+    fn add(&mut self, held: &[u8], rule: &'static SecretRule, start: usize, taken: &Capture) {
         self.covered = self.base + (start + taken.length) as u64;
         let offset = self.base + start as u64;
         let fingerprint = match rule.is_guessable {
-            true => Fingerprint::of_place(rule.id, &format!("{}:{offset}", self.path)),
+            true => Fingerprint::of_place(rule.id, &self.path),
             false => Fingerprint::of_value(&taken.value),
         };
         if let Some(known) = self.known.get(&(rule.id, fingerprint)) {

@@ -9,6 +9,9 @@ use super::leak::{Confidence, Leak, LeakPlace, LeakSpot};
 use super::verdict::{SecretsVerdict, Waiver};
 use crate::text::seen::visible;
 
+const HELP: &str = "Whoever can pull the image has it. Revoke it, then build without it: a secret \
+    of the build (`RUN --mount=type=secret`) leaves nothing behind.";
+
 /// Rules in the order that results count them by.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SarifRows {
@@ -48,7 +51,7 @@ fn rule(leak: &Leak) -> Value {
     json!({
         "id": leak.rule.id,
         "shortDescription": { "text": format!("A secret in the image: {}", leak.rule.what) },
-        "help": { "text": "Whoever can pull the image has it. Revoke it, then build without it: a secret of the build (`RUN --mount=type=secret`) leaves nothing behind." },
+        "help": { "text": HELP },
         "defaultConfiguration": { "level": if is_sure { "error" } else { "note" } },
         "properties": {
             "tags": ["security", "secret"],

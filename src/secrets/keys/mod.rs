@@ -7,7 +7,7 @@ mod pgp;
 
 use self::armour::Armour;
 use super::proofs::decoded;
-use super::rules::{Around, Taken};
+use super::rules::{Around, Capture};
 
 /// What a key's bytes show of its protection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,38 +19,38 @@ enum Guard {
 /// The shortest keys of elliptic curves are longer.
 const SHORTEST: usize = 32;
 
-pub(super) fn plain(around: &Around<'_>) -> Option<Taken> {
+pub(super) fn plain(around: &Around<'_>) -> Option<Capture> {
     guarded(around.ahead(), Guard::Open)
 }
 
-pub(super) fn encrypted(around: &Around<'_>) -> Option<Taken> {
+pub(super) fn encrypted(around: &Around<'_>) -> Option<Capture> {
     guarded(around.ahead(), Guard::Passphrase)
 }
 
 /// A key's armour in base64 once more, as Kubernetes writes it.
-pub(super) fn wrapped(around: &Around<'_>) -> Option<Taken> {
+pub(super) fn wrapped(around: &Around<'_>) -> Option<Capture> {
     let ahead = around.ahead();
     let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
     let length = ahead.iter().position(|byte| !is_letter(byte)).unwrap_or(ahead.len());
     let letters = ahead.get(..length - length % 4).unwrap_or_default();
     let text = decoded(letters)?;
-    Some(Taken { length, ..guarded(&text, Guard::Open)? })
+    Some(Capture { length, ..guarded(&text, Guard::Open)? })
 }
 
 /// The member of a JSON file, from its name on.
-pub(super) fn of_service_account(around: &Around<'_>) -> Option<Taken> {
+pub(super) fn of_service_account(around: &Around<'_>) -> Option<Capture> {
     let ahead = around.ahead();
     let at = memchr::memmem::find(ahead.get(..64)?, armour::BEGIN)?;
     let taken = guarded(ahead.get(at..)?, Guard::Open)?;
-    Some(Taken { length: at + taken.length, ..taken })
+    Some(Capture { length: at + taken.length, ..taken })
 }
 
-fn guarded(text: &[u8], wanted: Guard) -> Option<Taken> {
+fn guarded(text: &[u8], wanted: Guard) -> Option<Capture> {
     let armour = Armour::read(text)?;
     if armour.body.len() < SHORTEST || guard(&armour)? != wanted {
         return None;
     }
-    Some(Taken { length: armour.length, value: armour.body })
+    Some(Capture { length: armour.length, value: armour.body })
 }
 
 fn guard(armour: &Armour) -> Option<Guard> {

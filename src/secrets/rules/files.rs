@@ -4,7 +4,11 @@ use super::{Form, Proof, SecretRule, row, token};
 use crate::secrets::{keys, proofs};
 
 /// Its lines in their order, so that no part runs into the next file.
-const PUTTY: &str = r"PuTTY-User-Key-File-[123]: [a-z0-9-]{5,40}(?:\\[rn]|\s){1,4}Encryption: none(?:\\[rn]|\s){1,4}Comment: [^\r\n\\]{0,200}(?:\\[rn]|\s){1,4}Public-Lines: [0-9]{1,4}[0-9A-Za-z+/=\\\s]{1,}Private-Lines: [0-9]{1,4}(?:\\[rn]|\s){1,4}([0-9A-Za-z+/=\\\s]{20,})";
+const PUTTY: &str = concat!(
+    r"PuTTY-User-Key-File-[123]: [a-z0-9-]{5,40}(?:\\[rn]|\s){1,4}Encryption: none(?:\\[rn]|\s){1,4}",
+    r"Comment: [^\r\n\\]{0,200}(?:\\[rn]|\s){1,4}",
+    r"Public-Lines: [0-9]{1,4}[0-9A-Za-z+/=\\\s]{1,}Private-Lines: [0-9]{1,4}(?:\\[rn]|\s){1,4}([0-9A-Za-z+/=\\\s]{20,})",
+);
 
 pub(super) const ROWS: &[SecretRule] = &[
     row(

@@ -47,7 +47,7 @@ pub(super) enum Form {
     /// A regular expression; its first group is the value, or else all of it.
     Text(&'static str),
     /// Gives nothing where there is no such thing.
-    Read(fn(&Around<'_>) -> Option<Taken>),
+    Read(fn(&Around<'_>) -> Option<Capture>),
 }
 
 /// What must be true of a match besides its form.
@@ -71,7 +71,7 @@ pub(super) struct Around<'a> {
 }
 
 /// What a reader found.
-pub(super) struct Taken {
+pub(super) struct Capture {
     /// In the file.
     pub(super) length: usize,
     /// In one spelling, whatever the file's.
@@ -199,17 +199,17 @@ pub fn all() -> impl Iterator<Item = &'static SecretRule> {
 }
 
 /// The rows with their shapes ready, compiled when they are first asked for.
-pub(super) fn ready() -> &'static [Ready] {
-    static READY: OnceLock<Vec<Ready>> = OnceLock::new();
-    READY.get_or_init(|| all().map(|rule| Ready { rule, shape: OnceLock::new() }).collect())
+pub(super) fn ready() -> &'static [CompiledRule] {
+    static READY: OnceLock<Vec<CompiledRule>> = OnceLock::new();
+    READY.get_or_init(|| all().map(|rule| CompiledRule { rule, shape: OnceLock::new() }).collect())
 }
 
-pub(super) struct Ready {
+pub(super) struct CompiledRule {
     pub(super) rule: &'static SecretRule,
     shape: OnceLock<Option<Regex>>,
 }
 
-impl Ready {
+impl CompiledRule {
     /// `None` of a row that is read otherwise; a test compiles all.
     pub(super) fn shape(&self) -> Option<&Regex> {
         let compiled = self.shape.get_or_init(|| match self.rule.form {
