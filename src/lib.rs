@@ -35,6 +35,7 @@ pub mod retention;
 pub mod sandbox;
 pub mod sbom;
 pub mod scan;
+pub mod secrets;
 pub mod sign;
 pub mod sigstore;
 pub mod summary;

@@ -15,6 +15,7 @@ const FLOORS: &[&str] = &[
     "oci",
     "sbom",
     "scan",
+    "secrets",
     "files",
     "sandbox",
     "metadata",
@@ -44,10 +45,11 @@ const FLOORS: &[&str] = &[
     "main",
 ];
 /// These use nothing of the program, but for what they may.
-const APART: [(&str, &[&str]); 3] = [
+const APART: [(&str, &[&str]); 4] = [
     ("sandbox", &["files"]),
     ("sbom", &["evidence", "oci"]),
     ("scan", &["error", "evidence", "image", "sbom", "text"]),
+    ("secrets", &["text"]),
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {
