@@ -7,7 +7,6 @@
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-
 use super::text;
 use crate::github::workflow;
 

@@ -24,6 +24,7 @@ pub mod sbom;
 pub mod sbom_scanner;
 pub mod scan;
 pub mod scanning;
+pub mod secrets;
 mod served_layout;
 pub mod sign_bundle;
 mod store;

@@ -45,6 +45,7 @@ mod release;
 mod sbom;
 mod sboms;
 mod scan;
+mod secrets;
 mod signals;
 mod signer;
 mod source_images;

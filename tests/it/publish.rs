@@ -135,7 +135,7 @@ async fn the_older_format_is_left_out_where_no_log_can_serve_it() {
     world.set("INPUT_SIGNATURE-FORMATS", "bundle, legacy");
     let run = world.publish().await;
     assert!(
-        run.code == Some(1)
+        run.code == Some(2)
             && run.log.contains("input `signature-formats`: the signing config names no"),
         "{}",
         run.log

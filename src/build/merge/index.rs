@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::oci::PlatformTarget;
@@ -14,6 +14,13 @@ use crate::registry::manifest::{Descriptor, OCI_INDEX, RegistryManifest};
 /// How deep an entry stands in an index.
 const ENTRY: usize = 2;
 const ANNOTATIONS: usize = 1;
+
+/// An index with its entries to the byte.
+#[derive(Deserialize)]
+pub(super) struct Entries<'a> {
+    #[serde(borrow, default)]
+    pub(super) manifests: Vec<&'a RawValue>,
+}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

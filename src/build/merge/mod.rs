@@ -13,10 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, bail};
 use futures_util::future::{join_all, try_join_all};
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use self::index::{described, written};
+use self::index::{Entries, described, written};
 pub use self::moved::MovedImages;
 pub use self::taken::TakenImage;
 use super::{BuiltImage, Expected};
@@ -125,13 +124,6 @@ struct OtherEntry {
     entry: Box<RawValue>,
     manifest: RegistryManifest,
     home: Repository,
-}
-
-/// An index with its entries to the byte.
-#[derive(Deserialize)]
-struct Entries<'a> {
-    #[serde(borrow, default)]
-    manifests: Vec<&'a RawValue>,
 }
 
 impl PlatformParts {

@@ -11,14 +11,14 @@ pub(super) fn is_record(path: &str) -> bool {
 /// `name/version@user/channel#revision:package%time`, of which all but the first two may be absent.
 /// See <https://docs.conan.io/2/reference/conanfile/attributes.html>.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Reference<'a> {
+pub(super) struct ConanReference<'a> {
     pub(super) name: &'a str,
     pub(super) version: &'a str,
     user: &'a str,
     channel: &'a str,
 }
 
-impl<'a> Reference<'a> {
+impl<'a> ConanReference<'a> {
     /// A range of versions is no reference.
     pub(super) fn read(text: &'a str) -> Option<Self> {
         let bare = text.split(['#', '%', ':']).next()?.trim();
@@ -67,11 +67,11 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatab
 
 /// Conan 1 keeps `name/version/user/channel/package/ID/conaninfo.txt`; what Conan 2 copies out lies
 /// in `full_deploy/host/name/version`, and below by its settings.
-fn place(path: &str) -> Option<(&str, Reference<'_>)> {
+fn place(path: &str) -> Option<(&str, ConanReference<'_>)> {
     let is_id = |it: &str| it.len() == 40 && it.bytes().all(|byte| byte.is_ascii_hexdigit());
     let parts: Vec<&str> = parent(path).trim_end_matches('/').split('/').collect();
     let reference = |name, version, user, channel| {
-        let reference = Reference { name, version, user, channel };
+        let reference = ConanReference { name, version, user, channel };
         [name, version].iter().all(|it| is_word(it)).then_some(reference)
     };
     // What was there before the name, as it is in the path.
@@ -96,14 +96,16 @@ fn place(path: &str) -> Option<(&str, Reference<'_>)> {
 /// Conan 1 says in `full_requires` which versions it took; Conan 2 in `requires` only which names.
 fn needs(text: &str) -> Vec<Vec<PackageNeed>> {
     const MOST: usize = 10_000;
-    let of = |wanted: &str, need: fn(Reference<'_>) -> String| {
+    let of = |wanted: &str, need: fn(ConanReference<'_>) -> String| {
         let mut section = "";
         let mut needs = Vec::new();
         for line in text.lines().map(str::trim) {
             if line.starts_with('[') {
                 section = line;
             } else if section == wanted && needs.len() < MOST {
-                needs.extend(Reference::read(line).map(|it| vec![PackageNeed::named(need(it))]));
+                needs.extend(
+                    ConanReference::read(line).map(|it| vec![PackageNeed::named(need(it))]),
+                );
             }
         }
         needs
@@ -177,7 +179,7 @@ mod tests {
     #[test]
     fn references_have_many_parts() {
         let check = |text: &str, expected: Option<(&str, &str, usize)>| {
-            let read = Reference::read(text);
+            let read = ConanReference::read(text);
             let told = read.as_ref().map(|it| (it.name, it.version, it.qualifiers().len()));
             assert_eq!(told, expected, "{text}");
         };

@@ -28,7 +28,7 @@ fn channel_of(path: &str) -> Option<&str> {
 pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatabase> {
     let untold = |why: &str| Ok(FileFacts::warning(format!("`{path}` is not listed: {why}")));
     let mut reader = PearReader { rest: bytes };
-    let Some(record @ Value::List(_)) = reader.value(0) else {
+    let Some(record @ PearValue::List(_)) = reader.value(0) else {
         return untold("it is no serialised PHP");
     };
     // The first form of package.xml has the name under `package`, and the version by itself.
@@ -57,13 +57,13 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatab
 }
 
 /// What matters of a value.
-enum Value {
+enum PearValue {
     Text(String),
     List(Vec<(String, Self)>),
     Other,
 }
 
-impl Value {
+impl PearValue {
     /// The text at the end of these keys.
     fn text(&self, keys: &[&str]) -> Option<String> {
         match (self, keys) {
@@ -82,15 +82,15 @@ struct PearReader<'a> {
 }
 
 impl<'a> PearReader<'a> {
-    fn value(&mut self, depth: usize) -> Option<Value> {
+    fn value(&mut self, depth: usize) -> Option<PearValue> {
         let kind = *self.rest.first()?;
         match kind {
-            b'N' => self.until(b';').map(|_| Value::Other),
+            b'N' => self.until(b';').map(|_| PearValue::Other),
             b'i' | b'd' | b'b' | b'r' | b'R' => {
                 let number = self.until(b';')?.get(2..)?;
-                Some(Value::Text(String::from_utf8_lossy(number).into_owned()))
+                Some(PearValue::Text(String::from_utf8_lossy(number).into_owned()))
             }
-            b's' | b'S' => self.text().map(Value::Text),
+            b's' | b'S' => self.text().map(PearValue::Text),
             b'a' => {
                 self.skip(2)?;
                 self.list(depth)
@@ -107,7 +107,7 @@ impl<'a> PearReader<'a> {
     }
 
     /// `1:{key value}`.
-    fn list(&mut self, depth: usize) -> Option<Value> {
+    fn list(&mut self, depth: usize) -> Option<PearValue> {
         if depth == DEEPEST {
             return None;
         }
@@ -118,11 +118,11 @@ impl<'a> PearReader<'a> {
             let key = self.value(depth + 1)?;
             let value = self.value(depth + 1)?;
             // Lists of files are long, and tell nothing here.
-            if let Value::Text(key) = key {
+            if let PearValue::Text(key) = key {
                 pairs.push((key, value));
             }
         }
-        (self.take(1)? == b"}").then_some(Value::List(pairs))
+        (self.take(1)? == b"}").then_some(PearValue::List(pairs))
     }
 
     fn text(&mut self) -> Option<String> {

@@ -34,7 +34,7 @@ struct Reader<'a> {
 }
 
 /// A name, or text in quotes.
-enum Value<'a> {
+enum MarkerValue<'a> {
     Name(&'a str),
     Text(&'a str),
 }
@@ -82,7 +82,9 @@ impl<'a> Reader<'a> {
         };
         let right = self.value()?;
         Some(match (left, right) {
-            (Value::Name(name), Value::Text(text)) => self.compare(name, operator, text),
+            (MarkerValue::Name(name), MarkerValue::Text(text)) => {
+                self.compare(name, operator, text)
+            }
             // The other way round: rare, so it is not known.
             _ => None,
         })
@@ -109,19 +111,19 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn value(&mut self) -> Option<Value<'a>> {
+    fn value(&mut self) -> Option<MarkerValue<'a>> {
         let rest = self.rest.trim_start();
         let quote = rest.chars().next()?;
         if ['"', '\''].contains(&quote) {
             let (text, behind) = rest.get(1..)?.split_once(quote)?;
             self.rest = behind;
-            return Some(Value::Text(text));
+            return Some(MarkerValue::Text(text));
         }
         let is_other = |it: char| !it.is_ascii_alphanumeric() && !"._".contains(it);
         let end = rest.find(is_other).unwrap_or(rest.len());
         let (name, behind) = rest.split_at(end);
         self.rest = behind;
-        (!name.is_empty()).then_some(Value::Name(name))
+        (!name.is_empty()).then_some(MarkerValue::Name(name))
     }
 
     fn takes(&mut self, sign: &str) -> bool {

@@ -18,7 +18,7 @@ struct Bom<'a> {
     spec_version: Cow<'a, str>,
     metadata: Metadata<'a>,
     components: Vec<Component<'a>>,
-    dependencies: Vec<Dependency<'a>>,
+    dependencies: Vec<ProfiledDependency<'a>>,
     compositions: Vec<Composition<'a>>,
 }
 
@@ -59,13 +59,13 @@ struct Component<'a> {
     licenses: Value,
     hashes: Value,
     external_references: Value,
-    properties: Vec<Property<'a>>,
+    properties: Vec<ProfiledProperty<'a>>,
     components: Vec<Self>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Property<'a> {
+struct ProfiledProperty<'a> {
     #[serde(borrow)]
     name: Cow<'a, str>,
     value: Cow<'a, str>,
@@ -73,7 +73,7 @@ struct Property<'a> {
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct Dependency<'a> {
+struct ProfiledDependency<'a> {
     #[serde(rename = "ref", borrow)]
     reference: Cow<'a, str>,
     depends_on: Vec<Cow<'a, str>>,
@@ -88,7 +88,7 @@ struct Composition<'a> {
 }
 
 /// What is told of components elsewhere in the document.
-struct Graph<'a> {
+struct DependencyGraph<'a> {
     related: HashSet<&'a str>,
     depending: HashSet<&'a str>,
     judged: HashSet<&'a str>,
@@ -99,7 +99,7 @@ pub(super) fn stated(bytes: &[u8]) -> Result<Stated, ForeignError> {
     let needed = bom.dependencies.iter().flat_map(|it| &it.depends_on);
     let depending = || bom.dependencies.iter().map(|it| it.reference.as_ref());
     let judged = bom.compositions.iter().filter(|it| is_said(&it.aggregate));
-    let graph = Graph {
+    let graph = DependencyGraph {
         related: needed.map(AsRef::as_ref).chain(depending()).collect(),
         depending: depending().collect(),
         judged: judged.flat_map(|it| &it.dependencies).map(AsRef::as_ref).collect(),
@@ -141,7 +141,7 @@ fn of_document(bom: &Bom<'_>) -> Elements {
     checks.into_iter().filter(|(_, is_there)| *is_there).map(|(element, _)| element).collect()
 }
 
-fn of_component(component: &Component<'_>, graph: &Graph<'_>) -> Elements {
+fn of_component(component: &Component<'_>, graph: &DependencyGraph<'_>) -> Elements {
     let entities = [&component.supplier, &component.manufacturer, &component.authors];
     let identifiers = [&component.swid, &component.swhid, &component.omnibor_id];
     let has_identifier = is_said(&component.purl)

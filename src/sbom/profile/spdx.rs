@@ -13,7 +13,7 @@ use super::{Element, Elements, ForeignError, Stated, is_contact, is_said, is_tim
 struct Document<'a> {
     #[serde(borrow)]
     creation_info: Creation<'a>,
-    packages: Vec<Package<'a>>,
+    packages: Vec<ProfiledPackage<'a>>,
     relationships: Vec<Relationship<'a>>,
 }
 
@@ -27,7 +27,7 @@ struct Creation<'a> {
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct Package<'a> {
+struct ProfiledPackage<'a> {
     #[serde(rename = "SPDXID", borrow)]
     identifier: Cow<'a, str>,
     name: Cow<'a, str>,
@@ -38,7 +38,7 @@ struct Package<'a> {
     license_declared: Cow<'a, str>,
     license_concluded: Cow<'a, str>,
     checksums: Vec<Checksum<'a>>,
-    external_refs: Vec<Reference<'a>>,
+    external_refs: Vec<ProfiledReference<'a>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -50,7 +50,7 @@ struct Checksum<'a> {
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct Reference<'a> {
+struct ProfiledReference<'a> {
     #[serde(borrow)]
     reference_type: Cow<'a, str>,
 }
@@ -107,10 +107,10 @@ fn of_creation(creation: &Creation<'_>) -> Elements {
     checks.into_iter().filter(|(_, is_there)| *is_there).map(|(element, _)| element).collect()
 }
 
-fn of_package(package: &Package<'_>) -> Elements {
+fn of_package(package: &ProfiledPackage<'_>) -> Elements {
     let origin = [&package.supplier, &package.originator];
     let licences = [&package.license_declared, &package.license_concluded];
-    let is_identifier = |it: &Reference<'_>| {
+    let is_identifier = |it: &ProfiledReference<'_>| {
         ["purl", "cpe22Type", "cpe23Type", "swid", "swh", "gitoid"]
             .contains(&it.reference_type.as_ref())
     };

@@ -111,7 +111,7 @@ impl AcceptedRisks {
         Ok(())
     }
 
-    pub(super) fn risks(&self) -> &[AcceptedRisk] {
+    pub fn risks(&self) -> &[AcceptedRisk] {
         &self.risks
     }
 

@@ -4,7 +4,7 @@ use super::token;
 use crate::secrets::config::RunConfig;
 use crate::secrets::shown;
 use crate::secrets::weakness::{
-    EntryKind, Gravity, LayerEntry, WeakPlace, Weakness, of_config, of_entry, read_lint,
+    Gravity, LayerEntry, LayerEntryKind, WeakPlace, Weakness, of_config, of_entry, read_lint,
 };
 
 fn weak(config: serde_json::Value, base: Option<&str>) -> Vec<Weakness> {
@@ -84,22 +84,22 @@ fn modes_say_who_may_do_what() {
         found.into_iter().map(|it| (it.rule.into_owned(), it.gravity)).collect::<Vec<_>>()
     };
     let one = |rule: &str, gravity| vec![(rule.to_owned(), gravity)];
-    assert_eq!(of("usr/bin/su", 0o4755, 0, EntryKind::File), one("setuid", Gravity::Note));
-    assert_eq!(of("app/run", 0o4755, 0, EntryKind::File), one("setuid", Gravity::Warning));
-    assert_eq!(of("app/run", 0o2755, 0, EntryKind::File), one("setgid", Gravity::Warning));
-    assert_eq!(of("app/data", 0o4644, 0, EntryKind::File), []);
-    assert_eq!(of("var/mail", 0o2775, 0, EntryKind::Directory), []);
-    assert_eq!(of("tmp", 0o1777, 0, EntryKind::Directory), []);
+    assert_eq!(of("usr/bin/su", 0o4755, 0, LayerEntryKind::File), one("setuid", Gravity::Note));
+    assert_eq!(of("app/run", 0o4755, 0, LayerEntryKind::File), one("setuid", Gravity::Warning));
+    assert_eq!(of("app/run", 0o2755, 0, LayerEntryKind::File), one("setgid", Gravity::Warning));
+    assert_eq!(of("app/data", 0o4644, 0, LayerEntryKind::File), []);
+    assert_eq!(of("var/mail", 0o2775, 0, LayerEntryKind::Directory), []);
+    assert_eq!(of("tmp", 0o1777, 0, LayerEntryKind::Directory), []);
     assert_eq!(
-        of("app", 0o777, 0, EntryKind::Directory),
+        of("app", 0o777, 0, LayerEntryKind::Directory),
         one("world-writable-directory", Gravity::Warning)
     );
     assert_eq!(
-        of("app/x", 0o666, 0, EntryKind::File),
+        of("app/x", 0o666, 0, LayerEntryKind::File),
         one("world-writable-file", Gravity::Warning)
     );
-    assert_eq!(of("bin/sh", 0o777, 0, EntryKind::Other), []);
-    assert_eq!(of("app/x", 0o6777, 7, EntryKind::File).len(), 2);
+    assert_eq!(of("bin/sh", 0o777, 0, LayerEntryKind::Other), []);
+    assert_eq!(of("app/x", 0o6777, 7, LayerEntryKind::File).len(), 2);
 }
 
 #[test]

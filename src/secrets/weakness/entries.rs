@@ -9,11 +9,11 @@ pub struct LayerEntry<'a> {
     /// With the bits for setuid, setgid and sticky.
     pub mode: u32,
     pub uid: u64,
-    pub kind: EntryKind,
+    pub kind: LayerEntryKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EntryKind {
+pub enum LayerEntryKind {
     File,
     Directory,
     /// Links and devices, whose modes say nothing here.
@@ -49,7 +49,7 @@ pub fn of_entry(entry: &LayerEntry<'_>) -> Vec<Weakness> {
     let place = || WeakPlace::Entry(entry.path.to_owned());
     let mut found = Vec::new();
     let sets = entry.mode & (SET_USER | SET_GROUP) != 0 && entry.mode & RUN_BY_ANY != 0;
-    if entry.kind == EntryKind::File && sets {
+    if entry.kind == LayerEntryKind::File && sets {
         let path = entry.path.trim_start_matches('/').trim_start_matches("usr/");
         let of_root = if entry.uid == 0 { "root" } else { "another user" };
         let (bit, whose) = match entry.mode & SET_USER != 0 {
@@ -67,14 +67,14 @@ pub fn of_entry(entry: &LayerEntry<'_>) -> Vec<Weakness> {
     }
     let is_shared = entry.mode & WRITTEN_BY_ALL != 0;
     match entry.kind {
-        EntryKind::Directory if is_shared && entry.mode & STICKY == 0 => found.push(weakness(
+        LayerEntryKind::Directory if is_shared && entry.mode & STICKY == 0 => found.push(weakness(
             "world-writable-directory",
             Gravity::Warning,
             place(),
             "every user may delete and replace what is in it",
             "Give it one owner, or the sticky bit (`chmod 1777`).",
         )),
-        EntryKind::File if is_shared => found.push(weakness(
+        LayerEntryKind::File if is_shared => found.push(weakness(
             "world-writable-file",
             Gravity::Warning,
             place(),

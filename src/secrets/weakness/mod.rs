@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-pub use self::entries::{EntryKind, LayerEntry, of_entry};
+pub use self::entries::{LayerEntry, LayerEntryKind, of_entry};
 pub use self::lint::{BadLint, read_lint};
 use super::config::{RunConfig, assignments, is_named, is_secret};
 use super::leak::{Confidence, Leak, LeakPlace};

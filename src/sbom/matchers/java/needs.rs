@@ -8,14 +8,14 @@ const DEEPEST: usize = 64;
 
 /// One `<dependency>` as far as it was read.
 #[derive(Default)]
-struct Dependency<'a> {
+struct PomDependency<'a> {
     group: &'a str,
     artifact: &'a str,
     scope: &'a str,
     optional: &'a str,
 }
 
-impl Dependency<'_> {
+impl PomDependency<'_> {
     /// What is there for tests, for the compiler alone or by somebody's choice need not be there.
     fn name(&self, own: &str) -> Option<String> {
         let runs = ["", "compile", "runtime"].contains(&self.scope) && self.optional != "true";
@@ -35,7 +35,7 @@ pub(super) fn of_project(pom: &[u8], own: &str) -> Vec<String> {
     let text = String::from_utf8_lossy(pom);
     let mut found = Vec::new();
     let mut open: Vec<&str> = Vec::new();
-    let mut one = Dependency::default();
+    let mut one = PomDependency::default();
     let mut rest = text.as_ref();
     while let Some((before, after)) = rest.split_once('<') {
         if let ["project", "dependencies", "dependency", field] = open[..] {

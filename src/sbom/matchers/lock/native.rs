@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{Locked, items, members, word};
-use crate::sbom::matchers::conan::Reference;
+use crate::sbom::matchers::conan::ConanReference;
 use crate::sbom::package::Ecosystem;
 
 /// Since Conan 2 lists of references; before, a graph in which the project itself has a path.
@@ -48,7 +48,7 @@ pub(super) fn conanfile(text: &str) -> Vec<Locked> {
 }
 
 fn conan(text: &str, is_dev: bool) -> Option<Locked> {
-    let reference = Reference::read(text)?;
+    let reference = ConanReference::read(text)?;
     let locked = Locked::new(Ecosystem::Conan, reference.name, reference.version);
     Some(Locked { qualifiers: reference.qualifiers(), ..locked.for_development(is_dev) })
 }

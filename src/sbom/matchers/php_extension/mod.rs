@@ -81,7 +81,7 @@ const WIDE: Shape = Shape { size: 168, step: 8, name: 32, version: 88, build: 16
 const NARROW: Shape = Shape { size: 92, step: 4, name: 20, version: 48, build: 88 };
 
 /// A part of the file that is loaded at an address.
-struct Loaded {
+struct LoadedSegment {
     address: u64,
     offset: u64,
     size: u64,
@@ -93,7 +93,7 @@ struct Object<'data, 'file> {
     data: &'data Bounded<'file>,
     is_big: bool,
     shape: &'static Shape,
-    loaded: Vec<Loaded>,
+    loaded: Vec<LoadedSegment>,
     /// Places that the loader fills in, with what goes there; empty where the file has it in place.
     filled: &'data [u8],
 }
@@ -120,8 +120,8 @@ fn object<'data, 'file, Elf: FileHeader<Endian = Endianness>>(
         let all = segments.iter().take(MOST_SEGMENTS);
         all.filter(move |segment| segment.p_type(endian) == kind)
     };
-    let loaded: Vec<Loaded> = of_kind(elf::PT_LOAD)
-        .map(|segment| Loaded {
+    let loaded: Vec<LoadedSegment> = of_kind(elf::PT_LOAD)
+        .map(|segment| LoadedSegment {
             address: segment.p_vaddr(endian).into(),
             offset: segment.p_offset(endian).into(),
             size: segment.p_filesz(endian).into(),
