@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 
 use crate::environment::Environment;
+use crate::error;
 use crate::github::facts::GitHubFacts;
 use crate::github::{RunContext, facts};
 use crate::inputs::{Action, Inputs, secret_texts};
@@ -49,6 +50,11 @@ impl BegunTrust {
     /// What a plan may know of it.
     pub(super) fn known(&self) -> Option<&SettledTrust> {
         self.0.as_ref()?.as_ref().ok()
+    }
+
+    /// Why a plan that publishes would end here.
+    pub(super) fn refusal(&self) -> Option<String> {
+        self.0.as_ref()?.as_ref().err().map(error::message)
     }
 
     /// For a plan that publishes.

@@ -74,6 +74,8 @@ pub async fn run(
         Action::Bake => baked(&begun, &env, report, clone.is_some()).await,
     }
     .context(undone(arguments.action))?;
+    let refused = begun.trust.refusal();
+    notices.extend(refused.map(|why| format!("to publish this would be refused: {why}")));
     if let Some(clone) = &clone {
         let context = &begun.context;
         notices.push(format!(

@@ -237,3 +237,21 @@ async fn wrong_inputs_are_said_before_anything_is_fetched() {
         assert!(run.code == Some(2) && run.log.contains(why), "{why} is missing in {}", run.log);
     }
 }
+
+#[test]
+fn a_plan_says_that_its_trust_cannot_be_read() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_supply-action"))
+        .args(["plan", "-i", "images=registry.example/app", "-i", "tags=v1"])
+        .args(["-i", "trusted-root=/nowhere/root.json"])
+        .env_clear()
+        .envs([("GITHUB_EVENT_NAME", "push"), ("GITHUB_REF", "refs/tags/v1")])
+        .envs([("GITHUB_REPOSITORY", "octo/app"), ("GITHUB_ACTIONS", "true")])
+        .output()
+        .unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(
+        said.contains("to publish this would be refused") && said.contains("`/nowhere/root.json`"),
+        "{said}"
+    );
+    assert!(!said.contains("Trust:"), "{said}");
+}
