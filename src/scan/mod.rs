@@ -1,8 +1,8 @@
 //! Known vulnerabilities: packages and advisories in, findings and a verdict out. It reads no file,
 //! asks no service and knows no clock.
 //!
-//! A [`findings::Subject`] has the [`question`]s that sources are asked, [`record`] reads what they
-//! answer, and [`findings::Findings`] says what is wrong with which package, by the orders of
+//! A [`findings::ScanSubject`] has the [`question`]s that sources are asked, [`record`] reads what
+//! they answer, and [`findings::Findings`] says what is wrong with which package, by the orders of
 //! [`versions`]. [`gate`] judges them by rules and by what is [`accepted`].
 
 pub mod accepted;

@@ -90,6 +90,7 @@ pub struct VerifyArguments {
     /// With --fail-on, whether only vulnerabilities with a fix count
     #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, requires = "fail_on")]
     pub only_fixed: bool,
+    #[allow(rustdoc::bare_urls, reason = "this is what --help prints")]
     /// Who must have signed the results of scans, where that is another than who signed the image:
     /// a workflow that scans again, as https://github.com/OWNER/REPO/PATH@REF
     #[arg(long, value_name = "ID")]
