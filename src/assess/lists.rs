@@ -2,7 +2,7 @@
 //! cannot be followed to the letter is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{ScanTerms, TermsAuthor};
 use crate::advisories::epss::{self, Scores};
@@ -27,11 +27,8 @@ pub(super) struct HandedLists {
 }
 
 pub(super) async fn read(terms: &ScanTerms, network: &Network) -> anyhow::Result<HandedLists> {
-    let mut lists =
-        HandedLists { accepted: AcceptedRisks::default(), kev: BTreeMap::new(), epss: None };
-    for file in &terms.ignore_files {
-        add(&mut lists.accepted, file)?;
-    }
+    let accepted = accepted(&terms.ignore_files)?;
+    let mut lists = HandedLists { accepted, kev: BTreeMap::new(), epss: None };
     for file in &terms.vex {
         let bytes = bytes(file)?;
         lists.accepted.add_openvex(&file.display().to_string(), &bytes).map_err(wrong)?;
@@ -80,6 +77,15 @@ impl HandedLists {
 }
 
 /// By the name that its own program looks for; any other is ours.
+/// All that is accepted by files of ours and by those of other scanners.
+pub fn accepted(files: &[PathBuf]) -> anyhow::Result<AcceptedRisks> {
+    let mut accepted = AcceptedRisks::default();
+    for file in files {
+        add(&mut accepted, file)?;
+    }
+    Ok(accepted)
+}
+
 fn add(accepted: &mut AcceptedRisks, file: &Path) -> anyhow::Result<()> {
     let (text, shown) = (text(file)?, file.display().to_string());
     let name = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use self::lists::HandedLists;
+pub use self::lists::accepted;
 use crate::advisories::gather::Sources;
 use crate::error::{Remedy as _, WithExit, exit, exit_code};
 use crate::github::network::Network;

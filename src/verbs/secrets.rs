@@ -3,11 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
+use crate::assess::accepted;
 use crate::error::{Remedy as _, WithExit, exit};
 use crate::report::Report;
 use crate::report::text::visible;
@@ -15,7 +17,6 @@ use crate::sbom::SbomError;
 use crate::sbom::exclude::Exclude;
 use crate::sbom::source::rootfs::Rootfs;
 use crate::sbom::source::{FileSource as _, SourceFile, Visitor};
-use crate::scan::accepted::AcceptedRisks;
 use crate::secrets::leak::Leak;
 use crate::secrets::verdict::{SecretsTerms, SecretsVerdict, Waiver, judge_leaks};
 use crate::secrets::{detector, excuses, rules, shown};
@@ -104,10 +105,13 @@ impl Visitor for Leaks<'_> {
 }
 
 pub fn run(arguments: &SecretsArguments, report: &Report) -> anyhow::Result<()> {
-    let waivers = waivers(&arguments.ignore_file)?;
+    let waivers = waivers(&arguments.ignore_file, report)?;
     let exclude = Exclude::new(&arguments.exclude).map_err(|error| bad(error.to_string()))?;
     let directory = &arguments.directory;
-    if !directory.is_dir() {
+    let is_directory = std::fs::metadata(directory)
+        .map_err(|error| bad(format!("`{}` cannot be read: {error}", directory.display())))?
+        .is_dir();
+    if !is_directory {
         return Err(bad(format!("`{}` is no directory", directory.display())).into());
     }
     let mut found = Leaks { exclude: &exclude, leaks: Vec::new(), files: 0, left_out: 0 };
@@ -138,16 +142,20 @@ fn bad(message: String) -> WithExit {
 }
 
 /// What may stay. Rules of these files that are about packages or flaws are those of `scan`.
-fn waivers(files: &[PathBuf]) -> anyhow::Result<Vec<Waiver>> {
-    let mut accepted = AcceptedRisks::default();
-    for file in files {
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| bad(format!("`{}` cannot be read: {error}", file.display())))?;
-        accepted
-            .add_ignores(&file.display().to_string(), &text)
-            .map_err(|error| bad(error.to_string()))?;
-    }
+/// Whatever is no rule's id and no fingerprint is named, as it may be misspelt.
+fn waivers(files: &[PathBuf], report: &Report) -> anyhow::Result<Vec<Waiver>> {
+    let accepted = accepted(files).context("no secret was looked for")?;
     let is_ours = |id: &str| id.starts_with("sha256:") || rules::all().any(|rule| rule.id == id);
+    for risk in accepted.risks() {
+        let id = risk.id.as_deref().filter(|_| risk.package.is_none()).unwrap_or_default();
+        if !is_ours(id) {
+            let (id, place) = (risk.id.as_deref().unwrap_or("a package"), visible(&risk.place));
+            report.notice(&format!(
+                "`{}` ({place}) accepts no secret: it is no rule's id and no fingerprint",
+                visible(id)
+            ));
+        }
+    }
     let about_secrets = accepted.risks().iter().filter_map(|risk| {
         let id = risk.id.clone().filter(|id| is_ours(id) && risk.package.is_none())?;
         let (reason, place) = (risk.reason.clone(), risk.place.clone());
@@ -208,7 +216,7 @@ fn refuse(directory: &Path, leaks: &[Leak], verdict: &SecretsVerdict) -> anyhow:
             0 | 1 => String::new(),
             several => format!(" and {}", plural(several - 1, "other place")),
         };
-        format!("  {} in {}{more} ({})", reason.rule, visible(&place), reason.fingerprint)
+        format!("  {} in {}{more} ({})", reason.rule, place, reason.fingerprint)
     });
     let lines: Vec<String> = lines.collect();
     let count = plural(lines.len(), "secret");

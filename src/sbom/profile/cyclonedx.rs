@@ -16,16 +16,16 @@ use super::{Element, Elements, ForeignError, Stated, is_contact, is_said, is_tim
 struct Bom<'a> {
     #[serde(borrow)]
     spec_version: Cow<'a, str>,
-    metadata: Metadata<'a>,
-    components: Vec<Component<'a>>,
+    metadata: ProfiledMetadata<'a>,
+    components: Vec<ProfiledComponent<'a>>,
     dependencies: Vec<ProfiledDependency<'a>>,
-    compositions: Vec<Composition<'a>>,
+    compositions: Vec<ProfiledComposition<'a>>,
 }
 
 /// Who and what made it comes in many forms, and is small.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct Metadata<'a> {
+struct ProfiledMetadata<'a> {
     #[serde(borrow)]
     timestamp: Cow<'a, str>,
     authors: Value,
@@ -34,12 +34,12 @@ struct Metadata<'a> {
     supplier: Value,
     tools: Value,
     lifecycles: Value,
-    component: Option<Component<'a>>,
+    component: Option<ProfiledComponent<'a>>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct Component<'a> {
+struct ProfiledComponent<'a> {
     #[serde(rename = "type", borrow)]
     kind: Cow<'a, str>,
     #[serde(rename = "bom-ref")]
@@ -81,7 +81,7 @@ struct ProfiledDependency<'a> {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Composition<'a> {
+struct ProfiledComposition<'a> {
     #[serde(borrow)]
     aggregate: Cow<'a, str>,
     dependencies: Vec<Cow<'a, str>>,
@@ -106,7 +106,7 @@ pub(super) fn stated(bytes: &[u8]) -> Result<Stated, ForeignError> {
     };
     let mut stated = Stated { document: of_document(&bom), components: Vec::new() };
     // Of the outermost first; serde_json reads no deeper than 128.
-    let mut ahead: Vec<&Component<'_>> = bom.components.iter().rev().collect();
+    let mut ahead: Vec<&ProfiledComponent<'_>> = bom.components.iter().rev().collect();
     ahead.extend(&bom.metadata.component);
     while let Some(component) = ahead.pop() {
         ahead.extend(component.components.iter().rev());
@@ -141,7 +141,7 @@ fn of_document(bom: &Bom<'_>) -> Elements {
     checks.into_iter().filter(|(_, is_there)| *is_there).map(|(element, _)| element).collect()
 }
 
-fn of_component(component: &Component<'_>, graph: &DependencyGraph<'_>) -> Elements {
+fn of_component(component: &ProfiledComponent<'_>, graph: &DependencyGraph<'_>) -> Elements {
     let entities = [&component.supplier, &component.manufacturer, &component.authors];
     let identifiers = [&component.swid, &component.swhid, &component.omnibor_id];
     let has_identifier = is_said(&component.purl)

@@ -14,7 +14,7 @@ struct Document<'a> {
     #[serde(borrow)]
     creation_info: Creation<'a>,
     packages: Vec<ProfiledPackage<'a>>,
-    relationships: Vec<Relationship<'a>>,
+    relationships: Vec<ProfiledRelationship<'a>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -37,13 +37,13 @@ struct ProfiledPackage<'a> {
     package_file_name: Cow<'a, str>,
     license_declared: Cow<'a, str>,
     license_concluded: Cow<'a, str>,
-    checksums: Vec<Checksum<'a>>,
+    checksums: Vec<ProfiledChecksum<'a>>,
     external_refs: Vec<ProfiledReference<'a>>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct Checksum<'a> {
+struct ProfiledChecksum<'a> {
     #[serde(borrow)]
     checksum_value: Cow<'a, str>,
 }
@@ -57,7 +57,7 @@ struct ProfiledReference<'a> {
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct Relationship<'a> {
+struct ProfiledRelationship<'a> {
     #[serde(borrow)]
     spdx_element_id: Cow<'a, str>,
     related_spdx_element: Cow<'a, str>,
@@ -84,7 +84,7 @@ pub(super) fn stated(bytes: &[u8]) -> Result<Stated, ForeignError> {
 }
 
 /// Whose dependencies a relationship tells.
-fn depending<'a>(relationship: &'a Relationship<'_>) -> Option<&'a str> {
+fn depending<'a>(relationship: &'a ProfiledRelationship<'_>) -> Option<&'a str> {
     match relationship.relationship_type.as_ref() {
         "DEPENDS_ON" | "CONTAINS" => Some(relationship.spdx_element_id.as_ref()),
         "DEPENDENCY_OF" | "CONTAINED_BY" => Some(relationship.related_spdx_element.as_ref()),
