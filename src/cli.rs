@@ -87,7 +87,7 @@ enum CliVerb {
     /// List private keys and tokens in the files of a directory, such as a checkout; fail on those
     /// whose format says that they are real
     Secrets(verbs::secrets::SecretsArguments),
-    /// Delete what no name leads to any more, and leave every image that is kept whole, with its
+    /// Delete what no tag leads to any more, and leave every image that is kept whole, with its
     /// evidence; a dry run without --delete
     Prune(verbs::prune::PruneArguments),
     /// Keep advisories at hand, for scans that ask no service

@@ -18,7 +18,7 @@ pub mod exit {
 }
 
 /// What a failure comes to, for who reads it first; attached to an error as its outermost context.
-/// No tag was put or moved in any of them.
+/// No tag was set or moved in any of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consequence {
     NothingBuilt,
@@ -155,7 +155,7 @@ impl std::error::Error for SeveralFailures {}
 
 impl fmt::Display for SeveralFailures {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} things stand in the way:", self.0.len())?;
+        write!(formatter, "{} problems:", self.0.len())?;
         for (at, error) in self.0.iter().enumerate() {
             write!(formatter, "\n  ({}) {}", at + 1, below(&message(error)))?;
             hints(error)
@@ -249,7 +249,7 @@ mod tests {
             .context("nothing was tagged");
         assert_eq!(
             message(&error),
-            "nothing was tagged: 3 things stand in the way:\n  (1) the tail:\n      one\n      two\n      hint: second\n      hint: first\n  \
+            "nothing was tagged: 3 problems:\n  (1) the tail:\n      one\n      two\n      hint: second\n      hint: first\n  \
              (2) no push\n      hint: log in\n  (3) no `id-token`"
         );
         assert_eq!(hints(&error), Vec::<String>::new());

@@ -138,20 +138,18 @@ pub fn cache_under_a_name<C: AsRef<str>>(
         let is_tagged = written.rsplit('/').next().is_some_and(|last| last.contains(':'));
         let message = match is_tagged {
             true if written == *name => {
-                format!("`cache-to`: `{name}` is one of the names to publish")
+                format!("`cache-to`: `{name}` is one of the tags to publish")
             }
             true => format!(
-                "`cache-to`: `{written}` writes the cache under `{name}`, a name of the image"
+                "`cache-to`: `{written}` writes the cache under `{name}`, a tag of the image"
             ),
             false => format!(
-                "`cache-to`: `{written}`, which has no tag, writes the cache under `{name}`, a name of the image"
+                "`cache-to`: `{written}`, which has no tag, writes the cache under `{name}`, a tag of the image"
             ),
         };
         let place = name.rsplit_once(':').map_or(name.as_str(), |(place, _)| place);
         return Err(WithExit { code: exit::BAD_INPUT, message })
-            .hint(format!(
-                "write the cache under a name of its own, such as `ref={place}:buildcache`"
-            ))
+            .hint(format!("write the cache to a tag of its own, such as `ref={place}:buildcache`"))
             .see(RefusalPage::CacheUnderATagOfTheImage);
     }
     Ok(())

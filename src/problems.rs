@@ -50,7 +50,7 @@ mod tests {
         problems.add(Err::<(), _>(anyhow::anyhow!("no `id-token`")).hint("add it").unwrap_err());
         problems.add(Err::<(), _>(anyhow::anyhow!("no push")).hint("log in").unwrap_err());
         let error = problems.into_result().unwrap_err();
-        let told = "2 things stand in the way:\n  (1) no `id-token`\n      hint: add it\n  (2) no push\n      hint: log in";
+        let told = "2 problems:\n  (1) no `id-token`\n      hint: add it\n  (2) no push\n      hint: log in";
         assert_eq!(error::message(&error), told);
         assert!(error::hints(&error).is_empty(), "each stands below its problem");
         Problems::default().into_result().unwrap();

@@ -88,7 +88,7 @@ pub enum OnTagConflict {
     Overwrite,
 }
 
-/// On which terms names are put.
+/// On which terms tags are set.
 pub struct NamingTerms<'a> {
     pub baseline: &'a Baseline,
     pub rule: OnTagConflict,
@@ -107,7 +107,7 @@ type NamePlace<'a> = (&'a VerifiedImage, &'a ImageName);
 /// after the last. No name of any lot is put before all lots are known to be free of conflicts.
 ///
 /// # Errors
-/// With exit code 3 when some names are put and others not; the message lists both.
+/// With exit code 3 when some tags are set and others not; the message lists both.
 pub async fn publish(
     registry: &Registry,
     lots: Vec<VerifiedLot<'_>>,
@@ -190,7 +190,7 @@ fn places<'a>(lots: &'a [VerifiedLot<'_>]) -> anyhow::Result<Vec<NamePlace<'a>>>
         match lot.verified.iter().find(|image| image.image().repository == name.repository) {
             Some(image) => Ok((image, name)),
             None => {
-                anyhow::bail!("`{name}` is put on nothing: no image was verified in its repository")
+                anyhow::bail!("`{name}` gets no image: none was verified in its repository")
             }
         }
     });
@@ -245,7 +245,7 @@ async fn attempt(
 ) -> Result<(), RegistryError> {
     #[expect(
         clippy::disallowed_methods,
-        reason = "the one place that names an image; it holds the proof"
+        reason = "the one place that tags an image; it holds the proof"
     )]
     registry.put_tag(&name.repository, &name.tag, verified.manifest(), seen).await
 }
@@ -289,7 +289,7 @@ async fn read_back<'a>(
     ReadBack { standing, failed }
 }
 
-/// Looks at names that are put next: one that moved since it was found free of conflicts is another
+/// Looks at tags that are set next: one that moved since it was found free of conflicts is another
 /// run's.
 async fn look_again<'a>(
     registry: &Registry,
@@ -344,7 +344,7 @@ async fn find_conflicts(
                 let before =
                     before.map_or_else(|| "nothing".to_owned(), |before| format!("`{before}`"));
                 moved.push(format!(
-                    "`{name}` named {before} when this run began and names `{now}` now"
+                    "`{name}` pointed to {before} when this run began, and points to `{now}` now"
                 ));
             }
             _ => {}
@@ -380,20 +380,20 @@ fn partly(
         NotPut::Refused(error) | NotPut::Unconfirmed(error) => {
             format!("`{name}`: {}", crate::error::message(error))
         }
-        NotPut::Lost(Some(digest)) => format!("`{name}` names `{digest}` now"),
+        NotPut::Lost(Some(digest)) => format!("`{name}` points to `{digest}` now"),
         NotPut::Lost(None) => format!("`{name}` is gone"),
     };
     let reasons = failed.iter().map(told).collect::<Vec<_>>().join("; ");
     let (code, message) = if put.is_empty() && unconfirmed.is_empty() {
-        let why = if lost.is_empty() { "" } else { "somebody else moved its names meanwhile: " };
+        let why = if lost.is_empty() { "" } else { "somebody else moved its tags meanwhile: " };
         (exit::FAILED, format!("{why}{reasons}"))
     } else {
         let mut parts = Vec::new();
         for (what, names) in [
-            ("put", put.to_vec()),
-            ("perhaps put, it could not be read back", unconfirmed),
+            ("set", put.to_vec()),
+            ("perhaps set, it could not be read back", unconfirmed),
             ("moved by somebody else meanwhile", lost.clone()),
-            ("not put", missing),
+            ("not set", missing),
         ] {
             if !names.is_empty() {
                 parts.push(format!("{what}: {}", quoted(&names)));
@@ -401,13 +401,13 @@ fn partly(
         }
         (
             exit::PARTLY_PUBLISHED,
-            format!("only some names were put; {}; {reasons}", parts.join("; ")),
+            format!("only some tags were set; {}; {reasons}", parts.join("; ")),
         )
     };
     let hint = if lost.is_empty() {
-        "the image and its evidence are complete; run the workflow again to put the remaining names"
+        "the image and its evidence are complete; run the workflow again to set the remaining tags"
     } else {
-        "another run published at the same time and this one lost those names; run this workflow again if it should win, or serialise runs with `concurrency`"
+        "another run published at the same time and this one lost those tags; run this workflow again if it should win, or serialise runs with `concurrency`"
     };
     let error = with_hint(WithExit { code, message }.into(), hint);
     let is_partly = code == exit::PARTLY_PUBLISHED;

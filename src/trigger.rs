@@ -205,7 +205,7 @@ fn rules(event: &TriggerEvent<'_>, answer: &mut TriggerAnswer) {
         // Its ref is the default branch, whatever ran.
         _ if event.name == "workflow_run" && untrusted_run(event.payload).is_some() => {
             answer.notices.push(format!(
-                "after that workflow the image gets no name of `{}`",
+                "after that workflow the image gets no tag of `{}`",
                 short(event.git_ref)
             ));
         }
@@ -248,7 +248,7 @@ fn legal(name: &str) -> Result<String, String> {
         return Err(format!("it has {} letters, and a tag has {LONGEST} at most", name.len()));
     }
     if name.len() != whole.len() && reading(name).is_some() {
-        return Err(format!("as a tag it would be `{name}`, which is a release's name"));
+        return Err(format!("as a tag it would be `{name}`, which is a release's tag"));
     }
     Ok(name.to_owned())
 }
@@ -267,13 +267,13 @@ fn of_branch(branch: &str, event: &TriggerEvent<'_>, answer: &mut TriggerAnswer)
             Some("it is not the default branch".to_owned())
         }
         Some(BranchReading::WholeVersion) => {
-            Some("it reads as a version, which is a release's name".to_owned())
+            Some("it reads as a version, which is a release's tag".to_owned())
         }
         Some(BranchReading::Line(line)) if !is_default => match event.line_has_tags {
             Some(false) => None,
-            Some(true) => Some(format!("there are releases of `{line}`, whose name it is")),
+            Some(true) => Some(format!("there are releases of `{line}`, whose tag it is")),
             None => Some(format!(
-                "nobody could say whether there are releases of `{line}`, whose name it would be"
+                "nobody could say whether there are releases of `{line}`, whose tag it would be"
             )),
         },
         _ => None,
@@ -283,13 +283,13 @@ fn of_branch(branch: &str, event: &TriggerEvent<'_>, answer: &mut TriggerAnswer)
         Some(why) => {
             answer
                 .notices
-                .push(format!("branch `{branch}` does not give the image the name `{name}`: {why}; `tags: type=ref,event=branch` does"));
+                .push(format!("branch `{branch}` does not give the image the tag `{name}`: {why}; `tags: type=ref,event=branch` does"));
         }
     }
 }
 
 fn unnamed(kind: &str, name: &str, why: &str) -> String {
-    format!("{kind} `{name}` gives the image no name of its own: {why}; a rule of `tags` can")
+    format!("{kind} `{name}` gives the image no tag of its own: {why}; a rule of `tags` can")
 }
 
 /// A version gets its ranges and, when it lies on the default branch, `latest`; a prerelease gets

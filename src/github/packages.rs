@@ -113,7 +113,7 @@ impl ContainerPackage {
                 .await?;
             let listed = listed.as_array().ok_or("GitHub's answer is no list of versions")?;
             for version in listed {
-                let version = read(version).ok_or("GitHub's answer has a version without a number, a digest, its names or its time")?;
+                let version = read(version).ok_or("GitHub's answer has a version without a number, a digest, its tags or its time")?;
                 if known.insert(version.id) {
                     versions.push(version);
                 }

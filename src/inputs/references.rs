@@ -31,7 +31,7 @@ pub(super) fn item(text: &str) -> ReferenceItem {
     }
     if shape.contains('@') {
         return ReferenceItem::Wrong(format!(
-            "`{text}` carries a digest; tags are put on what this run builds, so write a tag"
+            "`{text}` carries a digest; tags are set on what this run builds, so write a tag"
         ));
     }
     if let Some((_, rest)) = text.split_once("://") {

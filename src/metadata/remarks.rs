@@ -162,7 +162,7 @@ fn raw(value: &str) -> Option<Remark> {
     }
     let put = super::sanitised(value);
     (put != value)
-        .then(|| Remark::Unused(format!("`{value}` is no legal tag, and is put as `{put}`")))
+        .then(|| Remark::Unused(format!("`{value}` is no legal tag, and becomes `{put}`")))
 }
 
 #[cfg(test)]
@@ -210,8 +210,8 @@ mod tests {
             ("type=sha,pattern=x", "`type=sha` has no attribute `pattern`"),
             ("type=semver,pattern={{version}},value=", "the Git tag is read instead"),
             ("type=raw,value=", "the rule gives no name by it"),
-            ("type=raw,value=a b/c", "is put as `a-b-c`"),
-            ("type=raw,value=1.2/x", "is put as `1.2-x`"),
+            ("type=raw,value=a b/c", "becomes `a-b-c`"),
+            ("type=raw,value=1.2/x", "becomes `1.2-x`"),
         ] {
             let remarks = remarks(entry);
             assert!(

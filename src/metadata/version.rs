@@ -73,7 +73,7 @@ pub(super) fn version(
     Ok(version)
 }
 
-/// The version that a name stands for, or the Git tag whose name it is.
+/// The version that a name stands for, or the Git tag whose tag it is.
 fn read_of(line: &ReleaseLine) -> Option<line::LineVersion> {
     match line {
         ReleaseLine::Ref(git_ref) => {

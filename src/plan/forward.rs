@@ -1,4 +1,4 @@
-//! What a name stands on, and what this run would put it on → whether it moves. A floating name
+//! What a tag points to, and what this run would set it on → whether it moves. A floating tag
 //! moves only forward, compared with what it stands on now and with nothing else, so that a
 //! rollback by hand holds. Pure.
 
@@ -78,7 +78,7 @@ pub fn weigh(tag: &Tag, candidate: &Candidate<'_>, told: &RunStanding) -> Weighe
         .filter(|git_tag| candidate.branch_by_default && names_release(tag, git_tag, told))
     {
         return stays(format!(
-            "it is a name of release `{}`, which a branch never takes by itself",
+            "it is a tag of release `{}`, which a branch never takes by itself",
             sanitised(git_tag)
         ));
     }
@@ -90,19 +90,19 @@ pub fn weigh(tag: &Tag, candidate: &Candidate<'_>, told: &RunStanding) -> Weighe
         match (order, is_latest, ours.is_stable(), theirs.is_stable()) {
             (_, true, false, true) => {
                 return stays(format!(
-                    "it stands on version `{theirs}`, and `{ours}` is a prerelease"
+                    "it points to version `{theirs}`, and `{ours}` is a prerelease"
                 ));
             }
             (_, true, true, false) | (Ordering::Greater, ..) => return moves,
             (Ordering::Less, ..) => {
-                return stays(format!("it stands on version `{theirs}`, and this is `{ours}`"));
+                return stays(format!("it points to version `{theirs}`, and this is `{ours}`"));
             }
             (Ordering::Equal, ..) => {}
         }
     }
     match &told.commit {
         Some(commit) if commit == candidate.commit => moves,
-        None => stays("what it stands on names no commit to compare with".to_owned()),
+        None => stays("what it points to names no commit to compare with".to_owned()),
         Some(commit) => {
             let is_own = matches!(line, ReleaseLine::Ref(_))
                 || told.git_ref.as_deref() == Some(candidate.git_ref);
@@ -134,14 +134,14 @@ pub fn settle(
         (Some(true), _) => ForwardVerdict::Moves,
         (_, Some(true)) if asked_head => ForwardVerdict::Moves,
         (None, _) => ForwardVerdict::Stays(format!(
-            "it stands on commit `{from}`, and neither GitHub nor the checkout says whether `{ours}` comes after it"
+            "it points to commit `{from}`, and neither GitHub nor the checkout says whether `{ours}` comes after it"
         )),
         (Some(false), None) if asked_head => ForwardVerdict::Stays(format!(
-            "it stands on commit `{from}`, which `{ours}` does not come after, and GitHub does not say what `{}` is now",
+            "it points to commit `{from}`, which `{ours}` does not come after, and GitHub does not say what `{}` is now",
             candidate.git_ref.replace('`', "'")
         )),
         (Some(false), _) => ForwardVerdict::Stays(format!(
-            "it stands on commit `{from}`, which `{ours}` does not come after"
+            "it points to commit `{from}`, which `{ours}` does not come after"
         )),
     }
 }
@@ -151,11 +151,11 @@ pub fn without_comparison(line: &ReleaseLine, stands: &StandingName) -> Option<F
     match (line, stands) {
         (ReleaseLine::Free, _) | (_, StandingName::Nothing) => Some(ForwardVerdict::Moves),
         (_, StandingName::Foreign) => Some(ForwardVerdict::MovesWith(
-            "it stands on an image without evidence of this repository, so nothing is compared"
+            "it points to an image without evidence of this repository, so nothing is compared"
                 .to_owned(),
         )),
         (_, StandingName::Unread(why)) => {
-            Some(ForwardVerdict::Stays(format!("what it stands on cannot be compared: {why}")))
+            Some(ForwardVerdict::Stays(format!("what it points to cannot be compared: {why}")))
         }
         (_, StandingName::Ours(_)) => None,
     }

@@ -231,7 +231,7 @@ impl MergePlan {
         short.push(format!("Needs:      {}", joined(&plan.release.permissions())));
         let sources = plan.sources.iter().map(|source| match source.digest {
             Some(_) => source.to_string(),
-            None => format!("{source}, by what it names when the run begins"),
+            None => format!("{source}, by what it points to when the run begins"),
         });
         let parts: Vec<String> = plan
             .claims

@@ -338,14 +338,14 @@ impl PlanOutline {
                 message: format!("input `tags`: {error}"),
             })
             .hint(if tags_are_ours {
-                "name the tags with the input `tags`"
+                "write the tags into the input `tags`"
             } else {
                 "a prefix or a pattern in `tags` can make it legal"
             })?;
         some_image(&images)?;
         if tags.is_empty() && inputs.push.push == trigger::WhenToPush::Auto && !tags_are_ours {
             about.reason =
-                "no rule of `tags` gives this ref a name; `push: true` would make that an error"
+                "no rule of `tags` gives this ref a tag; `push: true` would make that an error"
                     .to_owned();
             return Ok(Released::Nothing(about));
         }
@@ -439,10 +439,8 @@ fn requirements(
 /// What is published is signed, and where it is stored it can be verified.
 fn must_sign(inputs: &Inputs) -> anyhow::Result<()> {
     if !inputs.signing.sign {
-        return refuse(
-            "input `sign`: `false` beside publishing would put a name on an image without proof",
-        )
-        .hint("set `push: false` to build without publishing, or leave `sign` out");
+        return refuse("input `sign`: `false` beside publishing would tag an image without proof")
+            .hint("set `push: false` to build without publishing, or leave `sign` out");
     }
     if inputs.signing.signing_key.is_some()
         && inputs.signing.github_attestations == AutoSwitch::Always
@@ -455,7 +453,7 @@ fn must_sign(inputs: &Inputs) -> anyhow::Result<()> {
 
 fn some_image(images: &[Repository]) -> anyhow::Result<()> {
     if images.is_empty() {
-        return refuse("input `images`: none is enabled, so nothing could be named")
+        return refuse("input `images`: none is enabled, so nothing could be tagged")
             .hint("set `push: false` to build without publishing");
     }
     Ok(())

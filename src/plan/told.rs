@@ -116,10 +116,10 @@ fn named_outputs(
         }
         if is_tagged && !names.iter().any(|known| NamedImage::of(known).as_ref() == Some(&named)) {
             return refuse(&format!(
-                "input `outputs`: `{name}` is none of the names that this run puts"
+                "input `outputs`: `{name}` is none of the tags that this run sets"
             ))
             .hint(format!(
-                "names belong in `tags`: write `tags: {}`, and leave `name` out of `outputs`",
+                "tags belong in `tags`: write `tags: {}`, and leave `name` out of `outputs`",
                 named.tag
             ));
         }
@@ -560,7 +560,7 @@ mod tests {
         let plan = json("push", &[("images", "ghcr.io/octo/app"), ("tags", "feature/x\nv1 2")]);
         assert_eq!(plan["tag_names"], serde_json::json!(["feature-x", "v1-2"]));
         assert!(
-            notices(&plan).contains("`feature/x` is no legal tag, and is put as `feature-x`")
+            notices(&plan).contains("`feature/x` is no legal tag, and becomes `feature-x`")
                 && notices(&plan).contains("`v1-2`"),
             "{plan}"
         );

@@ -78,11 +78,11 @@ impl Registry {
             let unreadable =
                 |what: String| RegistryError::Protocol { request: request.clone(), what };
             let listed: Value = serde_json::from_slice(&bytes)
-                .map_err(|error| unreadable(format!("no list of names: {error}")))?;
+                .map_err(|error| unreadable(format!("no list of tags: {error}")))?;
             let listed: Option<Vec<String>> = match listed.get("tags") {
                 Some(tags) => serde_json::from_value(tags.clone())
-                    .map_err(|error| unreadable(format!("no list of names: {error}")))?,
-                None => return Err(unreadable("no list of names".to_owned())),
+                    .map_err(|error| unreadable(format!("no list of tags: {error}")))?,
+                None => return Err(unreadable("no list of tags".to_owned())),
             };
             // Some write null where there are none.
             for name in listed.unwrap_or_default() {
@@ -102,7 +102,7 @@ impl Registry {
             }
         }
         Err(RegistryError::TooLarge {
-            what: format!("the list of names of `{repository}`"),
+            what: format!("the list of tags of `{repository}`"),
             limit: pages * LIMIT,
         })
     }

@@ -47,7 +47,7 @@ const OUTPUTS: &[DeclaredOutput] = &[
         name: "tags",
         group: MOST_USED,
         of: &[Action::Publish, Action::Merge, Action::Promote],
-        description: "Every name that was put, one a line.",
+        description: "Every tag that was set, as a whole reference, one a line.",
     },
     DeclaredOutput {
         name: "dest_image_full",
@@ -172,8 +172,8 @@ const OUTPUTS: &[DeclaredOutput] = &[
         group: MOST_USED,
         of: &[Action::Bake],
         description: "\
-            Each target with its image, image-ref, digest, tags (every name that was put), \
-            kept-tags (every name that stays where it is, because this image would be a step back) \
+            Each target with its image, image-ref, digest, tags (every tag that was set), \
+            kept-tags (every tag that stays where it is, because this image would be a step back) \
             and the digests of its platforms, as a JSON object. Where nothing is published, as on \
             a pull request, tags, kept-tags and platforms are empty and the others are missing.",
     },

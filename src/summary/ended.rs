@@ -99,10 +99,10 @@ fn standing(failure: &anyhow::Error, stages: &[Stage]) -> Option<String> {
     let made = stages.iter().find(|stage| ["build", "merge"].contains(&stage.name));
     Some(match made {
         Some(made) if consequence == Consequence::NothingTagged => format!(
-            "In the registry no tag was put or moved. What was made lies there under its digest alone ({}), and a later run may use it.",
+            "In the registry no tag was set or moved. What was made lies there under its digest alone ({}), and a later run may use it.",
             plain(&made.outcome)
         ),
-        _ => "In the registry no tag was put or moved.".to_owned(),
+        _ => "In the registry no tag was set or moved.".to_owned(),
     })
 }
 
@@ -147,7 +147,7 @@ mod tests {
             "nothing was tagged\\: the build failed for \\`linux/arm64\\` at \\`Dockerfile\\:8\\`\\: exit code\\: 9\n\n",
             "\n````text\nRUN make\n  no <b> *** ```\n````\n",
             "\n💡 read \\*this\\*\n",
-            "In the registry no tag was put or moved.\n",
+            "In the registry no tag was set or moved.\n",
         ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
@@ -179,16 +179,16 @@ mod tests {
     fn what_is_not_known_of_the_registry_is_not_said() {
         let partly = anyhow::Error::new(WithExit {
             code: exit::PARTLY_PUBLISHED,
-            message: "some names are put: a\n  b".to_owned(),
+            message: "some tags are set: a\n  b".to_owned(),
         });
         let text = told(&partly, &[built()]);
-        assert!(text.starts_with("## ❌ Failed\n") && !text.contains("no tag was put"), "{text}");
+        assert!(text.starts_with("## ❌ Failed\n") && !text.contains("no tag was set"), "{text}");
         for other in [
             "`r.io/a@sha256:0` is not verified: x",
             "nothing was verified: x",
             "the image is published: x",
         ] {
-            assert!(!told(&anyhow!(other), &[]).contains("no tag was put"), "{other}");
+            assert!(!told(&anyhow!(other), &[]).contains("no tag was set"), "{other}");
         }
     }
 

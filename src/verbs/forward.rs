@@ -179,7 +179,7 @@ impl ForwardJudge<'_> {
                 }
                 forward::all(verdicts)
             }
-            (None, _) => ForwardVerdict::Stays("what it stands on cannot be compared".to_owned()),
+            (None, _) => ForwardVerdict::Stays("what it points to cannot be compared".to_owned()),
         };
         let insists = release.on_tag_conflict == OnTagConflict::Overwrite;
         Ok(if insists { forward::insisted(verdict) } else { verdict })

@@ -131,7 +131,7 @@ pub(super) fn hand_over_built(
 pub(super) const BUILT: &str = "everything built, but the workflow cannot be told";
 
 pub(super) const UNWRITTEN: &str =
-    "the image is published and its names are put, but the workflow cannot be told";
+    "the image is published and its tags are set, but the workflow cannot be told";
 
 /// Metadata as outputs, as variables for later steps unless that is switched off, and as files for
 /// bake where they are asked for.

@@ -269,7 +269,7 @@ fn passes(error: &anyhow::Error) -> bool {
 /// Seconds that the clock of a log may be ahead of this machine's.
 const CLOCKS: u32 = 10;
 
-/// Every image in all its repositories, before the first name is put on any.
+/// Every image in all its repositories, before the first tag is set on any.
 pub async fn verify_all(
     outside: &Outside,
     attested: &[AttestedImage],

@@ -391,7 +391,7 @@ impl ReleaseRun<'_> {
             baseline,
             rule: release.on_tag_conflict,
             same_commit: &same_commit,
-            on_put: &|name| report.say(&format!("put {name}")),
+            on_put: &|name| report.say(&format!("tagged {name}")),
         };
         let stays = |name: &ImageName| kept.iter().flatten().any(|kept| kept.name == *name);
         let moving: Vec<Vec<ImageName>> = release
@@ -406,7 +406,7 @@ impl ReleaseRun<'_> {
             .collect();
         let mut published = publish::publish(&outside.registry, lots, &terms).await?;
         let mut outcome =
-            plural(published.iter().map(|published| published.names.len()).sum(), "name");
+            plural(published.iter().map(|published| published.names.len()).sum(), "tag");
         let staying: usize = kept.iter().map(Vec::len).sum();
         if staying > 0 {
             outcome.push_str(&format!(", {staying} kept where they are"));
@@ -545,7 +545,7 @@ async fn taken_versions(
             let Some(image) = baseline.taken(name) else { continue };
             if !is_of_this_commit(outside, context, &policy, &image).await {
                 let taken = anyhow::anyhow!(
-                    "`{name}` is taken: it names `{}`, which no run of this commit published",
+                    "`{name}` is taken: it points to `{}`, which no run of this commit published",
                     image.digest
                 );
                 problems.take(

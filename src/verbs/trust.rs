@@ -33,7 +33,7 @@ pub(super) async fn settle(
         let fetched = mirror
             .fetch(&http, &caches(env, context)?, &names, now)
             .await
-            .context("whom to believe is not known")?;
+            .context("the trusted root is not known")?;
         if let Some(why) = fetched.unreachable {
             report
                 .notice(&format!("TUF repository `{}` cannot be reached: {why}; what it served last is used, and has not expired", mirror.url));

@@ -52,7 +52,7 @@ impl VerifiedImage {
         &self.image
     }
 
-    /// The verified bytes, which is what a tag is put on.
+    /// The verified bytes, which is what a tag is set on.
     pub fn manifest(&self) -> &RegistryManifest {
         &self.manifest
     }

@@ -456,7 +456,7 @@ async fn what_is_wrong_with_the_targets_is_said_before_anything_is_built() {
         "target `web` has `web:1` among its `tags`, which is no full reference",
         "target `bare` has no `tags`",
         "target `files` makes no image for a registry",
-        "/api:latest` is a name of both target `api` and target `other`",
+        "/api:latest` is a tag of both target `api` and target `other`",
     ];
     let run = refused(&wrong, &[], &words).await;
     assert_eq!(run.code, Some(2));
@@ -482,7 +482,7 @@ async fn inputs_that_a_bake_file_makes_needless_or_that_are_slips_are_told() {
         ("INPUT_WORKDIR", "services", "it is called `source` here"),
         ("INPUT_CALL", "check", "a bake file says this of each target"),
         ("INPUT_FILES", "gone.hcl", "the bake files cannot be read"),
-        ("INPUT_SIGN", "false", "would put a name on an image without proof"),
+        ("INPUT_SIGN", "false", "would tag an image without proof"),
     ] {
         refused(&world, &[(input, value)], &["nothing was built", words]).await;
     }
@@ -501,11 +501,7 @@ async fn secrets_among_the_arguments_and_caches_under_a_name_stand_in_the_way() 
     let run = refused(
         &world,
         &[],
-        &[
-            "2 things stand in the way",
-            "`args` of target `base`: `NPM_TOKEN` looks like a secret",
-            "`cache-to`",
-        ],
+        &["2 problems", "`args` of target `base`: `NPM_TOKEN` looks like a secret", "`cache-to`"],
     )
     .await;
     assert!(!run.log.contains("abcdefgh1234"), "{}", run.log);

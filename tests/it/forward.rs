@@ -79,7 +79,7 @@ async fn a_rerun_of_an_old_release_and_a_backport_take_no_name_back() {
     );
     assert!(
         rerun.log.contains("nothing is built")
-            && rerun.log.contains("it stands on version `1.3.0`, and this is `1.2.3`"),
+            && rerun.log.contains("it points to version `1.3.0`, and this is `1.2.3`"),
         "{}",
         rerun.log
     );
@@ -404,7 +404,7 @@ async fn a_run_that_lost_a_name_to_another_says_so() {
         for word in [
             "moved by somebody else meanwhile",
             &format!("v1` names `{}` now", tags["v1"]),
-            "this one lost those names",
+            "this one lost those tags",
         ] {
             assert!(run.log.contains(word), "`{word}` is missing in {}", run.log);
         }
@@ -451,7 +451,7 @@ async fn race(mut world: World) {
             let log = String::from_utf8_lossy(&ended.stderr).into_owned();
             let outputs = parse_outputs(&std::fs::read_to_string(output).unwrap_or_default());
             let lost =
-                log.contains("nothing was tagged") || log.contains("only some names were put");
+                log.contains("nothing was tagged") || log.contains("only some tags were set");
             assert_eq!(
                 (ended.status.code() == Some(0), outputs.contains_key("tags")),
                 (!lost, !lost),

@@ -384,7 +384,7 @@ async fn images_that_are_not_what_they_are_said_to_be_are_refused() {
     }
     // Everything that is wrong is told at once.
     let all = json!({ "linux/arm64": amd, "linux/s390x": arm, "linux/386": nowhere }).to_string();
-    refused(&world, &all, &[], &["3 things stand in the way"]).await;
+    refused(&world, &all, &[], &["3 problems"]).await;
     let signed =
         world.sandbox.requests().iter().any(|request| request.service == SandboxService::Fulcio);
     assert!(!signed, "nothing was signed");

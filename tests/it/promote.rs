@@ -175,16 +175,7 @@ async fn what_stands_in_the_way_is_said_at_once() {
     )];
     let run = stage.promoted_with(&[&to, &other], &identity).await;
     assert_eq!(run.code, Some(1), "{}", run.log);
-    says(
-        &run,
-        &[
-            "nothing was tagged",
-            "3 things stand in the way",
-            "v1.2.3` is taken",
-            "403",
-            "is not verified",
-        ],
-    );
+    says(&run, &["nothing was tagged", "3 problems", "v1.2.3` is taken", "403", "is not verified"]);
     assert_eq!(count(&requests(&to), "PUT", "/manifests/sha256:"), 1, "the one that was there");
     let tags = to.tags_of("mirror/app").await;
     assert_eq!(tags.len(), 1, "{tags:?}");
@@ -410,7 +401,7 @@ async fn a_name_that_cannot_be_put_leaves_the_others_and_is_told() {
     two.sandbox.faults().add(refused);
     let run = stage.promoted(&[&one, &two]).await;
     assert_eq!(run.code, Some(3), "{}", run.log);
-    says(&run, &["only some names were put", "not put: ", "run the workflow again"]);
+    says(&run, &["only some tags were set", "not put: ", "run the workflow again"]);
     two.sandbox.faults().clear();
     let run = stage.promoted(&[&one, &two]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);

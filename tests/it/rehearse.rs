@@ -226,7 +226,9 @@ async fn the_step_of_a_workflow_is_rehearsed_and_reaches_nothing_else() {
     );
     let run = rehearse(&["--input", "tags=quay.io/octo/app:v9"]).await;
     assert!(
-        run.code == Some(0) && run.log.contains("/octo/app:v9") && !run.log.contains("put quay.io"),
+        run.code == Some(0)
+            && run.log.contains("/octo/app:v9")
+            && !run.log.contains("tagged quay.io"),
         "{}",
         run.log
     );

@@ -308,7 +308,7 @@ async fn what_is_no_image_of_the_platform_is_refused_before_anything_is_moved() 
         (
             vec!["nowhere", "gone"],
             &[],
-            &["2 things stand in the way", ":nowhere`", ":gone`", "hint: check its name"],
+            &["2 problems", ":nowhere`", ":gone`", "hint: check its name"],
         ),
     ] {
         let sources: Vec<String> = sources.iter().map(|tag| format!("{app}:{tag}")).collect();

@@ -216,7 +216,7 @@ async fn secrets_are_hidden_in_every_form_in_which_they_may_be_seen() {
     }
     assert!(shown.contains("lib=https://octo:***@git.example/x.git"), "{shown}");
     assert!(shown.contains("http://***@h.example"), "{shown}");
-    assert!(shown.contains("is told to buildx on its command line"), "{shown}");
+    assert!(shown.contains("reaches buildx on its command line"), "{shown}");
     let output = world.command().args(["plan", "--json"]).output().await.unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(

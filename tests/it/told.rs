@@ -53,7 +53,7 @@ async fn a_failed_build_is_told_with_platform_line_command_and_output() {
         "linux/arm64",
         "Dockerfile\\:8",
         "```text\nRUN make\n  cc -o app\n  no wheel for aarch64\n```",
-        "In the registry no tag was put or moved.",
+        "In the registry no tag was set or moved.",
         &format!("[More about this]({})", RefusalPage::TheBuildFails.address()),
     ] {
         assert!(run.summary.contains(part), "{part} is missing in\n{}", run.summary);
@@ -195,7 +195,7 @@ async fn one_cause_is_one_problem_and_hints_stand_under_their_own() {
     world.unset("ACTIONS_ID_TOKEN_REQUEST_URL").set("INPUT_CONTEXT", "/nowhere/at/all");
     let told = annotation(&world.publish().await);
     let expected = [
-        "nothing was tagged: 3 things stand in the way:",
+        "nothing was tagged: 3 problems:",
         "  (1) input `context`",
         "      hint: in a workflow the repository",
     ];
@@ -361,7 +361,7 @@ async fn a_run_that_fails_late_says_what_stands_in_the_registry() {
     world.sandbox.faults().add(always(SandboxService::Fulcio, None, "", FaultEffect::Status(403)));
     let run = world.publish().await;
     assert_eq!(run.code, Some(1), "{}", run.log);
-    let said = "In the registry no tag was put or moved. What was made lies there under its digest alone (sha256";
+    let said = "In the registry no tag was set or moved. What was made lies there under its digest alone (sha256";
     assert!(
         run.summary.contains("It failed in stage `sign, attest`") && run.summary.contains(said),
         "{}",

@@ -151,7 +151,7 @@ async fn everything_that_stands_in_the_way_is_said_at_once() {
     assert_eq!(run.code, Some(1), "{}", run.log);
     for part in [
         "nothing was tagged",
-        "4 things stand in the way",
+        "4 problems",
         "is private",
         "`NPM_TOKEN` looks like a secret",
         "may not ask for an OIDC token",

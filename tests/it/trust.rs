@@ -70,8 +70,9 @@ impl Trusting {
         let before = self.world.beyond_questions().len();
         let run = self.world.publish().await;
         assert_eq!(run.code, Some(1), "{}", run.log);
-        for part in
-            ["nothing was tagged: whom to believe is not known: TUF repository"].iter().chain(parts)
+        for part in ["nothing was tagged: the trusted root is not known: TUF repository"]
+            .iter()
+            .chain(parts)
         {
             assert!(run.log.contains(part), "{part} is missing in {}", run.log);
         }

@@ -179,7 +179,7 @@ impl Definition {
                 let shared = one.names.iter().filter(|name| other.names.contains(name));
                 wrong.extend(shared.map(|name| {
                     format!(
-                        "`{name}` is a name of both target `{}` and target `{}`",
+                        "`{name}` is a tag of both target `{}` and target `{}`",
                         other.target, one.target
                     )
                 }));
@@ -415,7 +415,7 @@ fn no_image(name: &str, target: &Map<String, Value>) -> Vec<String> {
     for output in given.iter().filter(|output| is_image(output)) {
         if let Some(named) = outputs::value(output, "name").filter(|named| !named.is_empty()) {
             wrong.push(format!(
-                "target `{name}` names its image `{named}` in `output`; names belong in `tags`"
+                "target `{name}` names its image `{named}` in `output`; tags belong in `tags`"
             ));
         }
         if outputs::switch(output, "push-by-digest") == Some(true) {

@@ -45,7 +45,7 @@ fn everything_that_is_wrong_with_the_targets_is_told_at_once() {
     let expected = [
         "target `b`: ", "target `c` has `app:1` among its `tags`", "target `c` has `r.io/o/c` among its `tags`", "target `e` has no `tags`",
         "target `f` makes no image for a registry: its output is `type=local,dest=out`", "target `g` makes no image: `call` is `check`",
-        "target `g` names its image `r.io/o/evil:1` in `output`", "`r.io/o/y:1` is a name of both target `a` and target `d`",
+        "target `g` names its image `r.io/o/evil:1` in `output`", "`r.io/o/y:1` is a tag of both target `a` and target `d`",
     ];
     assert_eq!(wrong.len(), expected.len(), "{wrong:#?}");
     for (told, expected) in wrong.iter().zip(expected) {

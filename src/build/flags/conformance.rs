@@ -45,7 +45,7 @@ struct SecretFile {
 }
 
 /// Set aside: where the image goes and what is reported of it is ours, the builder is set up by us,
-/// and tags are put by `publish` alone.
+/// and tags are set by `publish` alone.
 const OURS: [&str; 5] = ["--iidfile", "--metadata-file", "--tag", "--push", "--builder"];
 /// Ours differ on purpose: a build whose secret is missing is a wrong build (the incumbent only
 /// warns); our buildx is never that old; a builder with driver `docker` is refused; in query form a

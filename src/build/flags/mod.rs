@@ -159,7 +159,7 @@ impl Flags {
             .chain(has_one(&self.context).then_some("context"))
             .map(|input| {
                 format!(
-                    "input `{input}`: an address with a password is told to buildx on its command line, where other programs of this machine see it; a \
+                    "input `{input}`: an address with a password reaches buildx on its command line, where other programs of this machine see it; a \
                      build can have it with `secrets`, and a Git context with secret `GIT_AUTH_TOKEN.HOST`"
                 )
             })

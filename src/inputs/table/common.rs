@@ -52,9 +52,9 @@ pub(super) const COMMON: &[Input] = &[
         name: "tags",
         group: InputGroup::Names,
         common: true,
-        of: &[PUBLISH, MERGE, PROMOTE.own(None, "Names to put on the verified image, one rule a line as docker/metadata-action takes it (type=semver,pattern=v{{version}}), or tags as they are. Without it they come from the event; tag v1.2.3 gives v1.2.3, v1.2, v1 and latest, see docs/events-and-tags.md.")],
+        of: &[PUBLISH, MERGE, PROMOTE.own(None, "Tags to set on the verified image, one rule a line as docker/metadata-action takes it (type=semver,pattern=v{{version}}), or tags as they are. Without it they come from the event; tag v1.2.3 gives v1.2.3, v1.2, v1 and latest, see docs/events-and-tags.md.")],
         description: "\
-            Names to put on the verified image, one rule a line as docker/metadata-action takes it \
+            Tags to set on the verified image, one rule a line as docker/metadata-action takes it \
             (type=semver,pattern=v{{version}}), or tags as they are, or whole references, of which \
             each repository gets its own. Without it they come from the event, see \
             docs/events-and-tags.md.",

@@ -117,7 +117,7 @@ pub(super) const EVIDENCE: &[Input] = &[
         group: InputGroup::Signing,
         default: Some("true"),
         of: &[PUBLISH.withheld(ALWAYS), MERGE.withheld(ALWAYS), BAKE],
-        description: "Must stay true to publish; an image without a signature gets no name.",
+        description: "Must stay true to publish; an image without a signature gets no tag.",
         ..ROW
     },
     Input {

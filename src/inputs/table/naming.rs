@@ -56,7 +56,7 @@ pub(super) const NAMING: &[Input] = &[
         name: "on-tag-conflict",
         group: InputGroup::Names,
         default: Some("fail"),
-        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE, PROMOTE.own(Some("fail"), "What to do when a full version at a destination names another image, or somebody moved a tag meanwhile, fail or overwrite.")],
+        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE, PROMOTE.own(Some("fail"), "What to do when a full version at a destination points to another image, or somebody moved a tag meanwhile, fail or overwrite.")],
         description: "\
             What to do when somebody moved a tag while this run was building, or a full version is \
             taken by another commit, fail or overwrite.",
@@ -99,7 +99,7 @@ pub(super) const NAMING: &[Input] = &[
     Input {
         name: "source",
         group: InputGroup::BakeFiles,
-        of: &[BAKE, PROMOTE.below(InputGroup::Names).own(None, "The image to promote, a repository with a tag or a digest, such as ghcr.io/octo/app:sha-… or ghcr.io/octo/app@sha256:… Where both are given, the tag must name the digest. What a tag names is asked once, at the start. Default is the image that publish made of the commit of this run, sha- and the commit in the registry of the server that runs the workflow.")],
+        of: &[BAKE, PROMOTE.below(InputGroup::Names).own(None, "The image to promote, a repository with a tag or a digest, such as ghcr.io/octo/app:sha-… or ghcr.io/octo/app@sha256:… Where both are given, the tag must point to the digest. What it points to is asked once, at the start. Default is the image that publish made of the commit of this run, sha- and the commit in the registry of the server that runs the workflow.")],
         description: "\
             Where the bake files are, and what paths in them are relative to. Default is the \
             commit of this run, which BuildKit fetches by itself; another Git repository is named \
@@ -131,7 +131,7 @@ pub(super) const NAMING: &[Input] = &[
         description: "\
             Images that no job of this run handed on, of other repositories or with tags of their \
             own, besides digests or in place of them, one a line, such as \
-            ghcr.io/octo/app:v1-amd64 or quay.io/octo/base@sha256:… What a tag names is asked \
+            ghcr.io/octo/app:v1-amd64 or quay.io/octo/base@sha256:… What a tag points to is asked \
             once, at the start. They are moved into images by digest and proven there; \
             build-source says where they were built from, and sbom registry makes their SBOMs.",
         ..ROW

@@ -12,7 +12,7 @@ pub(super) const PROMOTING: &[Input] = &[
         of: &[PROMOTE],
         description: "\
             Repositories to promote to, separated by commas or lines, at one registry or several. \
-            Default is the repository of the server's own registry, where only tags are put if the \
+            Default is the repository of the server's own registry, where only tags are set if the \
             image lies there already.",
         ..ROW
     },

@@ -33,7 +33,7 @@ pub(super) const REACH: &[Input] = &[
             PROMOTE.withheld(NO_FILES),
         ],
         description: "\
-            A Sigstore trusted root file that says whom to believe when verifying. Default is \
+            A file with the Sigstore trusted root to verify with. Default is \
             Sigstore's public instance.",
         ..ROW
     },

@@ -452,7 +452,7 @@ fn occupied(repository: &Repository, tag: &Tag, what: &str) -> RegistryError {
         image: format!("{repository}:{tag}"),
         what: format!("names {what}, and the registry keeps no referrers, so the list of the evidence has no place"),
         remedy: Some(
-            "delete that tag, which no name of the image needs; or keep the evidence under cosign's tags alone, with \
+            "delete that tag, which no tag of the image needs; or keep the evidence under cosign's tags alone, with \
              `signature-formats: legacy`"
                 .to_owned(),
         ),

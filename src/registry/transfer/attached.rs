@@ -66,10 +66,10 @@ async fn attached(
             "{name} had evidence of its own, to which that of the source was added"
         ))),
         Ok(MergedTag::Kept) => {
-            Ok(Some(format!("{name} names something else, which stays as it is")))
+            Ok(Some(format!("{name} points to something else, which stays as it is")))
         }
         Err(RegistryError::Refused { status, .. }) => Ok(Some(format!(
-            "{name} names something else, and the registry does not let it be replaced ({status}), so it stays as it is"
+            "{name} points to something else, and the registry does not let it be replaced ({status}), so it stays as it is"
         ))),
         Err(error) => Err(error),
     }

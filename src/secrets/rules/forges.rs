@@ -13,7 +13,7 @@ pub(super) const ROWS: &[SecretRule] = &[
     .proved(Proof::Checksum(proofs::crc32_in_base62)),
     token(
         "github-fine-grained-token",
-        "GitHub token with chosen rights",
+        "GitHub token with chosen permissions",
         &["github_pat_"],
         r"github_pat_[0-9A-Za-z]{22}_[0-9A-Za-z]{59}",
     ),

@@ -61,7 +61,7 @@ pub fn of_entry(entry: &LayerEntry<'_>) -> Vec<Weakness> {
             bit,
             gravity,
             place(),
-            format!("whoever runs it has the rights of {whose}"),
+            format!("whoever runs it has the permissions of {whose}"),
             "Take the bit away (`chmod a-s`), or leave the program out.",
         ));
     }

@@ -186,7 +186,7 @@ impl Promote<'_> {
         let taken = whole.filter_map(|name| {
             let stands = baseline.taken(name).filter(|stands| stands.digest != image.digest)?;
             let why = anyhow::anyhow!(
-                "`{name}` is taken: it names `{}`, and `{}` would be promoted",
+                "`{name}` is taken: it points to `{}`, and `{}` would be promoted",
                 stands.digest,
                 image.digest
             );
@@ -227,11 +227,11 @@ impl Promote<'_> {
     fn rehearsed(&self, image: &ImageRef, ready: &PromotionReady) -> anyhow::Result<()> {
         let names: Vec<&ImageName> = self.moving(ready);
         for name in &names {
-            self.report.say(&format!("would put {name}"));
+            self.report.say(&format!("would tag {name}"));
         }
         let mut rows = vec![("image", image.to_string())];
         rows.push(("would copy", to_copy(&ready.lacking)));
-        rows.extend(names.iter().map(|name| ("would put", name.to_string())));
+        rows.extend(names.iter().map(|name| ("would tag", name.to_string())));
         let done = summary::ended::EndedRun {
             title: "🔎 Promotion rehearsed",
             said: "The image is verified. Nothing was copied or tagged, as `dry-run` is set.",
@@ -290,7 +290,7 @@ impl Promote<'_> {
             baseline: &ready.baseline,
             rule: self.plan.release.on_tag_conflict,
             same_commit: &same_commit,
-            on_put: &|name| self.report.say(&format!("put {name}")),
+            on_put: &|name| self.report.say(&format!("tagged {name}")),
         };
         let names: Vec<ImageName> = self.moving(ready).into_iter().cloned().collect();
         let lot = VerifiedLot { verified, names: &names };
@@ -298,7 +298,7 @@ impl Promote<'_> {
         let mut published =
             published.into_iter().next().context("the image was lost on the way")?;
         published.kept.clone_from(&ready.kept);
-        let outcome = plural(published.names.len(), "name");
+        let outcome = plural(published.names.len(), "tag");
         Ok((published, outcome))
     }
 

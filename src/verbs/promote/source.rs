@@ -28,14 +28,14 @@ pub(super) async fn resolved(
             let named = named(registry, source, tag, wait, report).await?;
             match wanted {
                 Some(wanted) if *wanted != named => {
-                    return Err(anyhow::anyhow!("`{source}`: the tag names `{named}`")).hint(
+                    return Err(anyhow::anyhow!("`{source}`: the tag points to `{named}`")).hint(
                         "somebody moved the tag, or the digest is another image's; name the one you mean, by its digest alone",
                     );
                 }
                 _ => named,
             }
         }
-        (None, None) => anyhow::bail!("`{source}` names neither a tag nor a digest"),
+        (None, None) => anyhow::bail!("`{source}` has neither a tag nor a digest"),
     };
     let image = source.at(&digest);
     let outcome = image.to_string();

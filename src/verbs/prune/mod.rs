@@ -1,4 +1,4 @@
-//! `supply-action prune REPOSITORY`: takes away what no name leads to any more, and leaves every
+//! `supply-action prune REPOSITORY`: takes away what no tag leads to any more, and leaves every
 //! image that is kept whole, with its evidence. Without `--delete` it deletes nothing, and with it
 //! nothing either while anything is unknown.
 
@@ -60,7 +60,7 @@ pub struct PruneArguments {
     repository: Repository,
 }
 
-const EXAMPLES: &str = "Kept is every image with a name, the newest N, whatever is younger than a day, and all that belongs to each:
+const EXAMPLES: &str = "Kept is every image with a tag, the newest N, whatever is younger than a day, and all that belongs to each:
 platforms, attestations, signatures, lists of referrers. Names that are digests (sha256-…, sha256-….sig) are no names.
 
 Logins are taken from Docker's configuration (DOCKER_CONFIG or ~/.docker/config.json). For ghcr.io, GITHUB_TOKEN or GH_TOKEN must be
@@ -126,9 +126,9 @@ async fn pruned(
     let decision = retention::decide(&found.items, &rules);
     if found.names.is_empty() && !decision.deleted.is_empty() {
         return Err(anyhow::anyhow!(
-            "nothing was deleted: no name stands in `{repository}`, so nothing says what is in use"
+            "nothing was deleted: `{repository}` has no tag, so nothing says what is in use"
         ))
-        .hint("if nothing is, delete the repository; else put a name on what is");
+        .hint("if nothing is, delete the repository; else set a tag on what is");
     }
     let mut outcome = PruneOutcome { found, decision, deleted: None };
     if !arguments.delete {
@@ -297,7 +297,7 @@ async fn still_so(
         now.iter().find(|(tag, digest)| digest_name(tag).is_none() && going.contains(digest));
     match named {
         Some((tag, digest)) => {
-            Err(anyhow::anyhow!("`{tag}` was put on `{digest}` meanwhile, which had no name"))
+            Err(anyhow::anyhow!("`{tag}` was set on `{digest}` meanwhile, which had no tag"))
                 .hint("run again when nothing is published")
         }
         None => Ok(()),

@@ -91,7 +91,7 @@ impl PruneOutcome {
             ),
         });
         if self.found.versions.is_none() {
-            lines.push("found is what names and names that are digests lead to: a registry lists no others".to_owned());
+            lines.push("found is what tags lead to, also those that are digests: a registry lists no others".to_owned());
         }
         lines
     }
@@ -102,8 +102,8 @@ impl PruneOutcome {
             json!({
                 "digest": digest,
                 "what": item.map(what),
-                "names": item.map(|item| &item.names),
-                "digestNames": item.map(|item| &item.digest_names),
+                "tags": item.map(|item| &item.names),
+                "digestTags": item.map(|item| &item.digest_names),
                 "time": item.and_then(|item| item.time).map(|time| time.to_string()),
                 "about": item.and_then(|item| item.about.as_ref()),
                 "size": item.map(|item| item.size),
@@ -158,7 +158,7 @@ fn digest_names(item: &RetainedItem) -> String {
 
 fn word(why: KeptBecause) -> &'static str {
     match why {
-        KeptBecause::Named => "named",
+        KeptBecause::Named => "tagged",
         KeptBecause::Newest => "newest",
         KeptBecause::Young => "young",
         KeptBecause::TimeUnknown => "time-unknown",
@@ -170,7 +170,7 @@ fn word(why: KeptBecause) -> &'static str {
 
 fn reason(why: KeptBecause, arguments: &PruneArguments) -> String {
     match why {
-        KeptBecause::Named => "with a name".to_owned(),
+        KeptBecause::Named => "with a tag".to_owned(),
         KeptBecause::Newest => format!("among the newest {}", arguments.keep),
         KeptBecause::Young => "too young, or with evidence that is".to_owned(),
         KeptBecause::TimeUnknown => {

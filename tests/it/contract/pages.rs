@@ -133,25 +133,53 @@ fn sentences_are_short() {
     assert!(long.is_empty(), "{}:\n{}", long.len(), long.join("\n"));
 }
 
-/// The word list of CONTRIBUTING: what stands on its right is written nowhere in the pages.
-#[test]
-fn pages_keep_to_the_word_list() {
+/// What stands on the right of the word list of CONTRIBUTING.
+fn never_written() -> Vec<String> {
     let list: Vec<Vec<String>> = rows(&section("CONTRIBUTING.md", "words"));
     let never: Vec<String> = list.iter().flat_map(|row| quoted(&row[1])).collect();
     assert!(never.len() > 5, "{never:?}");
+    never
+}
+
+/// The first of these that stands in a text as words of its own.
+fn written<'a>(never: &'a [String], text: &str) -> Option<&'a String> {
+    let text = format!(" {} ", text.to_lowercase());
+    never.iter().find(|word| {
+        let ends = [" ", ",", ".", ":", ";", ")"];
+        ends.iter().any(|end| text.contains(&format!(" {word}{end}")))
+    })
+}
+
+/// The word list of CONTRIBUTING: what stands on its right is written nowhere in the pages.
+#[test]
+fn pages_keep_to_the_word_list() {
+    let never = never_written();
     for page in docs().into_iter().chain(["README.md".to_owned()]) {
-        if GENERATED.contains(&page.as_str()) {
-            continue;
-        }
         for unit in units(&read(&page)) {
-            let text = format!(" {} ", unit.to_lowercase());
-            let found = never.iter().find(|word| {
-                let ends = [" ", ",", ".", ":", ";", ")"];
-                ends.iter().any(|end| text.contains(&format!(" {word}{end}")))
-            });
-            assert_eq!(found, None, "{page}: {unit}");
+            assert_eq!(written(&never, &unit), None, "{page}: {unit}");
         }
     }
+}
+
+/// Nor is it in what the program says: its sources' texts, cut at the tests.
+#[test]
+fn messages_keep_to_the_word_list() {
+    let never = never_written();
+    let mut texts = 0;
+    for (path, source) in crate::tidy::sources() {
+        let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+        // Comments would hide where a text begins.
+        let code: String = code
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .fold(String::new(), |all, line| all + line.trim() + " ");
+        let code = code.replace("\\ ", "").replace("\\\"", "'");
+        for text in code.split('"').filter(|text| text.contains(' ')) {
+            texts += 1;
+            assert_eq!(written(&never, text), None, "{}: {text}", path.display());
+        }
+    }
+    assert!(texts > 5000, "{texts}");
 }
 
 #[test]
