@@ -28,7 +28,7 @@ const EXIT_CODES: &str = "Exit codes:
   0    done
   1    failed; nothing was tagged, unless the message says that the image is published
   2    an input is wrong; nothing was started
-  3    some tags were put and others not; run again to complete
+  3    some tags were set and others not; run again to complete
   4    of verify and promote: it could not be found out whether the image is verified, as the registry gave no answer
   130  interrupted, 143  terminated; nothing was tagged, or the log says which tags were
 
@@ -83,6 +83,9 @@ enum CliVerb {
     /// archive, or a directory
     Sbom(verbs::sbom::SbomArguments),
     /// Say which known vulnerabilities an image has, wherever it is, or what an SBOM lists
+    ///
+    /// Without IMAGE it is the action `scan`: what is published is verified, scanned again, and the
+    /// new result signed. Inputs come from INPUT_* and GITHUB_*
     Scan(Box<verbs::scan::ScanArguments>),
     /// List private keys and tokens in the files of a directory, such as a checkout; fail on those
     /// whose format says that they are real
@@ -126,7 +129,7 @@ pub fn run(cli: Cli, env: Environment) -> ExitCode {
             | CliVerb::Bake { .. }
             | CliVerb::Promote { .. }
             | CliVerb::Verify(_)
-    );
+    ) || matches!(&verb, CliVerb::Scan(arguments) if arguments.of_action().is_some());
     // What a signal may leave half done, which who sent it cannot see.
     let unfinished = match &verb {
         CliVerb::Prune(arguments) => arguments.unfinished(),
@@ -170,7 +173,10 @@ async fn dispatch(verb: CliVerb, env: &Environment, report: &Report) -> anyhow::
         CliVerb::Rehearse(arguments) => verbs::rehearse::run(&arguments, env, report).await,
         CliVerb::Verify(arguments) => verbs::verify::run(&arguments, env, report).await,
         CliVerb::Sbom(arguments) => verbs::sbom::run(&arguments, env, report).await,
-        CliVerb::Scan(arguments) => verbs::scan::run(&arguments, env, report).await,
+        CliVerb::Scan(arguments) => match arguments.of_action() {
+            Some(inputs) => verbs::rescan::run(&with_inputs(env, inputs), report).await,
+            None => verbs::scan::run(&arguments, env, report).await,
+        },
         CliVerb::Secrets(arguments) => verbs::secrets::run(&arguments, report),
         CliVerb::Prune(arguments) => verbs::prune::run(&arguments, env, report).await,
         CliVerb::Advisories(arguments) => verbs::advisories::run(&arguments, env, report).await,

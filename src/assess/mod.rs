@@ -207,7 +207,7 @@ impl Assessor {
 
     /// What people should know beside what was found, each once: rules that have expired or accept
     /// nothing, and what no rule can meet.
-    pub fn remarks(&self, assessed: &[Assessed]) -> Vec<String> {
+    pub fn remarks(&self, assessed: &[&Assessed]) -> Vec<String> {
         let mut told: Vec<String> = Vec::new();
         let mut say = |text: String| {
             if !told.contains(&text) {
@@ -233,7 +233,7 @@ impl Assessor {
     }
 
     /// No level is met by what nobody rates, and silence would be taken for "harmless".
-    fn unrated(&self, assessed: &[Assessed]) -> Option<String> {
+    fn unrated(&self, assessed: &[&Assessed]) -> Option<String> {
         let rules = &self.terms.rules;
         let counts = assessed.iter().map(|it| summary(&[&it.scan]).tally.counts.unknown);
         let count = counts.max().filter(|count| *count > 0)?;

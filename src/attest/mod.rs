@@ -168,6 +168,35 @@ impl DraftParts {
         }
     }
 
+    /// Of an image that is published already.
+    pub fn of_published(
+        repository: Repository,
+        root: Descriptor,
+        platforms: Vec<PlatformImage>,
+    ) -> Self {
+        Self { repository, root, platforms, taken: Vec::new() }
+    }
+
+    /// The image itself and that of each platform, each once.
+    pub fn subjects(&self) -> Vec<&Digest> {
+        let platforms = self.platforms.iter().map(|part| &part.descriptor.digest);
+        let mut subjects = vec![&self.root.digest];
+        subjects.extend(platforms.filter(|digest| **digest != self.root.digest));
+        subjects
+    }
+
+    /// Those platforms alone whose digest is not known to the caller.
+    pub fn without(&self, known: impl Fn(&Digest) -> bool) -> Self {
+        let mut parts = self.clone();
+        parts.platforms.retain(|part| !known(&part.descriptor.digest));
+        parts
+    }
+
+    /// Whether it has no platform.
+    pub fn is_empty(&self) -> bool {
+        self.platforms.is_empty()
+    }
+
     /// Whether no job of this run handed it on.
     fn is_taken(&self, part: &PlatformImage) -> bool {
         self.taken
@@ -224,6 +253,35 @@ pub async fn attest(
     drafts: impl Future<Output = anyhow::Result<Vec<Draft>>>,
     signing: impl Future<Output = anyhow::Result<SignedImage>>,
 ) -> anyhow::Result<AttestedImage> {
+    let (signed, bundles) =
+        attach_after(registry, session, repositories, formats, now, drafts, signing).await?;
+    Ok(AttestedImage { built: signed.into_built(), bundles })
+}
+
+/// Signs and attaches drafts about an image that is signed already.
+pub async fn add(
+    registry: &Registry,
+    session: &Session,
+    repositories: &[Repository],
+    formats: &[EvidenceFormat],
+    now: jiff::Timestamp,
+    drafts: Vec<Draft>,
+) -> anyhow::Result<()> {
+    let drafts = async { Ok(drafts) };
+    let is_signed = async { Ok(()) };
+    attach_after(registry, session, repositories, formats, now, drafts, is_signed).await.map(drop)
+}
+
+/// Signs drafts, and attaches them once `before` is done: its outcome, and the bundles.
+async fn attach_after<T>(
+    registry: &Registry,
+    session: &Session,
+    repositories: &[Repository],
+    formats: &[EvidenceFormat],
+    now: jiff::Timestamp,
+    drafts: impl Future<Output = anyhow::Result<Vec<Draft>>>,
+    before: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<(T, Vec<bytes::Bytes>)> {
     let legacy = formats.contains(&EvidenceFormat::Legacy);
     let (hand_over, handed_over) = oneshot::channel();
     let sealing = async {
@@ -247,23 +305,23 @@ pub async fn attest(
         }
     };
     let bundles = async {
-        let (signed, sealed) = futures_util::try_join!(signing, sealing)?;
+        let (done, sealed) = futures_util::try_join!(before, sealing)?;
         if formats.contains(&EvidenceFormat::Bundle) {
             let attached = sealed.iter().map(|(draft, sealed)| {
                 attach_everywhere(registry, repositories, &draft.subject, &sealed.artifact)
             });
             stream::iter(attached).buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
         }
-        Ok((signed, sealed))
+        Ok((done, sealed))
     };
     let outcome = futures_util::try_join!(bundles, older);
     // Once for each subject, signature and attestations together; also after a failure, so that a
     // rerun finds what is there.
     let listed = registry.list_all_attached().await.remedied();
-    let ((signed, sealed), ()) = outcome?;
+    let ((done, sealed), ()) = outcome?;
     listed?;
     let bundles = sealed.into_iter().map(|(_, sealed)| sealed.artifact.layer).collect();
-    Ok(AttestedImage { built: signed.into_built(), bundles })
+    Ok((done, bundles))
 }
 
 /// Signs every draft.

@@ -1,7 +1,8 @@
 //! The SBOMs that are to be signed → what is scanned; and scans → the drafts of their results, for
 //! each platform and for the index. It asks nobody about a package and judges nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -9,9 +10,12 @@ use serde_json::Value;
 
 use super::lean::{envelope_size, refusal};
 use super::of_index::predicate;
+use super::sboms::{LayerSboms, of_layers};
 use super::{Draft, DraftParts, statement};
 use crate::assess::{AssessedAbout, ImagePackages};
 use crate::evidence::{EvidenceKind, OPENVEX};
+use crate::image::Digest;
+use crate::registry::Registry;
 use crate::registry::contents::PlatformImage;
 use crate::registry::manifest::Descriptor;
 use crate::scan::attestation::{self, ScanInvocation, ScanStatement};
@@ -57,6 +61,42 @@ pub fn listed(
             of_platform(part).with_context(|| format!("`{}` cannot be scanned", part.platform))
         })
         .collect()
+}
+
+/// An SBOM that is signed and verified.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SignedSbom {
+    pub predicate_type: String,
+    pub document: Arc<Value>,
+}
+
+/// The packages of each platform of an image that is published: as its signed SBOMs list them, and
+/// for the platforms of `unlisted` as their layers do.
+///
+/// # Errors
+/// When an SBOM or a layer cannot be read.
+pub async fn published(
+    registry: &Registry,
+    parts: &DraftParts,
+    sboms: &BTreeMap<Digest, Vec<SignedSbom>>,
+    unlisted: &DraftParts,
+    layers: &LayerSboms,
+    now: Timestamp,
+) -> anyhow::Result<Vec<ImagePackages>> {
+    let mut drafts = match unlisted.is_empty() {
+        true => Vec::new(),
+        false => of_layers(registry, unlisted, layers).await?,
+    };
+    for part in &parts.platforms {
+        for sbom in sboms.get(&part.descriptor.digest).into_iter().flatten() {
+            let subject = part.descriptor.bare();
+            let kind = &sbom.predicate_type;
+            let statement =
+                statement(&parts.repository, &subject, kind, &sbom.document.to_string())?;
+            drafts.push(Draft { subject, predicate_type: kind.clone(), statement });
+        }
+    }
+    tokio::task::block_in_place(|| listed(parts, &drafts, now))
 }
 
 /// As what results are signed, and in whose name.

@@ -153,7 +153,7 @@ impl Api {
     }
 
     /// A path below the repository's.
-    fn of_repository(&self, path: &str) -> String {
+    pub(super) fn of_repository(&self, path: &str) -> String {
         format!("/repos/{}{path}", self.repository)
     }
 
@@ -177,7 +177,7 @@ impl Api {
     }
 
     /// The JSON of a success, read no further than there is need, and waited for no longer.
-    async fn answered(
+    pub(super) async fn answered(
         &self,
         method: Method,
         route: &str,
@@ -222,10 +222,11 @@ fn cause(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), cause)
 }
 
-struct ApiRefusal {
+/// Why a question has no answer.
+pub(super) struct ApiRefusal {
     /// 0 where there was no answer.
-    status: u16,
-    said: String,
+    pub(super) status: u16,
+    pub(super) said: String,
 }
 
 /// A branch name in a path: slashes and the like are data.

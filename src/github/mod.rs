@@ -2,6 +2,7 @@
 //! GitHub.
 
 pub mod api;
+pub mod code_scanning;
 pub mod expression;
 pub mod facts;
 pub mod git;

@@ -12,6 +12,7 @@ mod outputs;
 mod problems;
 mod promoted;
 mod references;
+mod rescanned;
 mod sboms;
 mod scan;
 mod secrets;
@@ -48,6 +49,7 @@ use self::named::names_and_tags;
 pub use self::named::{MetadataContext, NameInputs, Separators};
 use self::problems::InputProblems;
 pub use self::promoted::{PolicyTexts, Promoted};
+pub use self::rescanned::RescanInputs;
 pub use self::sboms::SbomInputs;
 pub use self::scan::{OnScanFailure, ScanInputs};
 pub use self::secrets::secret_texts;
@@ -70,6 +72,7 @@ pub struct Inputs {
     pub merge: MergeInputs,
     pub bake: BakeInputs,
     pub promote: Promoted,
+    pub rescan: RescanInputs,
     pub builder: BuilderInputs,
     pub sboms: SbomInputs,
     pub scan: ScanInputs,
@@ -213,17 +216,22 @@ fn parse(
 ) -> anyhow::Result<Inputs> {
     let mut problems = InputProblems::default();
     let named;
-    let given = if action == Action::Promote {
-        named = given.with("images", promoted::destinations(given, &mut problems));
-        &named
-    } else {
-        given
+    let given = match action {
+        Action::Promote => {
+            named = given.with("images", promoted::destinations(given, &mut problems));
+            &named
+        }
+        Action::Scan => {
+            named = given.with("images", rescanned::repositories(given));
+            &named
+        }
+        Action::Publish | Action::Merge | Action::Bake => given,
     };
     let mut notices = names::unknown(action, env, &mut problems);
     let asked = outputs::asked(&given.text("outputs"), &mut problems, &mut notices);
     let names = match action {
         Action::Bake => metadata::Texts::default(), // the bake files name the images
-        Action::Publish | Action::Merge | Action::Promote => {
+        Action::Publish | Action::Merge | Action::Promote | Action::Scan => {
             names_and_tags(given, &asked.names, context, &mut problems, &mut notices)
         }
     };
@@ -274,6 +282,10 @@ fn parse(
         promote: match action {
             Action::Promote => promoted::promoted(given, &mut problems),
             _ => Promoted::default(),
+        },
+        rescan: match action {
+            Action::Scan => RescanInputs::read(given, &mut problems),
+            _ => RescanInputs::nothing(),
         },
         builder: BuilderInputs {
             builder,

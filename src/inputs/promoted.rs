@@ -32,6 +32,14 @@ pub struct PolicyTexts {
     pub names_signer: bool,
 }
 
+impl PolicyTexts {
+    /// The options that were given.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let name = |option: &'_ String| option.trim_start_matches("--").find('=').unwrap_or(0);
+        self.options.iter().map(move |option| option.get(2..2 + name(option)).unwrap_or_default())
+    }
+}
+
 /// Longer is no wait but a run that nobody looks at.
 const LONGEST_WAIT: Duration = Duration::from_secs(6 * 60 * 60);
 
@@ -42,7 +50,7 @@ pub(super) fn promoted(given: &InputTexts, problems: &mut InputProblems) -> Prom
     }
     Promoted {
         source: sources.pop(),
-        policy: policy(given, problems),
+        policy: policy(given, &["max-scan-age", "fail-on", "only-fixed"], problems),
         wait_for_source: given
             .get("wait-for-source")
             .map(|text| wait(text, problems))
@@ -65,7 +73,12 @@ pub(super) fn destinations(given: &InputTexts, problems: &mut InputProblems) -> 
     Some(unique(names).join("\n"))
 }
 
-fn policy(given: &InputTexts, problems: &mut InputProblems) -> PolicyTexts {
+/// The words of a policy, and what it asks of results of scans.
+pub(super) fn policy(
+    given: &InputTexts,
+    scans: &[&'static str],
+    problems: &mut InputProblems,
+) -> PolicyTexts {
     let one = [
         "certificate-identity",
         "certificate-identity-regexp",
@@ -78,13 +91,10 @@ fn policy(given: &InputTexts, problems: &mut InputProblems) -> PolicyTexts {
         "source-commit",
         "trigger",
         "runner",
-        "max-scan-age",
-        "fail-on",
-        "only-fixed",
     ];
     let mut options = Vec::new();
     let mut names_signer = false;
-    for (at, name) in one.into_iter().enumerate() {
+    for (at, name) in one.into_iter().chain(scans.iter().copied()).enumerate() {
         if let Some(text) = given.get(name).map(str::trim) {
             names_signer |= at < 4;
             options.push(format!("--{name}={text}"));
@@ -173,7 +183,7 @@ mod tests {
         .into();
         let given = InputTexts::of(Action::Promote, &env).unwrap();
         let mut problems = InputProblems::default();
-        let policy = policy(&given, &mut problems);
+        let policy = policy(&given, &[], &mut problems);
         assert!(problems.said.is_empty() && policy.names_signer);
         assert_eq!(
             policy.options,

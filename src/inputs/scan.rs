@@ -43,7 +43,7 @@ impl ScanInputs {
                 nothing = InputTexts::none();
                 &nothing
             }
-            Action::Publish | Action::Merge | Action::Bake => given,
+            Action::Publish | Action::Merge | Action::Bake | Action::Scan => given,
         };
         let files = |name: &str| -> Vec<PathBuf> {
             let lines = lists::lines(given.get(name).unwrap_or_default());

@@ -33,8 +33,9 @@ impl SigningInputs {
         env: &Environment,
         problems: &mut InputProblems,
     ) -> Self {
-        // What `promote` copies was signed by others, so it has no such inputs.
-        let is_promote = action == Action::Promote;
+        // What `promote` copies was signed by others, and `scan` signs its result alone: they have no
+        // such inputs.
+        let is_promote = [Action::Promote, Action::Scan].contains(&action);
         Self {
             sign: is_promote || given.switch("sign", problems),
             signing_key: signing_key::signing_key(env, problems),

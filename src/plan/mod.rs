@@ -9,6 +9,7 @@ mod loaded;
 pub mod merge;
 pub mod names;
 pub mod promote;
+pub mod rescan;
 pub mod scanning;
 pub mod shown;
 mod texts;

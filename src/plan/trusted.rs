@@ -22,6 +22,20 @@ impl PlannedTrust {
             signing_config: trust.signing_config.origin(),
         }
     }
+
+    /// For people.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let Self { trusted_root, signing_config } = self;
+        if trusted_root == signing_config {
+            return vec![format!("Trust:      {trusted_root}")];
+        }
+        vec![format!("Trust:      root: {trusted_root}; signing config: {signing_config}")]
+    }
+
+    /// For machines.
+    pub(super) fn json(&self) -> Value {
+        json!({ "trusted_root": self.trusted_root, "signing_config": self.signing_config })
+    }
 }
 
 impl PlannedRelease {
@@ -56,19 +70,11 @@ impl PlannedRelease {
 
     /// Whom the run believes, for people.
     pub(super) fn trust_lines(&self) -> Vec<String> {
-        let Some(PlannedTrust { trusted_root, signing_config }) = &self.trust else {
-            return Vec::new();
-        };
-        if trusted_root == signing_config {
-            return vec![format!("Trust:      {trusted_root}")];
-        }
-        vec![format!("Trust:      root: {trusted_root}; signing config: {signing_config}")]
+        self.trust.as_ref().map(PlannedTrust::lines).unwrap_or_default()
     }
 
     /// The same for machines.
     pub(super) fn trust_json(&self) -> Value {
-        self.trust.as_ref().map_or(Value::Null, |trust| {
-            json!({ "trusted_root": trust.trusted_root, "signing_config": trust.signing_config })
-        })
+        self.trust.as_ref().map_or(Value::Null, PlannedTrust::json)
     }
 }

@@ -92,7 +92,7 @@ pub(super) async fn release(
     let plan =
         plan(&inputs, &context, env, &facts, trust.known(), definition).context(NothingBuilt)?;
     let settings = inputs.into_settings();
-    say_plan(&plan.words(), plan.about(), report);
+    say_plan(&plan.words(), &plan.about().notices, report);
     let bench = Bench { place, variables: variables?, folder: source.folder(), buildx };
     match plan {
         BakePlan::BuildOnly(plan) => {

@@ -11,7 +11,6 @@ use crate::error;
 use crate::github::facts::GitHubFacts;
 use crate::github::{RunContext, facts};
 use crate::inputs::{Action, Inputs, secret_texts};
-use crate::plan::PlanReasons;
 use crate::plan::shown::Words;
 use crate::report::Report;
 use crate::sigstore::settled::SettledTrust;
@@ -34,12 +33,15 @@ pub(super) struct BegunTrust(Option<anyhow::Result<SettledTrust>>);
 impl BegunTrust {
     /// Settles it where this run may publish.
     pub(super) async fn of(
+        action: Action,
         inputs: &Inputs,
         env: &Environment,
         context: &RunContext,
         report: &Report,
     ) -> Self {
-        let only_builds = trigger::only_builds(inputs.push.push, &context.event_name);
+        // What is published already is verified at whatever event.
+        let only_builds = action != Action::Scan
+            && trigger::only_builds(inputs.push.push, &context.event_name);
         if only_builds || inputs.push.by_digest {
             return Self(None);
         }
@@ -78,17 +80,17 @@ pub(super) async fn begin<C: Display + Copy + Send + Sync + 'static>(
     let facts = facts::gather(&context, env, inputs.logins.github_token.as_ref(), wanted)
         .await
         .context(otherwise)?;
-    let trust = BegunTrust::of(&inputs, env, &context, report).await;
+    let trust = BegunTrust::of(action, &inputs, env, &context, report).await;
     Ok(Beginning { context, inputs, facts, trust })
 }
 
 /// What will be done opens every run's log: what a person looks for first, and all of it folded.
-pub(super) fn say_plan(words: &Words, about: &PlanReasons, report: &Report) {
+pub(super) fn say_plan(words: &Words, notices: &[String], report: &Report) {
     for line in &words.short {
         report.say(line);
     }
     report.details("the rest of the plan", &words.rest);
-    for notice in &about.notices {
+    for notice in notices {
         report.notice(notice);
     }
 }

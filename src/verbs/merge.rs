@@ -38,7 +38,7 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
         begin(Action::Merge, env, jiff::Timestamp::now(), NothingMerged, report).await?;
     let plan = plan(&inputs, &context, env, &facts, trust.known()).context(NothingMerged)?;
     let settings = inputs.into_settings();
-    say_plan(&plan.words(), plan.about(), report);
+    say_plan(&plan.words(), &plan.about().notices, report);
     match plan {
         MergePlan::Nothing(about) => ending::nothing(&about, &context, report)
             .and_then(|()| hand_over_metadata(None, &about.metadata, env, &context, &settings))

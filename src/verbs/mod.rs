@@ -18,6 +18,7 @@ pub mod prove;
 pub mod prune;
 pub mod publish;
 pub mod rehearse;
+pub mod rescan;
 pub mod release;
 pub mod sandbox;
 pub mod sbom;

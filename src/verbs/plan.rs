@@ -25,7 +25,7 @@ use crate::report::Report;
 /// What `plan` may be asked.
 #[derive(Debug, Args)]
 pub struct PlanArguments {
-    /// The action to plan for: publish, merge, bake or promote
+    /// The action to plan for: publish, merge, bake, promote or scan
     #[arg(long, value_name = "ACTION", default_value = "publish")]
     pub action: Action,
     /// Print JSON, for machines
@@ -60,6 +60,15 @@ pub async fn run(
         *branch = branch.take().or_else(|| clone.default_branch.clone());
     }
     let SaidPlan { words, json, mut notices } = match arguments.action {
+        Action::Scan => {
+            let Beginning { context, inputs, trust, .. } = &begun;
+            let plan = plan::rescan::plan(inputs, context, trust.known());
+            plan.map(|plan| SaidPlan {
+                words: plan.words(),
+                json: plan.json(),
+                notices: plan.notices,
+            })
+        }
         Action::Publish => published(&begun, &env, clone.is_some()),
         Action::Merge => {
             let Beginning { context, inputs, facts, trust } = &begun;
@@ -98,6 +107,7 @@ fn undone(action: Action) -> &'static str {
         Action::Publish | Action::Bake => "nothing would be built",
         Action::Merge => "nothing would be merged",
         Action::Promote => "nothing would be tagged",
+        Action::Scan => "nothing would be scanned",
     }
 }
 

@@ -253,7 +253,7 @@ async fn prove_one(
 }
 
 /// The log of version 1 takes whole envelopes; later versions take what was signed of them.
-fn envelope_limit(services: &Services) -> usize {
+pub(super) fn envelope_limit(services: &Services) -> usize {
     if services.rekor.as_ref().is_some_and(|rekor| rekor.version == 1) {
         attest::lean::ENVELOPE_LIMIT
     } else {

@@ -40,7 +40,7 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
         begin(Action::Publish, env, jiff::Timestamp::now(), NothingBuilt, report).await?;
     let plan = plan::plan(&inputs, &context, env, &facts, trust.known()).context(NothingBuilt)?;
     let settings = inputs.into_settings();
-    say_plan(&plan.words(), plan.about(), report);
+    say_plan(&plan.words(), &plan.about().notices, report);
     match plan {
         PublishPlan::BuildOnly(plan) => build_only(env, &context, &settings, &plan, report).await,
         PublishPlan::Push(plan) => {

@@ -427,7 +427,7 @@ pub enum SigningAuthority {
 }
 
 impl SigningAuthority {
-    async fn of_run(
+    pub(super) async fn of_run(
         http: &reqwest::Client,
         context: &RunContext,
         key: Option<&SigningKey>,
@@ -446,7 +446,7 @@ impl SigningAuthority {
     }
 
     /// What the token says of the repository.
-    fn visibility(&self) -> Visibility {
+    pub(super) fn visibility(&self) -> Visibility {
         match self {
             Self::Oidc(token) => token.unverified.visibility(),
             Self::Key { .. } => Visibility::Unknown,
@@ -454,7 +454,7 @@ impl SigningAuthority {
     }
 
     /// Who must be found to have signed, for this commit of this repository.
-    fn signer(&self, context: &RunContext) -> anyhow::Result<SignerPolicy> {
+    pub(super) fn signer(&self, context: &RunContext) -> anyhow::Result<SignerPolicy> {
         let token = match self {
             Self::Oidc(token) => &token.unverified,
             Self::Key { key, .. } => return Ok(Signer::Key(key.public().clone()).into()),
@@ -497,7 +497,7 @@ impl SigningAuthority {
     }
 
     /// Who signs, for people.
-    fn shown(&self) -> String {
+    pub(super) fn shown(&self) -> String {
         match self {
             Self::Oidc(token) => format!("may sign as {}", token.unverified.job_workflow_ref),
             Self::Key { key, .. } => format!("signs with key {}", key.name()),

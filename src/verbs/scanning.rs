@@ -96,7 +96,8 @@ impl Scanning {
                     "`{image}` was not scanned, and is published without the result: {why}"
                 )),
                 Scanned::Done(assessed) => {
-                    for remark in scan.assessor.remarks(assessed) {
+                    let assessed: Vec<&Assessed> = assessed.iter().collect();
+                    for remark in scan.assessor.remarks(&assessed) {
                         report.notice(&remark);
                     }
                     for assessed in assessed {
@@ -111,13 +112,16 @@ impl Scanning {
         }
         match refusal(&all) {
             None => Ok(()),
-            Some(refusal) => Err(refused(&refusal, images)),
+            Some(refusal) => {
+                let images: Vec<&ImageRef> = images.iter().map(|(image, _)| image).collect();
+                Err(refused(&refusal, &images))
+            }
         }
     }
 }
 
-/// Why no image gets a name, finding by finding.
-fn refused(refusal: &ScanRefusal, images: &[(ImageRef, &Scanned)]) -> anyhow::Error {
+/// Why an image is refused, finding by finding; the images whose results are attached to them.
+pub(super) fn refused(refusal: &ScanRefusal, attached: &[&ImageRef]) -> anyhow::Error {
     const MOST: usize = 40;
     let mut text = refusal.sentence.clone();
     for line in refusal.lines.iter().take(MOST) {
@@ -130,20 +134,27 @@ fn refused(refusal: &ScanRefusal, images: &[(ImageRef, &Scanned)]) -> anyhow::Er
         true => "update what has a fix, or accept a risk with a reason in a file of `ignore-file`",
         false => "name a source that covers these packages by `advisories` or `osv-url`",
     };
-    let images: Vec<String> = images.iter().map(|(image, _)| format!("`{image}`")).collect();
-    let refused = Err::<(), _>(anyhow::anyhow!(text))
-        .hint(remedy)
-        .hint(format!("the result is signed and attached to {}", images.join(", ")))
-        .see(RefusalPage::KnownVulnerabilities);
+    let images: Vec<String> = attached.iter().map(|image| format!("`{image}`")).collect();
+    let mut refused = Err::<(), _>(anyhow::anyhow!(text)).hint(remedy);
+    if !images.is_empty() {
+        refused =
+            refused.hint(format!("the result is signed and attached to {}", images.join(", ")));
+    }
+    let refused = refused.see(RefusalPage::KnownVulnerabilities);
     refused.err().unwrap_or_else(|| anyhow::anyhow!("the scan refuses the image"))
 }
 
-/// One document with a run for each platform of each image.
-fn write_sarif(all: &[&Assessed], file: &Path, context: &RunContext) -> anyhow::Result<()> {
+/// One document with a run for each platform of each image; the files that it took.
+pub(super) fn write_sarif(
+    all: &[&Assessed],
+    file: &Path,
+    context: &RunContext,
+) -> anyhow::Result<Vec<String>> {
     let unwritten = || format!("input `sarif-file`: `{}` was not written", file.display());
     let scans: Vec<ImageScan> = all.iter().map(|assessed| assessed.scan.clone()).collect();
     let documents = sarif::documents(&scans).with_context(unwritten)?;
     let folder = context.workspace.clone().unwrap_or_default();
+    let mut written = Vec::new();
     for (at, document) in documents.iter().enumerate() {
         // GitHub takes twenty runs a file.
         let path = match at {
@@ -151,14 +162,16 @@ fn write_sarif(all: &[&Assessed], file: &Path, context: &RunContext) -> anyhow::
             more => file.with_extension(format!("{}.sarif", more + 1)),
         };
         let text = serde_json::to_string_pretty(document)?;
-        files::write(&folder.join(path), &folder, text.as_bytes())
+        files::write(&folder.join(&path), &folder, text.as_bytes())
             .remedied()
             .with_context(unwritten)?;
+        written.push(path.display().to_string());
     }
-    Ok(())
+    Ok(written)
 }
 
-fn signed(inputs: &ScanInputs, context: &RunContext) -> SignedResult {
+/// As what a result is signed, by this run.
+pub(super) fn signed(inputs: &ScanInputs, context: &RunContext) -> SignedResult {
     let rules = &inputs.terms.rules;
     let repository = context.repository.as_deref().unwrap_or_default();
     let home = format!("{}/{repository}", context.server_url);

@@ -45,6 +45,13 @@ pub enum WantedAmount {
     WhatCanBeRead,
 }
 
+/// Whether SBOMs are kept for a scan, once they are checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SbomDocuments {
+    Kept,
+    Forgotten,
+}
+
 /// Who signed, or claims to have.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SignerClaim {
@@ -64,7 +71,7 @@ impl CarriedEvidence {
         image: &ImageRef,
         requirements: &Requirements,
         key: Option<&DerPublicKey>,
-        wanted: WantedAmount,
+        (wanted, documents): (WantedAmount, SbomDocuments),
     ) -> anyhow::Result<Self> {
         let allowed = &requirements.allowed;
         let contents = contents::read(registry, image, allowed).await.remedied()?;
@@ -80,7 +87,12 @@ impl CarriedEvidence {
                 &requirements.formats,
             )
             .await;
-            if wanted == WantedAmount::All { found.whole() } else { Ok(found) }
+            let mut found =
+                if wanted == WantedAmount::All { found.whole()? } else { found };
+            if documents == SbomDocuments::Forgotten {
+                found.statements.iter_mut().for_each(|statement| statement.document = None);
+            }
+            anyhow::Ok(found)
         });
         let read = stream::iter(reads).buffered(CONCURRENCY).try_collect();
         let (told, found) = futures_util::join!(contents.look_into(registry, image, allowed), read);

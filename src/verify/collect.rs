@@ -3,6 +3,7 @@
 //! What counts is for a policy to say.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::Value;
@@ -370,6 +371,7 @@ fn check_layer(
         told: None,
         is_public: signed.is_public,
         packages: None,
+        document: None,
         scan: None,
         payload: Digest::of(bytes),
         annotations: legacy::annotations(bytes),
@@ -394,6 +396,7 @@ fn statement(
 ) -> VerifiedStatement {
     let dependency =
         checked.predicate.pointer("/buildDefinition/resolvedDependencies/0/digest/gitCommit");
+    let is_sbom = EvidenceKind::Sbom.is(&checked.predicate_type);
     VerifiedStatement {
         told: RunStanding::read(&checked.predicate),
         commit: dependency.and_then(|commit| commit.as_str()).map(str::to_owned),
@@ -408,6 +411,7 @@ fn statement(
         log_index: checked.signed.log_index,
         signed_at: checked.signed.at,
         logged: checked.signed.logged,
+        document: is_sbom.then(|| Arc::new(checked.predicate)),
         payload: checked.payload,
         annotations: checked.annotations,
         signer: checked.signed.by,

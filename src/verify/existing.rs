@@ -23,12 +23,14 @@ pub struct ExistingStatements {
     /// What cannot be the same to the byte, as it says when it was made: results of scans, and what
     /// was decided about them.
     scans: Vec<(StatementSpot, Option<ScanStatement>)>,
+    /// A result that says the same is made again after this time all the same.
+    fresh: Option<SignedDuration>,
 }
 
 /// Where a statement of a predicate type is, and about what.
 type StatementSpot = (Repository, Digest, EvidenceFormat, String);
 
-/// A result that says the same is made again after this time all the same.
+/// Where nobody says how old a result may be.
 const FRESH: SignedDuration = SignedDuration::from_hours(24);
 
 impl ExistingStatements {
@@ -74,6 +76,11 @@ impl ExistingStatements {
         Ok(existing)
     }
 
+    /// The same, where a result of a scan serves for so long.
+    pub fn with_fresh(self, fresh: SignedDuration) -> Self {
+        Self { fresh: Some(fresh), ..self }
+    }
+
     /// Whether every repository has the result of a scan that found the same a short time ago.
     pub fn has_scan_everywhere(
         &self,
@@ -91,7 +98,8 @@ impl ExistingStatements {
             let at = self.scans.iter().filter(|(spot, _)| is_at(spot));
             let newest = at.filter_map(|(_, found)| found.as_ref()).max_by_key(|it| it.finished);
             newest.is_some_and(|found| {
-                found.says_as(scan) && scan.finished.duration_since(found.finished) < FRESH
+                let age = scan.finished.duration_since(found.finished);
+                found.says_as(scan) && age < self.fresh.unwrap_or(FRESH)
             })
         })
     }

@@ -16,12 +16,13 @@ pub mod signer;
 pub mod standing;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use sigstore_types::DerPublicKey;
 
 use self::built::Built;
-pub use self::carried::{CarriedEvidence, SignerClaim, WantedAmount};
+pub use self::carried::{CarriedEvidence, SbomDocuments, SignerClaim, WantedAmount};
 pub(crate) use self::collect::BUNDLE_LIMIT;
 pub use self::inventory::common_kinds;
 pub use self::judge::{Reasons, Unproven};
@@ -176,6 +177,9 @@ pub struct VerifiedStatement {
     /// How many packages an SBOM lists beside the image itself.
     #[serde(skip)]
     pub packages: Option<usize>,
+    /// What an SBOM says, where somebody scans it; else nothing is kept of it.
+    #[serde(skip)]
+    pub document: Option<Arc<serde_json::Value>>,
     /// What the result of a scan says, or why it says nothing.
     #[serde(serialize_with = "scan_alone", skip_serializing_if = "says_no_scan")]
     pub scan: Option<Result<ScanStatement, String>>,
@@ -234,7 +238,7 @@ pub async fn verify(
         image,
         &policy.requirements,
         key,
-        WantedAmount::All,
+        (WantedAmount::All, SbomDocuments::Forgotten),
     )
     .await?;
     let evidence = carried

@@ -17,6 +17,7 @@ pub(crate) fn statement(predicate_type: &str) -> VerifiedStatement {
         told: None,
         is_public: false,
         packages: None,
+        document: None,
         scan: None,
         logged: true,
         commit: None,

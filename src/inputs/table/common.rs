@@ -1,6 +1,6 @@
 //! The inputs that most workflows need; they come first, whatever their group. Data alone.
 
-use super::{BAKE, Input, InputGroup, InputSecret, MERGE, PROMOTE, PUBLISH, ROW};
+use super::{BAKE, Input, InputGroup, InputSecret, MERGE, PROMOTE, PUBLISH, ROW, SCAN};
 
 pub(super) const COMMON: &[Input] = &[
     Input {
@@ -122,7 +122,7 @@ pub(super) const COMMON: &[Input] = &[
         name: "username",
         group: InputGroup::Logins,
         common: true,
-        of: &[PUBLISH, MERGE, BAKE, PROMOTE],
+        of: &[PUBLISH, MERGE, BAKE, PROMOTE, SCAN],
         description: "User name for the registry.",
         ..ROW
     },
@@ -131,7 +131,7 @@ pub(super) const COMMON: &[Input] = &[
         group: InputGroup::Logins,
         common: true,
         secret: InputSecret::Whole,
-        of: &[PUBLISH, MERGE, BAKE, PROMOTE],
+        of: &[PUBLISH, MERGE, BAKE, PROMOTE, SCAN],
         description: "Password or token for the registry.",
         ..ROW
     },

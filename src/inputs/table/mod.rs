@@ -9,6 +9,7 @@ mod naming;
 mod promoting;
 mod reach;
 mod reasons;
+mod rescanning;
 mod scanning;
 
 /// Whose inputs are read: each action knows its own alone.
@@ -18,6 +19,7 @@ pub enum Action {
     Merge,
     Bake,
     Promote,
+    Scan,
 }
 
 /// The task that an input is part of; pages and files have them in this order.
@@ -101,6 +103,7 @@ const PUBLISH: InputOfAction = InputOfAction::new(Action::Publish);
 const MERGE: InputOfAction = InputOfAction::new(Action::Merge);
 const BAKE: InputOfAction = InputOfAction::new(Action::Bake);
 const PROMOTE: InputOfAction = InputOfAction::new(Action::Promote);
+const SCAN: InputOfAction = InputOfAction::new(Action::Scan);
 
 impl InputOfAction {
     const fn new(action: Action) -> Self {
@@ -133,6 +136,7 @@ pub fn inputs() -> impl Iterator<Item = &'static Input> {
     let parts = [
         common::COMMON,
         promoting::PROMOTING,
+        rescanning::RESCANNING,
         naming::NAMING,
         build::BUILD,
         evidence::EVIDENCE,
@@ -168,7 +172,8 @@ impl Input {
 }
 
 impl Action {
-    pub const ALL: [Self; 4] = [Self::Publish, Self::Merge, Self::Bake, Self::Promote];
+    pub const ALL: [Self; 5] =
+        [Self::Publish, Self::Merge, Self::Bake, Self::Promote, Self::Scan];
 
     /// What the command line calls it.
     pub fn verb(self) -> &'static str {
@@ -177,6 +182,7 @@ impl Action {
             Self::Merge => "merge",
             Self::Bake => "bake",
             Self::Promote => "promote",
+            Self::Scan => "scan",
         }
     }
 
@@ -198,6 +204,10 @@ impl Action {
             Self::Promote => {
                 "Copies a published image with all its evidence to other repositories, verified \
                  before and after, and only then tagged."
+            }
+            Self::Scan => {
+                "Looks up the known vulnerabilities of published images again, after their evidence \
+                 is verified, and signs the new result."
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::reasons::{
     JOBS_TOKEN, NO_CLAIM, NO_FILES, OF_A_STEP, OF_DIGESTS, OF_MERGE, OWN_IMAGES, OWN_OUTPUT,
 };
-use super::{BAKE, Input, InputGroup, InputSecret, MERGE, PROMOTE, PUBLISH, ROW};
+use super::{BAKE, Input, InputGroup, InputSecret, MERGE, PROMOTE, PUBLISH, ROW, SCAN};
 
 pub(super) const NAMING: &[Input] = &[
     Input {
@@ -178,7 +178,7 @@ pub(super) const NAMING: &[Input] = &[
     Input {
         name: "registry",
         group: InputGroup::Logins,
-        of: &[PUBLISH, MERGE, BAKE.own(None, "The registry that username and password are for."), PROMOTE],
+        of: &[PUBLISH, MERGE, BAKE.own(None, "The registry that username and password are for."), PROMOTE, SCAN],
         description: "\
             The registry that username and password are for. Default is the registry of the \
             images; where these lie at several, Docker Hub if it is one of them, and otherwise an \
@@ -189,7 +189,7 @@ pub(super) const NAMING: &[Input] = &[
         name: "registry-auth",
         group: InputGroup::Logins,
         secret: InputSecret::Passwords,
-        of: &[PUBLISH, MERGE, BAKE, PROMOTE],
+        of: &[PUBLISH, MERGE, BAKE, PROMOTE, SCAN],
         description: "\
             Logins as a list in YAML or JSON, each with registry and either username and password, \
             or aws-role, or gcp-workload-identity-provider with gcp-service-account if wanted, or \
@@ -219,7 +219,12 @@ pub(super) const NAMING: &[Input] = &[
                     branch, where a tag lies, whether the repository is private), and for BuildKit \
                     to fetch the default source of a private repository, as the build secret \
                     GIT_AUTH_TOKEN.<host>.",
-            ), PROMOTE.withheld(JOBS_TOKEN)],
+            ), PROMOTE.withheld(JOBS_TOKEN), SCAN.own(
+                Some("${{ github.token }}"),
+                "\
+                    Token for the registry of the server that runs the workflow (ghcr.io on \
+                    github.com; it goes to no host of others), and for upload-sarif.",
+            )],
         description: "\
             Token for the registry of the server that runs the workflow (ghcr.io on github.com; it \
             goes to no host of others), for questions to GitHub (default branch, where a tag lies, \

@@ -1,8 +1,8 @@
-//! Inputs of `promote` alone: where an image goes, whose it is, and what must be proven of it. The
-//! words of its policy are those of `verify`. Data alone.
+//! Inputs of `promote`, where an image goes, and of its policy, which `scan` has as well: whose it is,
+//! and what must be proven of it. The words of the policy are those of `verify`. Data alone.
 
 use super::reasons::NO_FILES;
-use super::{Input, InputGroup, PROMOTE, ROW};
+use super::{Input, InputGroup, PROMOTE, ROW, SCAN};
 
 pub(super) const PROMOTING: &[Input] = &[
     Input {
@@ -23,7 +23,7 @@ pub(super) const PROMOTING: &[Input] = &[
         default: Some("false"),
         of: &[PROMOTE],
         description: "\
-            Whether to verify the image and say what would be copied and which names would be put, \
+            Whether to verify the image and say what would be copied and which tags would be set, \
             and to change nothing.",
         ..ROW
     },
@@ -49,7 +49,7 @@ pub(super) const PROMOTING: &[Input] = &[
     Input {
         name: "repo",
         group: InputGroup::Policy,
-        of: &[PROMOTE],
+        of: &[PROMOTE, SCAN],
         description: "\
             The repository whose image it is, as OWNER/NAME on github.com or as a URL. One of its \
             workflows must have signed every part, in one of its runs. Default is the repository \
@@ -59,7 +59,7 @@ pub(super) const PROMOTING: &[Input] = &[
     Input {
         name: "certificate-identity",
         group: InputGroup::Policy,
-        of: &[PROMOTE],
+        of: &[PROMOTE, SCAN],
         description: "\
             Who must have signed every part, exactly, a workflow as \
             https://github.com/OWNER/REPO/PATH@REF.",
@@ -68,14 +68,14 @@ pub(super) const PROMOTING: &[Input] = &[
     Input {
         name: "certificate-identity-regexp",
         group: InputGroup::Policy,
-        of: &[PROMOTE],
+        of: &[PROMOTE, SCAN],
         description: "As certificate-identity, as a pattern for the whole of it.",
         ..ROW
     },
     Input {
         name: "certificate-oidc-issuer",
         group: InputGroup::Policy,
-        of: &[PROMOTE],
+        of: &[PROMOTE, SCAN],
         description: "\
             Who must have vouched for the signer, exactly. Default is whoever does so for \
             workflows of the repository's server.",
@@ -84,7 +84,7 @@ pub(super) const PROMOTING: &[Input] = &[
     Input {
         name: "key",
         group: InputGroup::Policy,
-        of: &[PROMOTE.withheld(NO_FILES)],
+        of: &[PROMOTE.withheld(NO_FILES), SCAN],
         description: "\
             A file in the workspace with the signer's public key in PEM, in place of an identity.",
         ..ROW
@@ -92,7 +92,7 @@ pub(super) const PROMOTING: &[Input] = &[
     Input {
         name: "source-repository",
         group: InputGroup::Policy,
-        of: &[PROMOTE],
+        of: &[PROMOTE, SCAN],
         description: "\
             The repository whose run must have signed, beside an identity of a workflow that \
             others call as well.",
@@ -101,42 +101,42 @@ pub(super) const PROMOTING: &[Input] = &[
     Input {
         name: "source-repository-id",
         group: InputGroup::Policy,
-        of: &[PROMOTE],
+        of: &[PROMOTE, SCAN],
         description: "The same by its number.",
         ..ROW
     },
     Input {
         name: "source-ref",
         group: InputGroup::Policy,
-        of: &[PROMOTE],
+        of: &[PROMOTE, SCAN],
         description: "The ref whose run must have signed, such as refs/heads/main.",
         ..ROW
     },
     Input {
         name: "source-commit",
         group: InputGroup::Policy,
-        of: &[PROMOTE],
+        of: &[PROMOTE, SCAN],
         description: "The commit whose run must have signed, in full.",
         ..ROW
     },
     Input {
         name: "trigger",
         group: InputGroup::Policy,
-        of: &[PROMOTE],
+        of: &[PROMOTE, SCAN],
         description: "The event that must have started the run that signed, such as push.",
         ..ROW
     },
     Input {
         name: "runner",
         group: InputGroup::Policy,
-        of: &[PROMOTE],
+        of: &[PROMOTE, SCAN],
         description: "Whose runner must have signed, github-hosted or self-hosted.",
         ..ROW
     },
     Input {
         name: "require",
         group: InputGroup::Policy,
-        of: &[PROMOTE],
+        of: &[PROMOTE, SCAN],
         description: "\
             What a part must have, as PART=KIND,KIND, one a line, as verify takes it. Parts are \
             index, platforms and attestations; kinds are signature, sbom, provenance or a \

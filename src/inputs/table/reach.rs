@@ -1,14 +1,14 @@
 //! Inputs about trust, the network, and what is refused without them. Data alone.
 
 use super::reasons::{NO_FILES, OF_MERGE, OWN_IMAGES, OWN_NETWORK};
-use super::{BAKE, Input, InputGroup, MERGE, PROMOTE, PUBLISH, ROW};
+use super::{BAKE, Input, InputGroup, MERGE, PROMOTE, PUBLISH, ROW, SCAN};
 
 pub(super) const REACH: &[Input] = &[
     Input {
         name: "allow-public-log",
         group: InputGroup::Trust,
         default: Some("false"),
-        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE],
+        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE, SCAN],
         description: "\
             Whether signing may write into a public log from a private repository. It would tell \
             the names of repository and workflow, the commit and the digests.",
@@ -17,7 +17,7 @@ pub(super) const REACH: &[Input] = &[
     Input {
         name: "signing-config",
         group: InputGroup::Trust,
-        of: &[PUBLISH.withheld(NO_FILES), MERGE.withheld(NO_FILES), BAKE],
+        of: &[PUBLISH.withheld(NO_FILES), MERGE.withheld(NO_FILES), BAKE, SCAN],
         description: "\
             A Sigstore signing config file that names the services to sign with. Default is \
             Sigstore's public instance.",
@@ -31,6 +31,7 @@ pub(super) const REACH: &[Input] = &[
             MERGE.withheld(NO_FILES),
             BAKE,
             PROMOTE.withheld(NO_FILES),
+            SCAN,
         ],
         description: "\
             A file with the Sigstore trusted root to verify with. Default is \
@@ -40,7 +41,7 @@ pub(super) const REACH: &[Input] = &[
     Input {
         name: "tuf-mirror",
         group: InputGroup::Trust,
-        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE, PROMOTE],
+        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE, PROMOTE, SCAN],
         description: "\
             A TUF repository, such as https://tuf-repo-cdn.sigstore.dev, to fetch the trusted root \
             and the signing config from where no file is given. Default is to fetch nothing and to \
@@ -55,6 +56,7 @@ pub(super) const REACH: &[Input] = &[
             MERGE.withheld(NO_FILES),
             BAKE,
             PROMOTE.withheld(NO_FILES),
+            SCAN,
         ],
         description: "\
             The root.json with which trust in tuf-mirror begins. Default is that of Sigstore's \
@@ -69,6 +71,7 @@ pub(super) const REACH: &[Input] = &[
             MERGE.strict_withholds(OWN_NETWORK),
             BAKE,
             PROMOTE,
+            SCAN,
         ],
         description: "\
             Certificates, in PEM, of CAs that are trusted beside the system's, as text or as a \
@@ -85,6 +88,7 @@ pub(super) const REACH: &[Input] = &[
             MERGE.strict_withholds(OWN_NETWORK),
             BAKE,
             PROMOTE,
+            SCAN,
         ],
         description: "\
             Registries that are reached over plain HTTP, such as registry.lan:5000, separated by \
@@ -95,7 +99,7 @@ pub(super) const REACH: &[Input] = &[
         name: "allow-foreign-layers",
         group: InputGroup::Accepted,
         default: Some("false"),
-        of: &[PUBLISH.withheld(OWN_IMAGES), MERGE.withheld(OWN_IMAGES), BAKE, PROMOTE],
+        of: &[PUBLISH.withheld(OWN_IMAGES), MERGE.withheld(OWN_IMAGES), BAKE, PROMOTE, SCAN],
         description: "\
             Whether layers may name addresses outside of the registry (urls, as base images of \
             Windows do). Their bytes are fetched from there by whoever pulls, and nobody vouches \
@@ -105,7 +109,7 @@ pub(super) const REACH: &[Input] = &[
     Input {
         name: "allow-index-entries",
         group: InputGroup::Accepted,
-        of: &[MERGE.withheld(OWN_IMAGES), PROMOTE],
+        of: &[MERGE.withheld(OWN_IMAGES), PROMOTE, SCAN],
         description: "\
             Artifact types of entries in an index that are neither images nor attestations, such \
             as application/vnd.amazon.soci.index.v1+json, separated by commas or lines. Any other \

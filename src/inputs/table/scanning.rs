@@ -2,21 +2,23 @@
 //! alone.
 
 use super::reasons::{NO_FILES, OF_MERGE};
-use super::{BAKE, Input, InputGroup, MERGE, PROMOTE, PUBLISH, ROW};
+use super::{BAKE, Input, InputGroup, MERGE, PROMOTE, PUBLISH, ROW, SCAN};
 
 /// What only jobs with the caller's files can be given.
 const OF_FILES: &[super::InputOfAction] =
-    &[PUBLISH.withheld(OF_MERGE), MERGE.withheld(NO_FILES), BAKE];
-const OF_ALL: &[super::InputOfAction] = &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE];
+    &[PUBLISH.withheld(OF_MERGE), MERGE.withheld(NO_FILES), BAKE, SCAN];
+const OF_ALL: &[super::InputOfAction] = &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE, SCAN];
+/// What is about the release beside the scan.
+const OF_RELEASE: &[super::InputOfAction] = &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE];
 
 pub(super) const SCANNING: &[Input] = &[
     Input {
         name: "scan",
         group: InputGroup::Scan,
         default: Some("auto"),
-        of: OF_ALL,
+        of: OF_RELEASE,
         description: "\
-            Whether known vulnerabilities are looked up before a tag is put, auto, true or false. \
+            Whether known vulnerabilities are looked up before a tag is set, auto, true or false. \
             What is scanned is the SBOM that is signed, of every platform, and the result is \
             signed as well. auto scans where there are SBOMs. Names and versions of packages go to \
             the service of osv-url, unless advisories are at hand.",
@@ -37,6 +39,7 @@ pub(super) const SCANNING: &[Input] = &[
                     severity or worse, critical, high, medium or low. The newest result counts, as \
                     it was signed.",
             ),
+            SCAN.own(Some("critical"), "The lowest severity for which the step fails, critical, high, medium, low, or none."),
         ],
         description: "\
             The lowest severity for which nothing is tagged, critical, high, medium, low, or none.",
@@ -54,6 +57,7 @@ pub(super) const SCANNING: &[Input] = &[
                 None,
                 "Whether only vulnerabilities that a newer version repairs count for fail-on.",
             ),
+            SCAN,
         ],
         description: "Whether only vulnerabilities that a newer version repairs count for fail-on.",
         ..ROW
@@ -61,7 +65,16 @@ pub(super) const SCANNING: &[Input] = &[
     Input {
         name: "max-scan-age",
         group: InputGroup::Policy,
-        of: &[PROMOTE],
+        of: &[
+            PROMOTE,
+            SCAN.below(InputGroup::Scan).own(
+                Some("7d"),
+                "\
+                    How old the signed result may be where images are pulled or promoted, a number \
+                    of hours (36h) or days (7d). A new one is signed where it says something else, \
+                    or where the last is older than half of it.",
+            ),
+        ],
         description: "\
             Require the signed result of a scan that ended at most that long ago, a number of \
             hours (36h) or days (7d).",
@@ -72,7 +85,7 @@ pub(super) const SCANNING: &[Input] = &[
         group: InputGroup::Scan,
         default: Some("false"),
         of: OF_ALL,
-        description: "Whether nothing is tagged where no source covers one of the packages.",
+        description: "Whether an image is refused where no source covers one of its packages.",
         ..ROW
     },
     Input {
@@ -158,7 +171,7 @@ pub(super) const SCANNING: &[Input] = &[
         name: "on-scan-failure",
         group: InputGroup::Scan,
         default: Some("fail"),
-        of: OF_ALL,
+        of: OF_RELEASE,
         description: "\
             What happens where a question goes unanswered. fail tags nothing; warn publishes the \
             image without the result of a scan, and says so.",

@@ -12,12 +12,13 @@ use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 
 use self::carry::CarryOfImage;
+pub(super) use self::source::resolved;
 use super::beginning::{Beginning, begin, say_plan};
 use super::ending;
 use super::hand_over::RunEnd;
 use super::outside::{Outside, line};
 use super::release::{ReleaseRun, say_elsewhere, with_consequence};
-use super::verify::{EvidenceJudge, for_reader, of_plan};
+use super::verify::{EvidenceJudge, for_reader, named_signer};
 use crate::environment::Environment;
 use crate::error::Consequence::NothingTagged;
 use crate::error::{OrRemedy as _, Remedy as _};
@@ -47,7 +48,7 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
         begin(Action::Promote, env, jiff::Timestamp::now(), NothingTagged, report).await?;
     let plan = plan(&inputs, &context, env, &facts, trust.known()).context(NothingTagged)?;
     let settings = inputs.into_settings();
-    say_plan(&plan.words(), plan.about(), report);
+    say_plan(&plan.words(), &plan.about().notices, report);
     let plan = match plan {
         PromotePlan::Nothing(about) => {
             return ending::nothing_promoted(&about, &context, report)
@@ -87,9 +88,10 @@ impl Promote<'_> {
         let (outside, credentials) = stages.outside_with(std::slice::from_ref(source)).await?;
         // Of what is only read, a login may have no right but to read.
         let reader = Registry::new(line(&settings.network)?, credentials);
-        let policy = of_plan(plan, trust, context)?;
+        let allowed = &plan.release.allowed;
+        let policy = named_signer(&plan.policy, allowed, source, trust, context)?;
         let judge = EvidenceJudge::new(&policy)?;
-        let waiting = source::resolved(&reader, &plan.source, plan.wait_for_source, report);
+        let waiting = resolved(&reader, &plan.source, plan.wait_for_source, report);
         let image = report.stage("source", waiting).await?;
         let checking = self.preflight(&stages, &outside, &reader, &judge, &image);
         let ready = report.stage("preflight", checking).await?;

@@ -16,7 +16,7 @@ use crate::report::Report;
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
 
 /// The image, and how it was found. A tag beside a digest must name that digest.
-pub(super) async fn resolved(
+pub(in crate::verbs) async fn resolved(
     registry: &Registry,
     source: &SourceImage,
     wait: Duration,

@@ -55,7 +55,7 @@ pub(super) async fn play(
         Action::Publish => publish(&given, report).await,
         Action::Merge => merge(&given, report).await,
         Action::Bake => bake(&given, report).await,
-        Action::Promote => Err(anyhow::anyhow!("a promotion is of an image that is published"))
+        Action::Promote | Action::Scan => Err(anyhow::anyhow!("`{}` is of an image that is published", given.action.verb()))
             .hint("run `supply-action promote` with `dry-run=true`, which says what it would do"),
     }
 }
@@ -245,9 +245,9 @@ async fn planned(
         facts::gather(&context, env, None, inputs.wanted(jiff::Timestamp::now(), &context.git_ref))
             .await
             .context(NOTHING)?;
-    let trust = BegunTrust::of(&inputs, env, &context, report).await;
+    let trust = BegunTrust::of(Action::Publish, &inputs, env, &context, report).await;
     let plan = plan::plan(&inputs, &context, env, &facts, trust.known()).context(NOTHING)?;
-    verbs::beginning::say_plan(&plan.words(), plan.about(), report);
+    verbs::beginning::say_plan(&plan.words(), &plan.about().notices, report);
     Ok(Begun { context, settings: inputs.into_settings(), trust, plan })
 }
 
@@ -353,11 +353,11 @@ async fn merge(given: &GivenInputs<'_>, report: &Report) -> anyhow::Result<Playe
     )
     .await
     .context(NOTHING)?;
-    let trust = BegunTrust::of(&inputs, &env, &context, report).await;
+    let trust = BegunTrust::of(Action::Publish, &inputs, &env, &context, report).await;
     let plan =
         plan::merge::plan(&inputs, &context, &env, &facts, trust.known()).context(NOTHING)?;
     let settings = inputs.into_settings();
-    verbs::beginning::say_plan(&plan.words(), plan.about(), report);
+    verbs::beginning::say_plan(&plan.words(), &plan.about().notices, report);
     match plan {
         plan::merge::MergePlan::Nothing(about) => {
             report.say(&format!("the run would publish nothing: {}", about.reason));

@@ -28,7 +28,7 @@ use crate::text::age::Age;
 
 /// What `scan` is asked.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, mut_args = of_image)]
 pub struct ScanArguments {
     /// The platform, where the image is for several; without it this machine's, or the only one
     #[arg(long, value_name = "OS/ARCH")]
@@ -87,7 +87,10 @@ pub struct ScanArguments {
     cache: Option<PathBuf>,
     /// An SBOM (SPDX 2 or CycloneDX in JSON), or an image as `supply-action sbom` takes it
     #[arg(value_name = "IMAGE|SBOM")]
-    target: packages::ScanTarget,
+    target: Option<packages::ScanTarget>,
+    /// Without IMAGE: an input of scan/action.yml as NAME=VALUE; stands for the variable INPUT_NAME
+    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = super::input, conflicts_with = "target")]
+    inputs: Vec<(String, String)>,
 }
 
 const EXAMPLES: &str = "IMAGE is read as by `supply-action sbom`, whose help says how it is named. No signature is checked:
@@ -101,6 +104,14 @@ const EXAMPLES: &str = "IMAGE is read as by `supply-action sbom`, whose help say
 Names and versions of packages leave this machine where a service is asked; with --advisories alone, nothing does.
 
 Exit codes: 0 nothing fails, 1 something fails, 2 the arguments are wrong, 4 it could not be found out (a source did not answer, or none covers any of the packages)";
+
+/// An option says how an image is scanned that is named here; an action has inputs for it.
+fn of_image(option: clap::Arg) -> clap::Arg {
+    match option.get_id().as_str() {
+        "target" | "inputs" => option,
+        _ => option.requires("target"),
+    }
+}
 
 /// The lowest severity that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -136,6 +147,11 @@ impl FailOn {
 }
 
 impl ScanArguments {
+    /// The inputs of the action, where no image is named here.
+    pub fn of_action(&self) -> Option<Vec<(String, String)>> {
+        self.target.is_none().then(|| self.inputs.clone())
+    }
+
     fn terms(&self) -> anyhow::Result<ScanTerms> {
         let terms = ScanTerms {
             asker: TermsAuthor::CommandLine,
@@ -177,8 +193,8 @@ pub async fn run(
         if is_said { error } else { error.context(UNSCANNED) }
     })?;
     let assessed = assessor.assess(vec![listed], started).await?;
-    assessor.remarks(&assessed).iter().for_each(|remark| report.notice(remark));
     let assessed = assessed.into_iter().next().context("the scan was lost on the way")?;
+    assessor.remarks(&[&assessed]).iter().for_each(|remark| report.notice(remark));
     write(arguments, &assessed.scan, report)?;
     refuse(arguments, &assessed)?;
     known_at_all(&assessed.scan)

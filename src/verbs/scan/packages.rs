@@ -46,7 +46,8 @@ pub(super) async fn of(
     env: &Environment,
     report: &Report,
 ) -> anyhow::Result<ImagePackages> {
-    let subject = match &arguments.target {
+    let target = arguments.target.as_ref().context("no image is named")?;
+    let subject = match target {
         ScanTarget::Document(path) => return of_document(path, arguments, now),
         ScanTarget::Image(subject) => subject,
     };

@@ -9,7 +9,7 @@ mod whose;
 use anyhow::Context as _;
 
 pub use self::arguments::{VerifyArguments, WantedReference};
-pub(super) use self::policy::of_plan;
+pub(super) use self::policy::named_signer;
 pub(super) use self::told::for_reader;
 use self::told::{VerifiedFormats, VerifiedLayout};
 use self::whose::SignatureAskedFor;
@@ -123,6 +123,7 @@ pub(super) struct EvidenceJudge<'a> {
     arguments: &'a VerifyArguments,
     whose: SignatureAskedFor,
     verifier: BundleVerifier,
+    documents: verify::SbomDocuments,
 }
 
 impl<'a> EvidenceJudge<'a> {
@@ -131,7 +132,12 @@ impl<'a> EvidenceJudge<'a> {
         let verifier = BundleVerifier::new(&load_trusted_root(arguments.trusted_root.as_deref())?)?;
         let verifier =
             if arguments.insecure_ignore_tlog { verifier.ignoring_logs() } else { verifier };
-        Ok(Self { arguments, whose, verifier })
+        Ok(Self { arguments, whose, verifier, documents: verify::SbomDocuments::Forgotten })
+    }
+
+    /// The same, for who scans what SBOMs list.
+    pub(super) fn keeping_sboms(self) -> Self {
+        Self { documents: verify::SbomDocuments::Kept, ..self }
     }
 
     /// The image, if it is verified. What is told of a failure is for somebody who only reads.
@@ -148,7 +154,7 @@ impl<'a> EvidenceJudge<'a> {
         registry: &Registry,
         image: &ImageRef,
     ) -> anyhow::Result<VerifiedFormats> {
-        let Self { arguments, whose, verifier } = self;
+        let Self { arguments, whose, verifier, documents } = self;
         let not_verified = || format!("`{image}` is not verified");
         let whole = if arguments.signature_formats.is_empty() {
             verify::WantedAmount::WhatCanBeRead
@@ -157,8 +163,15 @@ impl<'a> EvidenceJudge<'a> {
         };
         let requirements = arguments.requirements();
         let carried =
-            CarriedEvidence::read(registry, verifier, image, &requirements, whose.key(), whole)
-                .await;
+            CarriedEvidence::read(
+                registry,
+                verifier,
+                image,
+                &requirements,
+                whose.key(),
+                (whole, *documents),
+            )
+            .await;
         let carried = carried.with_context(not_verified)?;
         judged(arguments, whose, registry, carried).await.with_context(not_verified)
     }

@@ -1,12 +1,14 @@
-//! The policy of a promotion's plan → what `verify` is asked. The words are its own, so that one
-//! policy means one thing.
+//! The policy of a plan, of `promote` or `scan` → what `verify` is asked. The words are its own, so
+//! that one policy means one thing. It reads no image.
 
 use clap::Parser;
 
 use super::arguments::VerifyArguments;
 use crate::error::{Remedy as _, WithExit, exit};
 use crate::github::RunContext;
-use crate::plan::promote::Promotion;
+use crate::image::Repository;
+use crate::inputs::PolicyTexts;
+use crate::oci::Allowed;
 use crate::sigstore::settled::SettledTrust;
 
 #[derive(Debug, Parser)]
@@ -16,31 +18,32 @@ struct AskedPolicy {
     arguments: VerifyArguments,
 }
 
-/// What must be proven of the image that is promoted. Where no signer is named, one of the
-/// workflows of the run's own repository must have signed.
-pub(in crate::verbs) fn of_plan(
-    plan: &Promotion,
+/// What must be proven of an image. Where no signer is named, one of the workflows of the run's own
+/// repository must have signed.
+pub(in crate::verbs) fn named_signer(
+    policy: &PolicyTexts,
+    allowed: &Allowed,
+    repository: &Repository,
     trust: &SettledTrust,
     context: &RunContext,
 ) -> anyhow::Result<VerifyArguments> {
-    let policy = &plan.policy;
     let mut words = policy.options.clone();
     if !policy.names_signer {
-        let Some(repository) = &context.repository else {
+        let Some(own) = &context.repository else {
             let message =
                 "there is no repository of a run, whose workflows would have to have signed";
             return Err(WithExit { code: exit::BAD_INPUT, message: message.to_owned() })
                 .hint("name it with `repo`, or who must have signed with `certificate-identity`");
         };
-        words.push(format!("--repo={}/{repository}", context.server_url.trim_end_matches('/')));
+        words.push(format!("--repo={}/{own}", context.server_url.trim_end_matches('/')));
     }
-    if plan.release.allowed.foreign_layers {
+    if allowed.foreign_layers {
         words.push("--allow-foreign-layers".to_owned());
     }
     if let Some(root) = &trust.trusted_root.path {
         words.push(format!("--trusted-root={}", root.display()));
     }
-    words.push(plan.source.repository.to_string());
+    words.push(repository.to_string());
     let parsed = AskedPolicy::try_parse_from(words).map_err(|error| {
         let text = error.to_string();
         let first = text.lines().next().unwrap_or_default();

@@ -145,6 +145,7 @@ fn every_action_reads_every_input_it_declares() {
                 match action {
                     Action::Bake => ("INPUT_REGISTRY", "r.io"),
                     Action::Promote => ("INPUT_DESTINATIONS", "r.io/o/a"),
+                    Action::Scan => ("INPUT_IMAGE", "r.io/o/a:1"),
                     Action::Publish | Action::Merge => ("INPUT_IMAGES", "r.io/o/a"),
                 },
                 ("INPUT_USERNAME", "octo"),

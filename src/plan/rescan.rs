@@ -1,0 +1,177 @@
+//! Inputs and run → what `scan` will do: which published images, whose they must be, and whether the
+//! new result is signed. Pure; it asks no registry what a tag points to.
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::refuse;
+use super::scanning::ScanPlan;
+use super::shown::Words;
+use super::trusted::PlannedTrust;
+use crate::build::merge::claims::SourceImage;
+use crate::error::Remedy as _;
+use crate::github::RunContext;
+use crate::github::server::Server;
+use crate::inputs::{AutoSwitch, Inputs, PolicyTexts};
+use crate::oci::Allowed;
+use crate::sigstore::settled::SettledTrust;
+
+/// What this run will do.
+#[derive(Debug)]
+pub struct RescanPlan {
+    /// Never empty.
+    pub images: Vec<SourceImage>,
+    /// What must be proven of each; `None`: nothing is verified.
+    pub policy: Option<PolicyTexts>,
+    /// How they are scanned: never `Not`.
+    pub scan: ScanPlan,
+    pub attestation: ResultAttestation,
+    pub upload: AutoSwitch,
+    pub allowed: Allowed,
+    pub allow_public_log: bool,
+    pub notices: Vec<String>,
+    event: String,
+    git_ref: String,
+    trust: Option<PlannedTrust>,
+}
+
+/// What becomes of a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResultAttestation {
+    /// It is signed, unless one that says the same is younger than this.
+    Attest(SignedDuration),
+    /// Why it is not.
+    Not(String),
+}
+
+/// Decides.
+///
+/// # Errors
+/// When there is no image, or a result must be signed and cannot be.
+pub fn plan(
+    inputs: &Inputs,
+    context: &RunContext,
+    trust: Option<&SettledTrust>,
+) -> anyhow::Result<RescanPlan> {
+    let rescan = &inputs.rescan;
+    Ok(RescanPlan {
+        images: images(inputs, context)?,
+        policy: rescan.verify.then(|| rescan.policy.clone()),
+        scan: ScanPlan::Scan(Box::new(inputs.scan.clone())),
+        attestation: attestation(inputs, context)?,
+        upload: rescan.upload_sarif,
+        allowed: inputs.build.allowed.clone(),
+        allow_public_log: inputs.signing.allow_public_log,
+        notices: inputs.notices.clone(),
+        event: context.event_name.clone(),
+        git_ref: context.git_ref.clone(),
+        trust: trust.map(PlannedTrust::of),
+    })
+}
+
+/// The images that are named, or the newest of the run's own repository.
+fn images(inputs: &Inputs, context: &RunContext) -> anyhow::Result<Vec<SourceImage>> {
+    if !inputs.rescan.images.is_empty() {
+        return Ok(inputs.rescan.images.clone());
+    }
+    let registry = Server::of(&context.server_url).registry();
+    let (Some(repository), Some(registry)) = (&context.repository, registry) else {
+        return refuse(
+            "input `image`: not set, and there is no repository of a run to take it from",
+        )
+        .hint("write for example `image: ghcr.io/octo/app:latest`");
+    };
+    let repository = format!("{registry}/{}", repository.to_lowercase()).parse()?;
+    Ok(vec![SourceImage { repository, tag: Some("latest".parse()?), digest: None }])
+}
+
+fn attestation(inputs: &Inputs, context: &RunContext) -> anyhow::Result<ResultAttestation> {
+    let rescan = &inputs.rescan;
+    let why = match rescan.attest {
+        AutoSwitch::Never => "`attest: false`",
+        _ if !rescan.verify => "`verify: false`: no result is signed of what is not verified",
+        _ if inputs.signing.signing_key.is_some() || context.id_token.is_some() => {
+            match (rescan.attest, context.event_name.as_str()) {
+                (AutoSwitch::Auto, "pull_request") => "a pull request speaks for nobody",
+                _ => {
+                    // Half of it, so that the next scheduled run is in time.
+                    let fresh = rescan.max_scan_age.duration() / 2;
+                    return Ok(ResultAttestation::Attest(fresh));
+                }
+            }
+        }
+        AutoSwitch::Always => {
+            return refuse("input `attest`: `true`, and this job may not ask for an OIDC token")
+                .hint("add \"permissions: id-token: write\", or sign with a key");
+        }
+        AutoSwitch::Auto => "this job may not ask for an OIDC token, and there is no key",
+    };
+    Ok(ResultAttestation::Not(why.to_owned()))
+}
+
+impl RescanPlan {
+    /// The plan for machines.
+    pub fn json(&self) -> Value {
+        let (attests, why) = match &self.attestation {
+            ResultAttestation::Attest(_) => (true, None),
+            ResultAttestation::Not(why) => (false, Some(why)),
+        };
+        json!({
+            "decision": "scan",
+            "event": { "name": self.event, "ref": self.git_ref },
+            "images": self.images.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "verify": self.policy.is_some(),
+            "policy": self.policy.as_ref().map(|policy| &policy.options),
+            "scan": self.scan.json(),
+            "attest": attests,
+            "whyNotAttested": why,
+            "permissions": self.permissions(),
+            "trust": self.trust.as_ref().map(PlannedTrust::json),
+        })
+    }
+
+    /// The plan for people.
+    pub fn words(&self) -> Words {
+        let event = match self.event.is_empty() {
+            true => "none".to_owned(),
+            false => format!("{} ({})", self.event, self.git_ref),
+        };
+        let images: Vec<String> = self.images.iter().map(ToString::to_string).collect();
+        let verified = match &self.policy {
+            None => "no: nobody vouches for what is scanned".to_owned(),
+            Some(policy) if policy.options.is_empty() => {
+                "signed by a workflow of this repository".to_owned()
+            }
+            Some(policy) => policy.options.join(" "),
+        };
+        let signed = match &self.attestation {
+            ResultAttestation::Attest(fresh) => format!(
+                "signed where it says something new, or the last is older than {} h",
+                fresh.as_hours()
+            ),
+            ResultAttestation::Not(why) => format!("not signed: {why}"),
+        };
+        Words {
+            short: vec![
+                "Plan:       scan what is published".to_owned(),
+                format!("Event:      {event}"),
+                format!("Images:     {}", images.join(", ")),
+                format!("Verify:     {verified}"),
+                format!("Scan:       {}", self.scan.words()),
+                format!("Result:     {signed}"),
+            ],
+            rest: self.trust.as_ref().map(PlannedTrust::lines).unwrap_or_default(),
+        }
+    }
+
+    /// What the workflow must grant.
+    fn permissions(&self) -> Vec<&'static str> {
+        let signs = matches!(self.attestation, ResultAttestation::Attest(_));
+        let mut permissions = vec!["contents: read"];
+        permissions.push(if signs { "packages: write" } else { "packages: read" });
+        permissions.extend(signs.then_some("id-token: write"));
+        let uploads = self.upload != AutoSwitch::Never;
+        permissions.extend(uploads.then_some("security-events: write"));
+        permissions
+    }
+}

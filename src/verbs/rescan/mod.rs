@@ -1,0 +1,352 @@
+//! The action `scan`: images that are published, looked up again: verified, scanned by their signed
+//! SBOMs, and the new result signed. It sets no tag, and signs nothing about what is not verified.
+
+mod packages;
+mod upload;
+
+use anyhow::Context as _;
+use futures_util::future::try_join_all;
+use jiff::Timestamp;
+
+use self::packages::{PublishedImage, listed};
+use super::beginning::{Beginning, begin, say_plan};
+use super::hand_over::RunEnd;
+use super::outside::{Outside, line};
+use super::prove::envelope_limit;
+use super::release::{SigningAuthority, say_elsewhere};
+use super::scanning::{self, refused, write_sarif};
+use super::verify::{EvidenceJudge, for_reader, named_signer};
+use crate::assess::refused::refusal;
+use crate::assess::{Assessed, Assessor};
+use crate::attest;
+use crate::attest::vulnerabilities::{self, SignedResult};
+use crate::environment::Environment;
+use crate::error::{OrRemedy as _, Remedy as _};
+use crate::evidence::EvidenceFormat;
+use crate::github::RunContext;
+use crate::image::{ImageRef, Repository};
+use crate::inputs::{Action, RunSettings};
+use crate::login::{self, LoginsAsked};
+use crate::plan::rescan::{RescanPlan, ResultAttestation, plan};
+use crate::plan::scanning::ScanPlan;
+use crate::preflight;
+use crate::registry::Registry;
+use crate::registry::exchange::Endpoints;
+use crate::report::Report;
+use crate::scan::report::ImageScan;
+use crate::scan::shown;
+use crate::sigstore::settled::SettledTrust;
+use crate::summary::rescanned::{self, RescannedImage};
+use crate::text::plural;
+use crate::verify::existing::ExistingStatements;
+
+/// What it comes to where something is wrong.
+const UNSCANNED: &str = "nothing was scanned";
+
+/// The action: everything a workflow step does.
+pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
+    let Beginning { context, inputs, trust, .. } =
+        begin(Action::Scan, env, Timestamp::now(), UNSCANNED, report).await?;
+    let plan = plan(&inputs, &context, trust.known()).context(UNSCANNED)?;
+    let settings = inputs.into_settings();
+    say_plan(&plan.words(), &plan.notices, report);
+    let trust = trust.needed().context(UNSCANNED)?;
+    Rescan { env, context: &context, settings: &settings, trust: &trust, plan: &plan, report }
+        .run()
+        .await
+}
+
+struct Rescan<'a> {
+    env: &'a Environment,
+    context: &'a RunContext,
+    settings: &'a RunSettings,
+    trust: &'a SettledTrust,
+    plan: &'a RescanPlan,
+    report: &'a Report,
+}
+
+/// What is opened before the first image is read.
+struct RescanReady {
+    outside: Outside,
+    /// Of what is only read, a login may have no right but to read.
+    reader: Registry,
+    assessor: Assessor,
+    signing: Option<SigningReady>,
+}
+
+/// Who signs, and as what.
+struct SigningReady {
+    authority: SigningAuthority,
+    signed: SignedResult,
+    fresh: jiff::SignedDuration,
+}
+
+/// An image and what is known about it now.
+struct ImageRescan {
+    image: PublishedImage,
+    assessed: Vec<Assessed>,
+}
+
+impl Rescan<'_> {
+    async fn run(&self) -> anyhow::Result<()> {
+        let report = self.report;
+        let ready = report.stage("preflight", self.preflight()).await.context(UNSCANNED)?;
+        let images = report.stage("verify", self.images(&ready)).await.context(UNSCANNED)?;
+        let scanned = report.stage("scan", self.scanned(&ready, images)).await?;
+        let all: Vec<&Assessed> = scanned.iter().flat_map(|image| &image.assessed).collect();
+        ready.assessor.remarks(&all).iter().for_each(|remark| report.notice(remark));
+        let scans: Vec<&ImageScan> = all.iter().map(|assessed| &assessed.scan).collect();
+        let width = report.width().unwrap_or(usize::MAX);
+        let table = shown::table(&scans, width, report.has_colour());
+        let lines: Vec<String> = table.trim_end().lines().map(str::to_owned).collect();
+        report.answer(&lines);
+        let files = match &self.settings.sarif_file {
+            Some(file) => write_sarif(&all, file, self.context)?,
+            None => Vec::new(),
+        };
+        let attached = match &ready.signing {
+            None => Vec::new(),
+            Some(signing) => {
+                report.stage("attest", self.attested(&ready, signing, &scanned)).await?
+            }
+        };
+        upload::upload(self.plan.upload, &scans, self.context, self.settings, report).await?;
+        self.tell(&scanned, &attached, &files)?;
+        match refusal(&all) {
+            None => Ok(()),
+            Some(refusal) => {
+                let images: Vec<String> =
+                    scanned.iter().map(|it| format!("`{}`", it.image.image)).collect();
+                let told = format!("the scan of {} fails", images.join(", "));
+                let attached: Vec<&ImageRef> = attached.iter().collect();
+                Err(refused(&refusal, &attached).context(told))
+            }
+        }
+    }
+
+    /// Logins, sources of advisories and the right to sign: what can fail before an image is read.
+    async fn preflight(&self) -> anyhow::Result<(RescanReady, String)> {
+        let Self { env, context, settings, trust, plan, report } = self;
+        let images: Vec<Repository> =
+            plan.images.iter().map(|image| image.repository.clone()).collect();
+        let asked = LoginsAsked {
+            logins: &settings.logins.registry_auth,
+            images: &images,
+            env,
+            context,
+            token: settings.logins.github_token.as_ref(),
+        };
+        let credentials = login::credentials(&asked, &Endpoints::default(), report)
+            .await
+            .context("no login")?;
+        let RunSettings { network, signature_annotations, .. } = settings;
+        let reader = Registry::new(line(network)?, credentials.clone());
+        let outside = Outside::new(network, trust, signature_annotations, &credentials)?;
+        let ScanPlan::Scan(inputs) = &plan.scan else { anyhow::bail!("the plan scans nothing") };
+        let assessor = Assessor::open(&inputs.terms, &context.network, Timestamp::now());
+        let (assessor, signing) = tokio::join!(assessor, self.signing(&outside, &images));
+        let (assessor, signing) = (assessor?, signing?);
+        let outcome = match &signing {
+            Some(signing) => signing.authority.shown(),
+            None => "the result is not signed".to_owned(),
+        };
+        Ok((RescanReady { outside, reader, assessor, signing }, outcome))
+    }
+
+    /// Who signs, if somebody does: that it may, that nothing becomes public unasked, and that the
+    /// registry takes what is attached.
+    async fn signing(
+        &self,
+        outside: &Outside,
+        images: &[Repository],
+    ) -> anyhow::Result<Option<SigningReady>> {
+        let Self { context, settings, plan, .. } = self;
+        let ResultAttestation::Attest(fresh) = plan.attestation else { return Ok(None) };
+        let ScanPlan::Scan(inputs) = &plan.scan else { return Ok(None) };
+        let services = &outside.services;
+        let key = settings.signing_key.as_ref();
+        let authority =
+            SigningAuthority::of_run(&outside.http, context, key, services).await?;
+        let logs = services
+            .rekor
+            .iter()
+            .map(|rekor| rekor.url.as_str())
+            .chain(services.fulcio.as_deref().filter(|_| key.is_none()));
+        preflight::public_log(
+            context.repository.as_deref().unwrap_or_default(),
+            authority.visibility(),
+            &logs.collect::<Vec<_>>(),
+            if key.is_some() { preflight::TOLD_BY_KEY } else { preflight::TOLD_BY_CERTIFICATE },
+            plan.allow_public_log,
+        )?;
+        let probes = images.iter().map(|repository| outside.registry.probe_push(repository));
+        for probe in futures_util::future::join_all(probes).await {
+            probe
+                .remedied()
+                .hint("set `attest: false` to scan without signing the result")?;
+        }
+        let signed = scanning::signed(inputs, context);
+        Ok(Some(SigningReady { authority, signed, fresh }))
+    }
+
+    /// What the tags point to, verified where that is wanted.
+    async fn images(&self, ready: &RescanReady) -> anyhow::Result<(Vec<PublishedImage>, String)> {
+        let Self { context, trust, plan, report, .. } = self;
+        let arguments = match (&plan.policy, plan.images.first()) {
+            (Some(policy), Some(first)) => {
+                Some(named_signer(policy, &plan.allowed, &first.repository, trust, context)?)
+            }
+            _ => None,
+        };
+        let judge = arguments.as_ref().map(EvidenceJudge::new).transpose()?;
+        let judge = judge.map(EvidenceJudge::keeping_sboms);
+        let found = plan.images.iter().map(async |source| {
+            let no_wait = std::time::Duration::ZERO;
+            let (image, _) =
+                super::promote::resolved(&ready.reader, source, no_wait, report).await?;
+            match &judge {
+                Some(judge) => {
+                    let verified = judge.image(&ready.reader, &image).await?;
+                    PublishedImage::verified(&verified, &plan.allowed)
+                }
+                None => PublishedImage::unverified(&ready.reader, image, &plan.allowed)
+                    .await
+                    .map_err(for_reader),
+            }
+        });
+        let images = try_join_all(found).await?;
+        say_elsewhere(&ready.reader, report).await;
+        for image in &images {
+            match image.signer() {
+                Some(signer) => report.say(&format!("verified {}, signed by {signer}", image.image)),
+                None => report.say(&format!("{} is not verified, as `verify` is false", image.image)),
+            }
+        }
+        let outcome = plural(images.len(), "image");
+        Ok((images, outcome))
+    }
+
+    /// Everything that the images have, asked about at once.
+    async fn scanned(
+        &self,
+        ready: &RescanReady,
+        images: Vec<PublishedImage>,
+    ) -> anyhow::Result<(Vec<ImageRescan>, String)> {
+        let started = Timestamp::now();
+        let mut packages = Vec::new();
+        let mut counts = Vec::new();
+        for image in &images {
+            let listed = listed(&ready.reader, image, started, self.report)
+                .await
+                .with_context(|| format!("`{}` cannot be scanned", image.image))?;
+            counts.push(listed.len());
+            packages.extend(listed);
+        }
+        let mut assessed = ready.assessor.assess(packages, started).await?;
+        let scans: Vec<&ImageScan> = assessed.iter().map(|it| &it.scan).collect();
+        let outcome = shown::told(&scans);
+        let mut scanned = Vec::new();
+        for (image, count) in images.into_iter().zip(counts) {
+            let rest = assessed.split_off(count);
+            scanned.push(ImageRescan { image, assessed: std::mem::replace(&mut assessed, rest) });
+        }
+        Ok((scanned, outcome))
+    }
+
+    /// Signs the results that say something new, or that replace an old one; those images.
+    async fn attested(
+        &self,
+        ready: &RescanReady,
+        signing: &SigningReady,
+        scanned: &[ImageRescan],
+    ) -> anyhow::Result<(Vec<ImageRef>, String)> {
+        let RescanReady { outside, .. } = ready;
+        let SigningReady { authority, signed, fresh } = signing;
+        let now = Timestamp::now();
+        let signer = authority.reusable(&authority.signer(self.context)?);
+        let limit = envelope_limit(&outside.services);
+        let mut lacking = Vec::new();
+        for ImageRescan { image, assessed } in scanned {
+            let scans: Vec<&ImageScan> = assessed.iter().map(|it| &it.scan).collect();
+            let drafts = vulnerabilities::drafts(&image.parts, &scans, signed, limit)?;
+            let formats = self.formats(image);
+            let repositories = vec![image.image.repository.clone()];
+            let existing = ExistingStatements::read(
+                &outside.registry,
+                &outside.verifier,
+                &repositories,
+                &image.parts.subjects(),
+                &signer,
+                &formats,
+            )
+            .await?
+            .with_fresh(*fresh);
+            let drafts = attest::lacking(drafts, &repositories, &formats, &existing);
+            if !drafts.is_empty() {
+                lacking.push((image, repositories, formats, drafts));
+            }
+        }
+        if lacking.is_empty() {
+            return Ok((Vec::new(), "the signed results say the same, and are fresh".to_owned()));
+        }
+        // A certificate is asked for only where something is signed.
+        let authority = signing.authority.clone();
+        let session =
+            authority.session(&outside.http, self.context, &outside.services).await?;
+        let count: usize = lacking.iter().map(|(.., drafts)| drafts.len()).sum();
+        let mut attached = Vec::new();
+        for (image, repositories, formats, drafts) in lacking {
+            for repository in &repositories {
+                outside.registry.stage_empty_config(repository).await.remedied()?;
+            }
+            attest::add(&outside.registry, &session, &repositories, &formats, now, drafts).await?;
+            attached.push(image.image.clone());
+        }
+        let outcome = format!(
+            "{} about {}",
+            plural(count, "statement"),
+            plural(attached.len(), "image")
+        );
+        Ok((attached, outcome))
+    }
+
+    /// As the image's own evidence is kept.
+    fn formats(&self, image: &PublishedImage) -> Vec<EvidenceFormat> {
+        let all = [EvidenceFormat::Bundle, EvidenceFormat::Legacy];
+        let makes = |format: &EvidenceFormat| match format {
+            EvidenceFormat::Bundle => true,
+            EvidenceFormat::Legacy => self.trust.makes_legacy() && image.has(EvidenceFormat::Legacy),
+        };
+        all.into_iter().filter(makes).collect()
+    }
+
+    /// Outputs for later steps, and the job summary.
+    fn tell(
+        &self,
+        scanned: &[ImageRescan],
+        attached: &[ImageRef],
+        files: &[String],
+    ) -> anyhow::Result<()> {
+        let images: Vec<RescannedImage<'_>> = scanned
+            .iter()
+            .map(|ImageRescan { image, assessed }| RescannedImage {
+                image: &image.image,
+                signer: image.signer().map(ToString::to_string),
+                assessed,
+                is_attested: attached.contains(&image.image),
+            })
+            .collect();
+        let times = (self.report.stages(), self.report.elapsed());
+        let why = match &self.plan.attestation {
+            ResultAttestation::Attest(_) => None,
+            ResultAttestation::Not(why) => Some(why.as_str()),
+        };
+        RunEnd {
+            outputs: rescanned::outputs(&images, files),
+            summary: Some(rescanned::markdown(&images, why, (&times.0, times.1))),
+            ..RunEnd::default()
+        }
+        .tell(self.context, self.report)
+        .context("the scan is done, but the workflow cannot be told")
+    }
+}
