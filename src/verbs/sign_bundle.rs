@@ -39,7 +39,7 @@ pub struct SignBundleArguments {
     /// Where to write the bundle, version 0.3
     #[arg(long, value_name = "OUT")]
     pub bundle: PathBuf,
-    /// Whom to believe when the bundle is checked before it is written
+    /// The trusted root with which the bundle is checked before it is written
     #[arg(long, value_name = "FILE")]
     pub trusted_root: Option<PathBuf>,
     /// Which services to sign with; without it the public-good instance, whose log is public for

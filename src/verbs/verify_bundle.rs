@@ -41,7 +41,7 @@ pub struct VerifyBundleArguments {
     /// The signer's public key in PEM, for a bundle without a certificate
     #[arg(long, value_name = "PEM_FILE", group = "signer")]
     pub key: Option<PathBuf>,
-    /// Whom to believe; without it the public-good instance, as this program knows it
+    /// The trusted root to verify with; without it that of the public-good instance, as this program knows it
     #[arg(long, value_name = "FILE")]
     pub trusted_root: Option<PathBuf>,
     /// Believe Sigstore's staging instance, as this program knows it

@@ -144,7 +144,7 @@ async fn a_failure_between_two_names_says_which_and_a_rerun_completes_them() {
     let image = format!("{}/app", world.sandbox.registry());
     for word in [
         format!(
-            "only some tags were set; put: `{image}:v1.2.3`; not put: `{image}:v1`, `{image}:latest`"
+            "only some tags were set; set: `{image}:v1.2.3`; not set: `{image}:v1`, `{image}:latest`"
         ),
         "403".into(),
         "run the workflow again".into(),

@@ -303,7 +303,7 @@ async fn a_branch_takes_no_name_of_a_release_by_itself() {
             "{branch}"
         );
         assert!(
-            run.log.contains(why) && run.log.contains(&format!("the name `{name}`")),
+            run.log.contains(why) && run.log.contains(&format!("the tag `{name}`")),
             "{}",
             run.log
         );
@@ -403,7 +403,7 @@ async fn a_run_that_lost_a_name_to_another_says_so() {
         let tags = world.tags().await;
         for word in [
             "moved by somebody else meanwhile",
-            &format!("v1` names `{}` now", tags["v1"]),
+            &format!("v1` points to `{}` now", tags["v1"]),
             "this one lost those tags",
         ] {
             assert!(run.log.contains(word), "`{word}` is missing in {}", run.log);

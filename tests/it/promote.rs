@@ -296,7 +296,7 @@ async fn a_rehearsal_says_what_would_be_done_and_leaves_nothing() {
     let (stage, to) = (Stage::new().await, World::new().await);
     let run = stage.promoted_with(&[&to], &[("INPUT_DRY-RUN", "true")]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
-    says(&run, &["verified ", "at most ", "would put ", "which is new there"]);
+    says(&run, &["verified ", "at most ", "would tag ", "which is new there"]);
     assert!(run.summary.contains("rehearsed"), "{}", run.summary);
     assert!(
         !requests(&to).iter().any(|request| ["PUT", "PATCH"].contains(&request.method.as_str()))
@@ -312,7 +312,7 @@ async fn a_tag_beside_a_digest_must_agree() {
     let wrong = format!("{app}:sha-{SHA}@{}", Digest::of(b"another"));
     let run = stage.promoted_with(&[&to], &[("INPUT_SOURCE", &wrong)]).await;
     assert_eq!(run.code, Some(1), "{}", run.log);
-    says(&run, &["the tag names"]);
+    says(&run, &["the tag points to"]);
     has_no_name(&to).await;
     let run = stage.promoted_with(&[&to], &[("INPUT_SOURCE", &right)]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
@@ -401,7 +401,7 @@ async fn a_name_that_cannot_be_put_leaves_the_others_and_is_told() {
     two.sandbox.faults().add(refused);
     let run = stage.promoted(&[&one, &two]).await;
     assert_eq!(run.code, Some(3), "{}", run.log);
-    says(&run, &["only some tags were set", "not put: ", "run the workflow again"]);
+    says(&run, &["only some tags were set", "not set: ", "run the workflow again"]);
     two.sandbox.faults().clear();
     let run = stage.promoted(&[&one, &two]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);

@@ -361,7 +361,7 @@ async fn what_gets_a_name_meanwhile_stays() {
     };
     let (pruned, ()) = tokio::join!(published.prune(&all), rescue);
     assert!(
-        pruned.code == Some(1) && pruned.log.contains("`rescued` was put on"),
+        pruned.code == Some(1) && pruned.log.contains("`rescued` was set on"),
         "{}",
         pruned.log
     );
@@ -375,7 +375,7 @@ async fn a_repository_without_any_name_is_left_alone() {
         published.world.folder.path().join(format!("sandbox/registry/repositories/{PATH}/_tags"));
     std::fs::remove_file(tags.join("latest")).unwrap();
     let pruned = published.prune(&["--older-than", "0s", "--keep", "0", "--delete"]).await;
-    assert!(pruned.code == Some(1) && pruned.log.contains("no name stands in"), "{}", pruned.log);
+    assert!(pruned.code == Some(1) && pruned.log.contains("has no tag"), "{}", pruned.log);
     assert_eq!(published.deletions(), 0);
 }
 

@@ -67,7 +67,7 @@ pub(super) const NAMING: &[Input] = &[
         group: InputGroup::Names,
         of: &[PUBLISH.withheld(OF_A_STEP), MERGE.withheld(OWN_OUTPUT), PROMOTE.withheld(OWN_OUTPUT)],
         description: "\
-            What stands between the entries of the outputs tags and tag-names. Default is a line \
+            Separator of the entries of the outputs tags and tag-names. Default is a line \
             break.",
         ..ROW
     },
@@ -76,7 +76,7 @@ pub(super) const NAMING: &[Input] = &[
         group: InputGroup::Names,
         of: &[PUBLISH.withheld(OF_A_STEP)],
         description: "\
-            What stands between the entries of the output labels. Default is a line break.",
+            Separator of the entries of the output labels. Default is a line break.",
         ..ROW
     },
     Input {
@@ -84,7 +84,7 @@ pub(super) const NAMING: &[Input] = &[
         group: InputGroup::Names,
         of: &[PUBLISH.withheld(OF_A_STEP), MERGE.withheld(OF_A_STEP)],
         description: "\
-            What stands between the entries of the output annotations. Default is a line break.",
+            Separator of the entries of the output annotations. Default is a line break.",
         ..ROW
     },
     Input {

@@ -71,7 +71,7 @@ pub struct VerifyArguments {
     /// Whose runner must have signed: github-hosted or self-hosted
     #[arg(long, value_name = "KIND", conflicts_with = "key")]
     pub runner: Option<Runner>,
-    /// Whom to believe; without it the public-good instance, as this program knows it
+    /// The trusted root to verify with; without it that of the public-good instance, as this program knows it
     #[arg(long, value_name = "FILE")]
     pub trusted_root: Option<PathBuf>,
     /// What a part must have, as PART=KIND,KIND: parts are index, platforms and attestations, kinds
