@@ -134,8 +134,7 @@ fn outcome(answer: &Value) -> SarifOutcome {
         Some("complete") => SarifOutcome::Complete,
         Some("failed") => {
             let errors = answer["errors"].as_array().into_iter().flatten();
-            let errors: Vec<String> =
-                errors.filter_map(Value::as_str).map(str::to_owned).collect();
+            let errors: Vec<String> = errors.filter_map(Value::as_str).map(str::to_owned).collect();
             SarifOutcome::Failed(match errors.is_empty() {
                 true => vec!["it does not say why".to_owned()],
                 false => errors,

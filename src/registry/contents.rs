@@ -165,7 +165,7 @@ impl ImageContents {
 }
 
 impl PlatformImage {
-    fn of(entry: &ImageEntry) -> Self {
+    pub fn of(entry: &ImageEntry) -> Self {
         let ImageEntry { descriptor, target, attestations } = entry.clone();
         Self { platform: target.platform, descriptor, attestations }
     }

@@ -2,6 +2,7 @@
 //! permissions.
 
 use std::collections::HashMap;
+use std::io::Read as _;
 use std::sync::{Arc, Mutex};
 
 use axum::extract::{DefaultBodyLimit, Path, State};
@@ -32,6 +33,8 @@ struct KeptAttestations {
     last_id: u64,
     /// By `owner/name` and then by subject digest.
     attestations: HashMap<String, Vec<(String, Value)>>,
+    /// By the id of an upload: what is wrong with it, and whether somebody asked already.
+    sarif: HashMap<String, (Option<String>, bool)>,
 }
 
 impl KeptAttestations {
@@ -183,6 +186,7 @@ async fn attestations(
     Json(json!({"attestations": matching}))
 }
 
+/// Takes SARIF as GitHub does: at once, and looked into later.
 async fn upload_sarif(
     State(github): State<Arc<GitHub>>,
     Path((owner, name)): Path<(String, String)>,
@@ -192,15 +196,53 @@ async fn upload_sarif(
     if !complete {
         return problem(StatusCode::BAD_REQUEST, "commit_sha, ref and sarif are required");
     }
-    let id = held(&github.kept).next_id().to_string();
+    let wrong = request["sarif"].as_str().and_then(|packed| wrong_sarif(packed).err());
+    let mut kept = held(&github.kept);
+    let id = kept.next_id().to_string();
+    kept.sarif.insert(id.clone(), (wrong, false));
     let url = format!("https://api.github.com/repos/{owner}/{name}/code-scanning/sarifs/{id}");
     (StatusCode::ACCEPTED, Json(json!({"id": id, "url": url}))).into_response()
 }
 
-async fn sarif_status(Path((owner, name, id)): Path<(String, String, String)>) -> Json<Value> {
+/// Why GitHub would not show it.
+fn wrong_sarif(packed: &str) -> Result<(), String> {
+    let bytes = STANDARD.decode(packed).map_err(|error| error.to_string())?;
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&bytes[..])
+        .take(MAX_REQUEST as u64)
+        .read_to_string(&mut text)
+        .map_err(|error| error.to_string())?;
+    let sarif: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let runs = sarif["runs"].as_array().ok_or("there are no runs")?;
+    let mut categories: Vec<&str> =
+        runs.iter().filter_map(|run| run["automationDetails"]["id"].as_str()).collect();
+    categories.sort_unstable();
+    categories.dedup();
+    match runs.len() {
+        0..=20 if categories.len() == runs.len() => Ok(()),
+        0..=20 => Err("two runs have one category".to_owned()),
+        _ => Err("there are more than 20 runs".to_owned()),
+    }
+}
+
+/// The first look finds it pending.
+async fn sarif_status(
+    State(github): State<Arc<GitHub>>,
+    Path((owner, name, id)): Path<(String, String, String)>,
+) -> Response {
+    let mut kept = held(&github.kept);
+    let Some((wrong, is_looked_at)) = kept.sarif.get_mut(&id) else {
+        return problem(StatusCode::NOT_FOUND, "Not Found");
+    };
+    let pending = !std::mem::replace(is_looked_at, true);
     let analyses =
         format!("https://api.github.com/repos/{owner}/{name}/code-scanning/analyses?sarif_id={id}");
-    Json(json!({"processing_status": "complete", "analyses_url": analyses}))
+    let body = match wrong {
+        _ if pending => json!({"processing_status": "pending"}),
+        Some(why) => json!({"processing_status": "failed", "errors": [why]}),
+        None => json!({"processing_status": "complete", "analyses_url": analyses}),
+    };
+    Json(body).into_response()
 }
 
 async fn submit_dependencies(

@@ -17,6 +17,8 @@ pub struct DeclaredOutput {
 const MOST_USED: &str = "Most used";
 const EVIDENCE: &str = "Evidence";
 const NAMES: &str = "Tags, labels, annotations";
+const FINDINGS: &str = "Findings";
+const ALIASES: &str = "The same by other names";
 const LATER: &str = "For jobs and steps that come after";
 
 /// The outputs of an action, by group.
@@ -28,7 +30,7 @@ const OUTPUTS: &[DeclaredOutput] = &[
     DeclaredOutput {
         name: "digest",
         group: MOST_USED,
-        of: &[Action::Publish, Action::Merge, Action::Promote],
+        of: &[Action::Publish, Action::Merge, Action::Promote, Action::Scan],
         description: "Digest of the image (of its index).",
     },
     DeclaredOutput {
@@ -40,7 +42,7 @@ const OUTPUTS: &[DeclaredOutput] = &[
     DeclaredOutput {
         name: "image-ref",
         group: MOST_USED,
-        of: &[Action::Publish, Action::Merge, Action::Promote],
+        of: &[Action::Publish, Action::Merge, Action::Promote, Action::Scan],
         description: "Name and digest of the first image.",
     },
     DeclaredOutput {
@@ -192,5 +194,73 @@ const OUTPUTS: &[DeclaredOutput] = &[
         description: "\
             Each target with its image.name, containerimage.digest and tags, as a JSON object like \
             that of docker/bake-action. Where nothing is published, each target with nothing.",
+    },
+    DeclaredOutput {
+        name: "passed",
+        group: MOST_USED,
+        of: &[Action::Scan],
+        description: "Whether the rules let every image pass, true or false.",
+    },
+    DeclaredOutput {
+        name: "attestation-attached",
+        group: MOST_USED,
+        of: &[Action::Scan],
+        description: "\
+            Whether this run signed a new result and attached it to every image, true or false.",
+    },
+    DeclaredOutput {
+        name: "critical",
+        group: FINDINGS,
+        of: &[Action::Scan],
+        description: "How many open vulnerabilities are critical, each counted once.",
+    },
+    DeclaredOutput {
+        name: "high",
+        group: FINDINGS,
+        of: &[Action::Scan],
+        description: "How many are high.",
+    },
+    DeclaredOutput {
+        name: "medium",
+        group: FINDINGS,
+        of: &[Action::Scan],
+        description: "How many are medium.",
+    },
+    DeclaredOutput {
+        name: "low",
+        group: FINDINGS,
+        of: &[Action::Scan],
+        description: "How many are low.",
+    },
+    DeclaredOutput {
+        name: "unknown",
+        group: FINDINGS,
+        of: &[Action::Scan],
+        description: "How many have a severity that no source gives.",
+    },
+    DeclaredOutput {
+        name: "result",
+        group: FINDINGS,
+        of: &[Action::Scan],
+        description: "Each image with whether it passed and all that was found, as a JSON array.",
+    },
+    DeclaredOutput {
+        name: "sarif-files",
+        group: FINDINGS,
+        of: &[Action::Scan],
+        description: "\
+            The files that sarif-file took, one a line; GitHub takes twenty runs a file.",
+    },
+    DeclaredOutput {
+        name: "trivy_image_scan_passed",
+        group: ALIASES,
+        of: &[Action::Scan],
+        description: "As passed, for pipelines that read this name.",
+    },
+    DeclaredOutput {
+        name: "vuln_attestation_attached",
+        group: ALIASES,
+        of: &[Action::Scan],
+        description: "As attestation-attached, for pipelines that read this name.",
     },
 ];

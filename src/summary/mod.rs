@@ -10,6 +10,7 @@ pub mod links;
 pub mod markdown;
 pub mod picture;
 pub mod promoted;
+pub mod rescanned;
 pub mod source;
 
 use serde_json::{Value, json};

@@ -40,8 +40,8 @@ impl BegunTrust {
         report: &Report,
     ) -> Self {
         // What is published already is verified at whatever event.
-        let only_builds = action != Action::Scan
-            && trigger::only_builds(inputs.push.push, &context.event_name);
+        let only_builds =
+            action != Action::Scan && trigger::only_builds(inputs.push.push, &context.event_name);
         if only_builds || inputs.push.by_digest {
             return Self(None);
         }

@@ -108,7 +108,8 @@ impl Scanning {
             }
         }
         if let Some(file) = sarif_file {
-            write_sarif(&all, file, context)?;
+            let scans: Vec<ImageScan> = all.iter().map(|it| it.scan.clone()).collect();
+            write_sarif(&scans, file, context)?;
         }
         match refusal(&all) {
             None => Ok(()),
@@ -146,13 +147,12 @@ pub(super) fn refused(refusal: &ScanRefusal, attached: &[&ImageRef]) -> anyhow::
 
 /// One document with a run for each platform of each image; the files that it took.
 pub(super) fn write_sarif(
-    all: &[&Assessed],
+    scans: &[ImageScan],
     file: &Path,
     context: &RunContext,
 ) -> anyhow::Result<Vec<String>> {
     let unwritten = || format!("input `sarif-file`: `{}` was not written", file.display());
-    let scans: Vec<ImageScan> = all.iter().map(|assessed| assessed.scan.clone()).collect();
-    let documents = sarif::documents(&scans).with_context(unwritten)?;
+    let documents = sarif::documents(scans).with_context(unwritten)?;
     let folder = context.workspace.clone().unwrap_or_default();
     let mut written = Vec::new();
     for (at, document) in documents.iter().enumerate() {

@@ -87,8 +87,7 @@ impl CarriedEvidence {
                 &requirements.formats,
             )
             .await;
-            let mut found =
-                if wanted == WantedAmount::All { found.whole()? } else { found };
+            let mut found = if wanted == WantedAmount::All { found.whole()? } else { found };
             if documents == SbomDocuments::Forgotten {
                 found.statements.iter_mut().for_each(|statement| statement.document = None);
             }

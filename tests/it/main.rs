@@ -42,6 +42,7 @@ mod refusals;
 mod registries;
 mod rehearse;
 mod release;
+mod rescan;
 mod sbom;
 mod sboms;
 mod scan;

@@ -172,8 +172,7 @@ impl Input {
 }
 
 impl Action {
-    pub const ALL: [Self; 5] =
-        [Self::Publish, Self::Merge, Self::Bake, Self::Promote, Self::Scan];
+    pub const ALL: [Self; 5] = [Self::Publish, Self::Merge, Self::Bake, Self::Promote, Self::Scan];
 
     /// What the command line calls it.
     pub fn verb(self) -> &'static str {

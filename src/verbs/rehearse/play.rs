@@ -55,8 +55,11 @@ pub(super) async fn play(
         Action::Publish => publish(&given, report).await,
         Action::Merge => merge(&given, report).await,
         Action::Bake => bake(&given, report).await,
-        Action::Promote | Action::Scan => Err(anyhow::anyhow!("`{}` is of an image that is published", given.action.verb()))
-            .hint("run `supply-action promote` with `dry-run=true`, which says what it would do"),
+        Action::Promote | Action::Scan => {
+            Err(anyhow::anyhow!("`{}` is of an image that is published", given.action.verb())).hint(
+                "run `supply-action promote` with `dry-run=true`, which says what it would do",
+            )
+        }
     }
 }
 

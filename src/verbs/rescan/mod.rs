@@ -71,7 +71,6 @@ struct RescanReady {
     /// Of what is only read, a login may have no right but to read.
     reader: Registry,
     assessor: Assessor,
-    signing: Option<SigningReady>,
 }
 
 /// Who signs, and as what.
@@ -90,7 +89,8 @@ struct ImageRescan {
 impl Rescan<'_> {
     async fn run(&self) -> anyhow::Result<()> {
         let report = self.report;
-        let ready = report.stage("preflight", self.preflight()).await.context(UNSCANNED)?;
+        let (ready, signing) =
+            report.stage("preflight", self.preflight()).await.context(UNSCANNED)?;
         let images = report.stage("verify", self.images(&ready)).await.context(UNSCANNED)?;
         let scanned = report.stage("scan", self.scanned(&ready, images)).await?;
         let all: Vec<&Assessed> = scanned.iter().flat_map(|image| &image.assessed).collect();
@@ -101,16 +101,17 @@ impl Rescan<'_> {
         let lines: Vec<String> = table.trim_end().lines().map(str::to_owned).collect();
         report.answer(&lines);
         let files = match &self.settings.sarif_file {
-            Some(file) => write_sarif(&all, file, self.context)?,
+            Some(file) => write_sarif(&told_apart(&scanned), file, self.context)?,
             None => Vec::new(),
         };
-        let attached = match &ready.signing {
+        let attached = match signing {
             None => Vec::new(),
             Some(signing) => {
                 report.stage("attest", self.attested(&ready, signing, &scanned)).await?
             }
         };
-        upload::upload(self.plan.upload, &scans, self.context, self.settings, report).await?;
+        upload::upload(self.plan.upload, told_apart(&scanned), self.context, self.settings, report)
+            .await?;
         self.tell(&scanned, &attached, &files)?;
         match refusal(&all) {
             None => Ok(()),
@@ -125,7 +126,7 @@ impl Rescan<'_> {
     }
 
     /// Logins, sources of advisories and the right to sign: what can fail before an image is read.
-    async fn preflight(&self) -> anyhow::Result<(RescanReady, String)> {
+    async fn preflight(&self) -> anyhow::Result<((RescanReady, Option<SigningReady>), String)> {
         let Self { env, context, settings, trust, plan, report } = self;
         let images: Vec<Repository> =
             plan.images.iter().map(|image| image.repository.clone()).collect();
@@ -136,9 +137,8 @@ impl Rescan<'_> {
             context,
             token: settings.logins.github_token.as_ref(),
         };
-        let credentials = login::credentials(&asked, &Endpoints::default(), report)
-            .await
-            .context("no login")?;
+        let credentials =
+            login::credentials(&asked, &Endpoints::default(), report).await.context("no login")?;
         let RunSettings { network, signature_annotations, .. } = settings;
         let reader = Registry::new(line(network)?, credentials.clone());
         let outside = Outside::new(network, trust, signature_annotations, &credentials)?;
@@ -150,7 +150,7 @@ impl Rescan<'_> {
             Some(signing) => signing.authority.shown(),
             None => "the result is not signed".to_owned(),
         };
-        Ok((RescanReady { outside, reader, assessor, signing }, outcome))
+        Ok(((RescanReady { outside, reader, assessor }, signing), outcome))
     }
 
     /// Who signs, if somebody does: that it may, that nothing becomes public unasked, and that the
@@ -165,8 +165,7 @@ impl Rescan<'_> {
         let ScanPlan::Scan(inputs) = &plan.scan else { return Ok(None) };
         let services = &outside.services;
         let key = settings.signing_key.as_ref();
-        let authority =
-            SigningAuthority::of_run(&outside.http, context, key, services).await?;
+        let authority = SigningAuthority::of_run(&outside.http, context, key, services).await?;
         let logs = services
             .rekor
             .iter()
@@ -181,9 +180,7 @@ impl Rescan<'_> {
         )?;
         let probes = images.iter().map(|repository| outside.registry.probe_push(repository));
         for probe in futures_util::future::join_all(probes).await {
-            probe
-                .remedied()
-                .hint("set `attest: false` to scan without signing the result")?;
+            probe.remedied().hint("set `attest: false` to scan without signing the result")?;
         }
         let signed = scanning::signed(inputs, context);
         Ok(Some(SigningReady { authority, signed, fresh }))
@@ -204,7 +201,7 @@ impl Rescan<'_> {
             let no_wait = std::time::Duration::ZERO;
             let (image, _) =
                 super::promote::resolved(&ready.reader, source, no_wait, report).await?;
-            match &judge {
+            let published = match &judge {
                 Some(judge) => {
                     let verified = judge.image(&ready.reader, &image).await?;
                     PublishedImage::verified(&verified, &plan.allowed)
@@ -212,14 +209,25 @@ impl Rescan<'_> {
                 None => PublishedImage::unverified(&ready.reader, image, &plan.allowed)
                     .await
                     .map_err(for_reader),
-            }
+            };
+            published.map(|it| it.called(source.to_string()))
         });
-        let images = try_join_all(found).await?;
+        let mut images: Vec<PublishedImage> = Vec::new();
+        for image in try_join_all(found).await? {
+            // Two tags of one image are scanned once.
+            if !images.iter().any(|known| known.image == image.image) {
+                images.push(image);
+            }
+        }
         say_elsewhere(&ready.reader, report).await;
         for image in &images {
             match image.signer() {
-                Some(signer) => report.say(&format!("verified {}, signed by {signer}", image.image)),
-                None => report.say(&format!("{} is not verified, as `verify` is false", image.image)),
+                Some(signer) => {
+                    report.say(&format!("verified {}, signed by {signer}", image.image))
+                }
+                None => {
+                    report.say(&format!("{} is not verified, as `verify` is false", image.image))
+                }
             }
         }
         let outcome = plural(images.len(), "image");
@@ -257,18 +265,17 @@ impl Rescan<'_> {
     async fn attested(
         &self,
         ready: &RescanReady,
-        signing: &SigningReady,
+        SigningReady { authority, signed, fresh }: SigningReady,
         scanned: &[ImageRescan],
     ) -> anyhow::Result<(Vec<ImageRef>, String)> {
         let RescanReady { outside, .. } = ready;
-        let SigningReady { authority, signed, fresh } = signing;
         let now = Timestamp::now();
         let signer = authority.reusable(&authority.signer(self.context)?);
         let limit = envelope_limit(&outside.services);
         let mut lacking = Vec::new();
         for ImageRescan { image, assessed } in scanned {
             let scans: Vec<&ImageScan> = assessed.iter().map(|it| &it.scan).collect();
-            let drafts = vulnerabilities::drafts(&image.parts, &scans, signed, limit)?;
+            let drafts = vulnerabilities::drafts(&image.parts, &scans, &signed, limit)?;
             let formats = self.formats(image);
             let repositories = vec![image.image.repository.clone()];
             let existing = ExistingStatements::read(
@@ -280,7 +287,7 @@ impl Rescan<'_> {
                 &formats,
             )
             .await?
-            .with_fresh(*fresh);
+            .with_fresh(fresh);
             let drafts = attest::lacking(drafts, &repositories, &formats, &existing);
             if !drafts.is_empty() {
                 lacking.push((image, repositories, formats, drafts));
@@ -290,9 +297,7 @@ impl Rescan<'_> {
             return Ok((Vec::new(), "the signed results say the same, and are fresh".to_owned()));
         }
         // A certificate is asked for only where something is signed.
-        let authority = signing.authority.clone();
-        let session =
-            authority.session(&outside.http, self.context, &outside.services).await?;
+        let session = authority.session(&outside.http, self.context, &outside.services).await?;
         let count: usize = lacking.iter().map(|(.., drafts)| drafts.len()).sum();
         let mut attached = Vec::new();
         for (image, repositories, formats, drafts) in lacking {
@@ -302,11 +307,8 @@ impl Rescan<'_> {
             attest::add(&outside.registry, &session, &repositories, &formats, now, drafts).await?;
             attached.push(image.image.clone());
         }
-        let outcome = format!(
-            "{} about {}",
-            plural(count, "statement"),
-            plural(attached.len(), "image")
-        );
+        let outcome =
+            format!("{} about {}", plural(count, "statement"), plural(attached.len(), "image"));
         Ok((attached, outcome))
     }
 
@@ -315,7 +317,9 @@ impl Rescan<'_> {
         let all = [EvidenceFormat::Bundle, EvidenceFormat::Legacy];
         let makes = |format: &EvidenceFormat| match format {
             EvidenceFormat::Bundle => true,
-            EvidenceFormat::Legacy => self.trust.makes_legacy() && image.has(EvidenceFormat::Legacy),
+            EvidenceFormat::Legacy => {
+                self.trust.makes_legacy() && image.has(EvidenceFormat::Legacy)
+            }
         };
         all.into_iter().filter(makes).collect()
     }
@@ -349,4 +353,26 @@ impl Rescan<'_> {
         .tell(self.context, self.report)
         .context("the scan is done, but the workflow cannot be told")
     }
+}
+
+/// Findings as code scanning keeps them: of two images of one repository each has a name of its own,
+/// since the alerts of one would close those of the other.
+fn told_apart(scanned: &[ImageRescan]) -> Vec<ImageScan> {
+    let is_alone = |image: &PublishedImage| {
+        let repository = &image.image.repository;
+        scanned.iter().filter(|it| it.image.image.repository == *repository).count() == 1
+    };
+    let of_image = |rescan: &ImageRescan| {
+        let name = (!is_alone(&rescan.image)).then(|| rescan.image.name.clone());
+        rescan
+            .assessed
+            .iter()
+            .map(|assessed| assessed.scan.clone())
+            .map(|scan| match &name {
+                Some(name) => ImageScan { image: name.clone(), ..scan },
+                None => scan,
+            })
+            .collect::<Vec<_>>()
+    };
+    scanned.iter().flat_map(of_image).collect()
 }

@@ -24,6 +24,8 @@ use crate::verify::{VerifiedEvidence, VerifiedImage};
 /// An image as it is in the registry.
 pub(super) struct PublishedImage {
     pub(super) image: ImageRef,
+    /// As the user named it.
+    pub(super) name: String,
     pub(super) parts: DraftParts,
     /// What was verified; `None` where nothing was.
     evidence: Option<VerifiedEvidence>,
@@ -49,7 +51,7 @@ impl PublishedImage {
         };
         let parts =
             DraftParts::of_published(image.repository.clone(), root.descriptor.clone(), platforms);
-        Ok(Self { image, parts, evidence: Some(evidence) })
+        Ok(Self { name: image.to_string(), image, parts, evidence: Some(evidence) })
     }
 
     /// Of whom nothing is known.
@@ -61,7 +63,11 @@ impl PublishedImage {
         let found = contents::read(registry, &image, allowed).await.remedied()?;
         let root: Descriptor = found.root.descriptor.clone();
         let parts = DraftParts::of_published(image.repository.clone(), root, found.platforms);
-        Ok(Self { image, parts, evidence: None })
+        Ok(Self { name: image.to_string(), image, parts, evidence: None })
+    }
+
+    pub(super) fn called(self, name: String) -> Self {
+        Self { name, ..self }
     }
 
     pub(super) fn signer(&self) -> Option<&Signer> {

@@ -25,7 +25,7 @@ const LOOKS: usize = 60;
 /// With `true`, when GitHub does not take them; with `auto` that is a notice.
 pub(super) async fn upload(
     wanted: AutoSwitch,
-    scans: &[&ImageScan],
+    scans: Vec<ImageScan>,
     context: &RunContext,
     settings: &RunSettings,
     report: &Report,
@@ -33,7 +33,7 @@ pub(super) async fn upload(
     if wanted == AutoSwitch::Never {
         return Ok(());
     }
-    let uploading = report.stage("upload", uploaded(scans, context, settings));
+    let uploading = report.stage("upload", uploaded(&scans, context, settings));
     match (uploading.await, wanted) {
         (Ok(()), _) => Ok(()),
         (Err(error), AutoSwitch::Auto) => {
@@ -48,7 +48,7 @@ pub(super) async fn upload(
 }
 
 async fn uploaded(
-    scans: &[&ImageScan],
+    scans: &[ImageScan],
     context: &RunContext,
     settings: &RunSettings,
 ) -> anyhow::Result<((), String)> {
@@ -56,8 +56,7 @@ async fn uploaded(
         .context("GitHub's API cannot be used")?
         .context("there is no `GITHUB_REPOSITORY` whose code scanning it would be")?;
     anyhow::ensure!(settings.logins.github_token.is_some(), "there is no `github-token`");
-    let owned: Vec<ImageScan> = scans.iter().map(|scan| (*scan).clone()).collect();
-    let documents = sarif::documents(&owned)?;
+    let documents = sarif::documents(scans)?;
     let mut errors = Vec::new();
     for document in &documents {
         let upload = SarifUpload {
@@ -94,7 +93,9 @@ async fn processed(api: &Api, id: &str) -> anyhow::Result<SarifOutcome> {
 fn refused(refusal: UploadRefusal) -> anyhow::Error {
     let error = anyhow::anyhow!("{refusal}");
     match refusal.remedy() {
-        Some(remedy) => Err::<(), _>(error).hint(remedy).err().unwrap_or_else(|| anyhow::anyhow!("{refusal}")),
+        Some(remedy) => {
+            Err::<(), _>(error).hint(remedy).err().unwrap_or_else(|| anyhow::anyhow!("{refusal}"))
+        }
         None => error,
     }
 }

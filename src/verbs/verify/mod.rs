@@ -162,16 +162,15 @@ impl<'a> EvidenceJudge<'a> {
             verify::WantedAmount::All
         };
         let requirements = arguments.requirements();
-        let carried =
-            CarriedEvidence::read(
-                registry,
-                verifier,
-                image,
-                &requirements,
-                whose.key(),
-                (whole, *documents),
-            )
-            .await;
+        let carried = CarriedEvidence::read(
+            registry,
+            verifier,
+            image,
+            &requirements,
+            whose.key(),
+            (whole, *documents),
+        )
+        .await;
         let carried = carried.with_context(not_verified)?;
         judged(arguments, whose, registry, carried).await.with_context(not_verified)
     }

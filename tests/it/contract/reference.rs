@@ -102,7 +102,7 @@ is an error that says which input it is, before anything is built. On a command 
 `--input NAME=VALUE`; in the environment it is `INPUT_NAME`.
 
 [publish](#publish) builds and publishes one image. [merge](#merge) publishes what several jobs
-pushed, and [bake](#bake) the targets of bake files. [promote](#promote) copies what is published.
+pushed, and [bake](#bake) the targets of bake files. [promote](#promote) copies what is published, and [scan](#scan) looks it up again.
 The ten inputs that most workflows need come first.
 ";
 
