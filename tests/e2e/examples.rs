@@ -335,3 +335,16 @@ fn every_example_is_run_here() {
         );
     }
 }
+
+#[test]
+fn what_is_published_is_scanned_again_where_it_is() {
+    let file = root().join("tests/e2e/workflows/published-and-scanned.yml");
+    let ended = Workflow::of_file(file, "push", "refs/heads/main").run();
+    published(&ended, "", &["latest", "main", "sha-COMMIT"]);
+    for part in
+        ["passed true, attached true, in scan.sarif", "1 file in code scanning", "Plan:       scan"]
+    {
+        assert!(ended.log.contains(part), "{part} is missing in {}", ended.log);
+    }
+    assert!(ended.summary.contains("The new result is signed and attached"), "{}", ended.summary);
+}

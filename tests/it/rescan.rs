@@ -11,6 +11,7 @@ use supply_action::summary::declared;
 use crate::support::{Run, World, always};
 
 const LOG4J: &str = "pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1";
+const TOKEN: (&str, &str) = ("INPUT_GITHUB-TOKEN", "ghs_token");
 const REQUESTS: &str = "pkg:pypi/requests@2.31.0";
 
 /// A published image with these packages, of which no scan says anything yet, and a workflow that
@@ -148,7 +149,8 @@ async fn what_is_not_verified_is_not_scanned() {
 async fn an_image_of_others_is_scanned_by_its_layers_and_gets_no_statement() {
     let world = published(&[REQUESTS]).await;
     let before = world.sandbox.requests().len();
-    let run = scanned(&world, &[("INPUT_VERIFY", "false")]).await;
+    let run =
+        scanned(&world, &[("INPUT_VERIFY", "false"), ("INPUT_CERTIFICATE-OIDC-ISSUER", "")]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
     assert!(run.log.contains("is not verified: its layers are read"), "{}", run.log);
     assert_eq!(run.outputs["attestation-attached"], "false");
@@ -203,7 +205,7 @@ async fn findings_go_to_code_scanning_where_that_is_on() {
     };
     assert_eq!(scanned(&world, &[]).await.code, Some(0));
     assert_eq!(uploads(), 0, "nobody asked for it");
-    let run = scanned(&world, &[("INPUT_UPLOAD-SARIF", "true")]).await;
+    let run = scanned(&world, &[("INPUT_UPLOAD-SARIF", "true"), TOKEN]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
     assert!(run.log.contains("1 file in code scanning"), "{}", run.log);
     assert!(uploads() >= 3, "uploaded, pending, complete");
@@ -213,10 +215,10 @@ async fn findings_go_to_code_scanning_where_that_is_on() {
         "/code-scanning/",
         FaultEffect::Status(403),
     ));
-    let run = scanned(&world, &[("INPUT_UPLOAD-SARIF", "auto")]).await;
+    let run = scanned(&world, &[("INPUT_UPLOAD-SARIF", "auto"), TOKEN]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
     assert!(run.log.contains("the findings are not in code scanning"), "{}", run.log);
-    let run = scanned(&world, &[("INPUT_UPLOAD-SARIF", "true")]).await;
+    let run = scanned(&world, &[("INPUT_UPLOAD-SARIF", "true"), TOKEN]).await;
     assert_eq!(run.code, Some(1), "{}", run.log);
     assert!(run.log.contains("security-events: write"), "{}", run.log);
 }
@@ -256,6 +258,7 @@ async fn several_images_are_scanned_in_one_step() {
         ("INPUT_IMAGE", images.as_str()),
         ("INPUT_CERTIFICATE-OIDC-ISSUER", &issuer),
         ("INPUT_UPLOAD-SARIF", "true"),
+        TOKEN,
     ];
     for name in ["INPUT_IMAGES", "INPUT_CONTEXT", "INPUT_PLATFORMS", "INPUT_SCAN"] {
         world.unset(name);

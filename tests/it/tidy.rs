@@ -53,7 +53,7 @@ const APART: [(&str, &[&str]); 4] = [
 ];
 
 /// Every file below `src`, with its text.
-pub fn sources() -> Vec<(PathBuf, String)> {
+pub(crate) fn sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut waiting = vec![root.clone()];
     let mut found = Vec::new();

@@ -99,7 +99,11 @@ impl Rescan<'_> {
         let width = report.width().unwrap_or(usize::MAX);
         let table = shown::table(&scans, width, report.has_colour());
         let lines: Vec<String> = table.trim_end().lines().map(str::to_owned).collect();
-        report.answer(&lines);
+        if report.is_terminal() {
+            report.answer(&lines);
+        } else {
+            report.details("findings", &lines);
+        }
         let files = match &self.settings.sarif_file {
             Some(file) => write_sarif(&told_apart(&scanned), file, self.context)?,
             None => Vec::new(),
