@@ -7,6 +7,7 @@ pub mod expression;
 pub mod facts;
 pub mod git;
 pub mod history;
+pub mod issues;
 pub mod network;
 pub mod packages;
 pub mod runners;

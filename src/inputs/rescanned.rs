@@ -19,6 +19,7 @@ pub struct RescanInputs {
     pub attest: AutoSwitch,
     pub max_scan_age: Age,
     pub upload_sarif: AutoSwitch,
+    pub open_issue: bool,
 }
 
 impl RescanInputs {
@@ -31,6 +32,7 @@ impl RescanInputs {
             attest: AutoSwitch::Never,
             max_scan_age: Age::WEEK,
             upload_sarif: AutoSwitch::Never,
+            open_issue: false,
         }
     }
 
@@ -45,6 +47,7 @@ impl RescanInputs {
                 .map_err(|why: String| problems.say("max-scan-age", why))
                 .unwrap_or(Age::WEEK),
             upload_sarif: wish("upload-sarif", given, problems),
+            open_issue: given.switch("open-issue", problems),
         };
         if !read.verify && !read.policy.options.is_empty() {
             let listed: Vec<&str> = read.policy.names().collect();

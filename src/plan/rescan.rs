@@ -27,6 +27,8 @@ pub struct RescanPlan {
     pub scan: ScanPlan,
     pub attestation: ResultAttestation,
     pub upload: AutoSwitch,
+    /// Whether an issue is kept about what is refused.
+    pub keeps_issue: bool,
     pub allowed: Allowed,
     pub allow_public_log: bool,
     pub notices: Vec<String>,
@@ -60,6 +62,7 @@ pub fn plan(
         scan: ScanPlan::Scan(Box::new(inputs.scan.clone())),
         attestation: attestation(inputs, context)?,
         upload: rescan.upload_sarif,
+        keeps_issue: rescan.open_issue,
         allowed: inputs.build.allowed.clone(),
         allow_public_log: inputs.signing.allow_public_log,
         notices: inputs.notices.clone(),
@@ -172,6 +175,7 @@ impl RescanPlan {
         permissions.extend(signs.then_some("id-token: write"));
         let uploads = self.upload != AutoSwitch::Never;
         permissions.extend(uploads.then_some("security-events: write"));
+        permissions.extend(self.keeps_issue.then_some("issues: write"));
         permissions
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, patch, post};
 use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -35,6 +35,7 @@ struct KeptAttestations {
     attestations: HashMap<String, Vec<(String, Value)>>,
     /// By the id of an upload: what is wrong with it, and whether somebody asked already.
     sarif: HashMap<String, (Option<String>, bool)>,
+    issues: Vec<Value>,
 }
 
 impl KeptAttestations {
@@ -59,6 +60,9 @@ impl GitHub {
             .route("/repos/{owner}/{name}/attestations/{digest}", get(attestations))
             .route("/repos/{owner}/{name}/code-scanning/sarifs", post(upload_sarif))
             .route("/repos/{owner}/{name}/code-scanning/sarifs/{id}", get(sarif_status))
+            .route("/repos/{owner}/{name}/issues", get(issues).post(open_issue))
+            .route("/repos/{owner}/{name}/issues/{number}", patch(change_issue))
+            .route("/repos/{owner}/{name}/issues/{number}/comments", post(comment))
             .route("/repos/{owner}/{name}/dependency-graph/snapshots", post(submit_dependencies))
             .fallback(absent)
             .layer(DefaultBodyLimit::max(MAX_REQUEST))
@@ -243,6 +247,57 @@ async fn sarif_status(
         None => json!({"processing_status": "complete", "analyses_url": analyses}),
     };
     Json(body).into_response()
+}
+
+async fn issues(State(github): State<Arc<GitHub>>) -> Json<Value> {
+    let kept = held(&github.kept);
+    let open = kept.issues.iter().filter(|issue| issue["state"] == "open");
+    Json(open.cloned().collect())
+}
+
+async fn open_issue(State(github): State<Arc<GitHub>>, Json(request): Json<Value>) -> Response {
+    if !request["title"].is_string() {
+        return problem(StatusCode::UNPROCESSABLE_ENTITY, "Validation Failed");
+    }
+    let mut kept = held(&github.kept);
+    let number = kept.next_id();
+    let issue = json!({
+        "number": number, "title": request["title"], "body": request["body"], "state": "open",
+        "user": { "login": "github-actions[bot]", "type": "Bot" }, "author_association": "NONE",
+        "comments": 0,
+    });
+    kept.issues.push(issue.clone());
+    (StatusCode::CREATED, Json(issue)).into_response()
+}
+
+async fn change_issue(
+    State(github): State<Arc<GitHub>>,
+    Path((.., number)): Path<(String, String, u64)>,
+    Json(request): Json<Value>,
+) -> Response {
+    let mut kept = held(&github.kept);
+    let Some(issue) = kept.issues.iter_mut().find(|issue| issue["number"] == number) else {
+        return problem(StatusCode::NOT_FOUND, "Not Found");
+    };
+    for field in ["title", "body", "state", "state_reason"] {
+        if let Some(value) = request.get(field) {
+            issue[field] = value.clone();
+        }
+    }
+    Json(issue.clone()).into_response()
+}
+
+async fn comment(
+    State(github): State<Arc<GitHub>>,
+    Path((.., number)): Path<(String, String, u64)>,
+    Json(request): Json<Value>,
+) -> Response {
+    let mut kept = held(&github.kept);
+    let Some(issue) = kept.issues.iter_mut().find(|issue| issue["number"] == number) else {
+        return problem(StatusCode::NOT_FOUND, "Not Found");
+    };
+    issue["comments"] = json!(issue["comments"].as_u64().unwrap_or_default() + 1);
+    (StatusCode::CREATED, Json(json!({ "id": 1, "body": request["body"] }))).into_response()
 }
 
 async fn submit_dependencies(

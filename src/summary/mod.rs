@@ -11,6 +11,7 @@ pub mod markdown;
 pub mod picture;
 pub mod promoted;
 pub mod rescanned;
+pub mod scan_issue;
 pub mod source;
 
 use serde_json::{Value, json};

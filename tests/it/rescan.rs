@@ -276,3 +276,34 @@ async fn several_images_are_scanned_in_one_step() {
     let plan = world.run(&["plan", "--action", "scan", "--json"], &inputs).await;
     assert_eq!(plan.code, Some(0), "{}", plan.log);
 }
+
+/// Nothing is said twice, and who repairs everything finds the issue closed.
+#[tokio::test]
+async fn one_issue_follows_what_is_refused() {
+    let world = published(&[LOG4J]).await;
+    let wanted = [("INPUT_OPEN-ISSUE", "true"), TOKEN];
+    let asked = async || {
+        let (api, path) = (&world.env["GITHUB_API_URL"], "/repos/example/hello/issues");
+        reqwest::get(format!("{api}{path}")).await.unwrap().json::<Vec<Value>>().await.unwrap()
+    };
+    let run = scanned(&world, &wanted).await;
+    assert_eq!(run.code, Some(1), "{}", run.log);
+    let open = asked().await;
+    assert_eq!(open.len(), 1, "{open:?}");
+    let body = open[0]["body"].as_str().unwrap();
+    assert!(body.contains("CVE-2021-44228") && body.contains("log4j-core"), "{body}");
+    let again = scanned(&world, &wanted).await;
+    assert!(again.log.contains("nothing is new"), "{}", again.log);
+    assert_eq!(asked().await, open);
+    let passes = scanned(&world, &[&wanted[..], &[("INPUT_FAIL-ON", "none")]].concat()).await;
+    assert_eq!(passes.code, Some(0), "{}", passes.log);
+    assert!(passes.log.contains("is closed"), "{}", passes.log);
+    assert!(asked().await.is_empty());
+    // Who has no right to is told, and the scan's own verdict was written before.
+    let effect = FaultEffect::Status(403);
+    world.sandbox.faults().add(always(SandboxService::GitHub, None, "/issues", effect));
+    let run = scanned(&world, &[&wanted[..], &[("INPUT_FAIL-ON", "none")]].concat()).await;
+    assert_eq!(run.code, Some(1), "{}", run.log);
+    assert!(run.log.contains("issues: write"), "{}", run.log);
+    assert_eq!(run.outputs["passed"], "true");
+}

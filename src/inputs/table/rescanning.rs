@@ -49,4 +49,16 @@ pub(super) const RESCANNING: &[Input] = &[
             security-events: write. auto says in a notice why it cannot; true fails then.",
         ..ROW
     },
+    Input {
+        name: "open-issue",
+        group: InputGroup::Scan,
+        common: true,
+        default: Some("false"),
+        of: &[SCAN],
+        description: "\
+            Whether one issue of the repository says which images are refused and why, true or \
+            false. It is opened and closed by itself, and what is new is a comment. It needs \
+            issues: write.",
+        ..ROW
+    },
 ];

@@ -1,6 +1,7 @@
 //! The action `scan`: images that are published, looked up again: verified, scanned by their signed
 //! SBOMs, and the new result signed. It sets no tag, and signs nothing about what is not verified.
 
+mod issue;
 mod packages;
 mod upload;
 
@@ -117,6 +118,11 @@ impl Rescan<'_> {
         upload::upload(self.plan.upload, told_apart(&scanned), self.context, self.settings, report)
             .await?;
         self.tell(&scanned, &attached, &files)?;
+        if self.plan.keeps_issue {
+            let images = told(&scanned, &attached);
+            let keeping = issue::keep(&images, self.context, self.settings);
+            report.stage("issue", keeping).await.context("input `open-issue`: `true`")?;
+        }
         match refusal(&all) {
             None => Ok(()),
             Some(refusal) => {
@@ -335,15 +341,7 @@ impl Rescan<'_> {
         attached: &[ImageRef],
         files: &[String],
     ) -> anyhow::Result<()> {
-        let images: Vec<RescannedImage<'_>> = scanned
-            .iter()
-            .map(|ImageRescan { image, assessed }| RescannedImage {
-                image: &image.image,
-                signer: image.signer().map(ToString::to_string),
-                assessed,
-                is_attested: attached.contains(&image.image),
-            })
-            .collect();
+        let images = told(scanned, attached);
         let times = (self.report.stages(), self.report.elapsed());
         let why = match &self.plan.attestation {
             ResultAttestation::Attest(_) => None,
@@ -379,4 +377,24 @@ fn told_apart(scanned: &[ImageRescan]) -> Vec<ImageScan> {
             .collect::<Vec<_>>()
     };
     scanned.iter().flat_map(of_image).collect()
+}
+
+/// The images as people are told of them.
+fn told<'a>(scanned: &'a [ImageRescan], attached: &[ImageRef]) -> Vec<RescannedImage<'a>> {
+    let of_image = |ImageRescan { image, assessed }: &'a ImageRescan| RescannedImage {
+        image: &image.image,
+        signer: image.signer().map(ToString::to_string),
+        assessed,
+        is_attested: attached.contains(&image.image),
+    };
+    scanned.iter().map(of_image).collect()
+}
+
+/// GitHub's refusal, with what to do about it.
+fn with_remedy(refusal: &dyn std::fmt::Display, remedy: Option<&str>) -> anyhow::Error {
+    let error = anyhow::anyhow!("{refusal}");
+    match remedy {
+        Some(remedy) => crate::error::with_hint(error, remedy.to_owned()),
+        None => error,
+    }
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::error::Remedy as _;
 use crate::github::RunContext;
 use crate::github::api::Api;
 use crate::github::code_scanning::{SarifOutcome, SarifUpload, UploadRefusal, packed};
@@ -91,11 +90,5 @@ async fn processed(api: &Api, id: &str) -> anyhow::Result<SarifOutcome> {
 }
 
 fn refused(refusal: UploadRefusal) -> anyhow::Error {
-    let error = anyhow::anyhow!("{refusal}");
-    match refusal.remedy() {
-        Some(remedy) => {
-            Err::<(), _>(error).hint(remedy).err().unwrap_or_else(|| anyhow::anyhow!("{refusal}"))
-        }
-        None => error,
-    }
+    super::with_remedy(&refusal, refusal.remedy())
 }
