@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::source_images::source_images;
 use super::texts::InputTexts;
 use super::{InputProblems, unique};
+use crate::attest::summary::TrustedBuilder;
 use crate::build::merge::claims::SourceImage;
 use crate::image::Repository;
 use crate::text::lists;
@@ -21,6 +22,10 @@ pub struct Promoted {
     pub dry_run: bool,
     /// Whether the commit of a tag may lie outside of the default branch.
     pub allow_any_branch: bool,
+    /// Whether what was verified is said, signed, at each destination.
+    pub verification_summary: bool,
+    /// Whose provenance a summary counts as SLSA Build Level 3.
+    pub trusted_builders: Vec<TrustedBuilder>,
 }
 
 /// What must be proven, as options of `verify`.
@@ -40,6 +45,7 @@ pub(super) fn promoted(given: &InputTexts, problems: &mut InputProblems) -> Prom
     if sources.len() > 1 {
         problems.say("source", "one image is promoted at a time");
     }
+    let verification_summary = given.switch("verification-summary", problems);
     Promoted {
         source: sources.pop(),
         policy: policy(given, problems),
@@ -49,6 +55,28 @@ pub(super) fn promoted(given: &InputTexts, problems: &mut InputProblems) -> Prom
             .unwrap_or_default(),
         dry_run: given.switch("dry-run", problems),
         allow_any_branch: given.switch("allow-any-branch", problems),
+        trusted_builders: of_summary(verification_summary, given, problems),
+        verification_summary,
+    }
+}
+
+/// The workflows that a summary counts as isolated. What only changes a summary is refused where
+/// there is none.
+fn of_summary(
+    is_wanted: bool,
+    given: &InputTexts,
+    problems: &mut InputProblems,
+) -> Vec<TrustedBuilder> {
+    if !is_wanted {
+        let set =
+            |name: &str| given.get(name).is_some_and(|text| !["", "false"].contains(&text.trim()));
+        for name in ["trusted-builders", "allow-public-log"].into_iter().filter(|name| set(name)) {
+            problems.say(name, "it changes nothing without `verification-summary: true`");
+        }
+    }
+    match given.get("trusted-builders") {
+        Some(text) => problems.some("trusted-builders", text),
+        None => Vec::new(),
     }
 }
 
@@ -81,6 +109,9 @@ fn policy(given: &InputTexts, problems: &mut InputProblems) -> PolicyTexts {
         "max-scan-age",
         "fail-on",
         "only-fixed",
+        "verifier-id",
+        "verifier-identity",
+        "min-level",
     ];
     let mut options = Vec::new();
     let mut names_signer = false;

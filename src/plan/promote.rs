@@ -9,6 +9,7 @@ use super::shown::Words;
 use super::told::unserved;
 use super::trusted::PlannedTrust;
 use super::{PlanReasons, PlannedRelease, PlatformStatements, Released, outline, refuse};
+use crate::attest::summary::TrustedBuilder;
 use crate::build::merge::claims::SourceImage;
 use crate::environment::Environment;
 use crate::error::Remedy as _;
@@ -38,6 +39,15 @@ pub struct Promotion {
     /// How long the image may still be on its way.
     pub wait_for_source: Duration,
     pub dry_run: bool,
+    /// `None` where none is wanted.
+    pub summary: Option<PlannedSummary>,
+}
+
+/// Verification summaries that are signed before the tags are set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedSummary {
+    /// Whose provenance counts as SLSA Build Level 3.
+    pub builders: Vec<TrustedBuilder>,
 }
 
 /// Decides.
@@ -85,6 +95,9 @@ pub fn plan(
                     policy: inputs.policy.clone(),
                     wait_for_source: inputs.wait_for_source,
                     dry_run: inputs.dry_run,
+                    summary: inputs
+                        .verification_summary
+                        .then(|| PlannedSummary { builders: inputs.trusted_builders.clone() }),
                 }))
             }
         },
@@ -146,6 +159,8 @@ impl PromotePlan {
         };
         let mut json = plan.release.json();
         json["source"] = plan.source.to_string().into();
+        json["verificationSummary"] = plan.summary.is_some().into();
+        json["permissions"] = plan.permissions().into();
         json
     }
 
@@ -160,6 +175,29 @@ impl PromotePlan {
         let mut short = plan.release.about.lines("promote");
         short.push(format!("Source:     {}", plan.source));
         short.extend(plan.release.names_lines());
-        Words { short, rest: plan.release.trust_lines() }
+        let mut rest = vec![
+            format!("Summary:    {}", plan.summary_told()),
+            format!("Needs:      {}", plan.permissions().join(", ")),
+        ];
+        rest.extend(plan.release.trust_lines());
+        Words { short, rest }
+    }
+}
+
+impl Promotion {
+    fn summary_told(&self) -> &'static str {
+        match self.summary {
+            Some(_) => "a signed verification summary of each part, before the tags",
+            None => "none, as `verification-summary` is not set",
+        }
+    }
+
+    /// What the workflow must grant.
+    fn permissions(&self) -> Vec<&'static str> {
+        let signs = self.summary.is_some() && self.release.key.is_none();
+        let by_oidc = signs || self.release.logs_in_by_oidc;
+        let mut permissions = vec!["contents: read"];
+        permissions.extend(by_oidc.then_some("id-token: write"));
+        permissions
     }
 }

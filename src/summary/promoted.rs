@@ -5,21 +5,44 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::commands::Command;
 use super::evidence;
 use super::markdown::{SummaryRun, bytes, code, plain, section, times};
-use crate::image::{ImageRef, Repository};
+use crate::evidence::EvidenceFormat;
+use crate::image::{Digest, ImageRef, Repository};
 use crate::inputs::Separators;
 use crate::publish::Published;
 use crate::registry::transfer::Copied;
 use crate::report::{Stage, seconds};
+use crate::text::plural;
+
+/// A verification summary in its place.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlacedSummary {
+    pub image: String,
+    pub verifier: String,
+    pub levels: Vec<String>,
+    pub format: EvidenceFormat,
+    /// Of the bundle, or the layer of the older format.
+    pub bundle: Digest,
+    /// Whether an earlier run signed it.
+    pub reused: bool,
+}
+
+/// What a promotion did.
+pub struct PromotedTexts<'a> {
+    pub copied: &'a BTreeMap<Repository, Copied>,
+    pub summaries: &'a [PlacedSummary],
+}
 
 /// What a promotion tells later steps.
 pub fn outputs(
     published: &Published,
-    copied: &BTreeMap<Repository, Copied>,
+    PromotedTexts { copied, summaries }: &PromotedTexts<'_>,
     separators: &Separators,
 ) -> Vec<(&'static str, String)> {
     let Some(first) = published.images.first() else { return Vec::new() };
@@ -38,6 +61,7 @@ pub fn outputs(
         ("kept-tags", kept.join(&separators.tags)),
         ("evidence", evidence(published).to_string()),
         ("copied", Value::Object(copied).to_string()),
+        ("verification-summaries", json!(summaries).to_string()),
     ]
 }
 
@@ -45,7 +69,7 @@ pub fn outputs(
 pub fn markdown(
     published: &Published,
     source: &ImageRef,
-    copied: &BTreeMap<Repository, Copied>,
+    PromotedTexts { copied, summaries }: &PromotedTexts<'_>,
     commands: &[Command],
     run: &SummaryRun<'_>,
     (stages, elapsed): (&[Stage], Duration),
@@ -58,7 +82,7 @@ pub fn markdown(
     if !copied.is_empty() {
         text += "| destination | sent | blobs | manifests | mounted | there already |\n|---|---|---|---|---|---|\n";
     }
-    for (repository, copied) in copied {
+    for (repository, copied) in *copied {
         // Writing into a string cannot fail.
         let _ = writeln!(
             text,
@@ -69,6 +93,20 @@ pub fn markdown(
             copied.manifests,
             copied.mounted,
             copied.skipped
+        );
+    }
+    if let Some(first) = summaries.first() {
+        let mut levels: Vec<&str> =
+            summaries.iter().flat_map(|summary| &summary.levels).map(String::as_str).collect();
+        levels.sort_unstable();
+        levels.dedup();
+        let levels: Vec<String> = levels.iter().map(code).collect();
+        let _ = writeln!(
+            text,
+            "\n{} of verifier {} that say {}.",
+            plural(summaries.len(), "verification summary"),
+            code(&first.verifier),
+            levels.join(", ")
         );
     }
     for note in copied.values().flat_map(|copied| &copied.notes) {

@@ -242,7 +242,7 @@ impl ReleaseRun<'_> {
 
     /// What would become public by signing, now that the token says as well whose repository it is.
     /// Without a token nothing is signed, and only what is known to be private is worth a word.
-    fn public_log(
+    pub(super) fn public_log(
         &self,
         services: &Services,
         authority: Option<&SigningAuthority>,
@@ -427,7 +427,7 @@ pub enum SigningAuthority {
 }
 
 impl SigningAuthority {
-    async fn of_run(
+    pub(super) async fn of_run(
         http: &reqwest::Client,
         context: &RunContext,
         key: Option<&SigningKey>,
@@ -454,7 +454,7 @@ impl SigningAuthority {
     }
 
     /// Who must be found to have signed, for this commit of this repository.
-    fn signer(&self, context: &RunContext) -> anyhow::Result<SignerPolicy> {
+    pub(super) fn signer(&self, context: &RunContext) -> anyhow::Result<SignerPolicy> {
         let token = match self {
             Self::Oidc(token) => &token.unverified,
             Self::Key { key, .. } => return Ok(Signer::Key(key.public().clone()).into()),
@@ -497,7 +497,7 @@ impl SigningAuthority {
     }
 
     /// Who signs, for people.
-    fn shown(&self) -> String {
+    pub(super) fn shown(&self) -> String {
         match self {
             Self::Oidc(token) => format!("may sign as {}", token.unverified.job_workflow_ref),
             Self::Key { key, .. } => format!("signs with key {}", key.name()),

@@ -18,6 +18,7 @@ pub(crate) fn statement(predicate_type: &str) -> VerifiedStatement {
         is_public: false,
         packages: None,
         scan: None,
+        summary: None,
         logged: true,
         commit: None,
         build: None,

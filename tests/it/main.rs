@@ -49,6 +49,7 @@ mod secrets;
 mod signals;
 mod signer;
 mod source_images;
+mod summaries;
 mod support;
 mod text;
 mod tidy;

@@ -4,14 +4,14 @@
 
 mod carry;
 mod source;
-
-use std::collections::BTreeMap;
+mod summarize;
 
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 
 use self::carry::CarryOfImage;
+use self::summarize::SummaryMaker;
 use super::beginning::{Beginning, begin, say_plan};
 use super::ending;
 use super::hand_over::RunEnd;
@@ -33,10 +33,11 @@ use crate::publish::{
     self, Baseline, KeptName, NamingTerms, OnTagConflict, Published, VerifiedLot,
 };
 use crate::registry::closure::{self, Closure};
-use crate::registry::transfer::{Copied, LackingParts, TransferEnd};
+use crate::registry::transfer::{LackingParts, TransferEnd};
 use crate::registry::{Registry, RegistryError};
 use crate::report::Report;
 use crate::sigstore::settled::SettledTrust;
+use crate::summary::promoted::PromotedTexts;
 use crate::summary::{self, markdown, promoted};
 use crate::text::plural;
 use crate::verify::VerifiedImage;
@@ -92,16 +93,24 @@ impl Promote<'_> {
         let waiting = source::resolved(&reader, &plan.source, plan.wait_for_source, report);
         let image = report.stage("source", waiting).await?;
         let checking = self.preflight(&stages, &outside, &reader, &judge, &image);
-        let ready = report.stage("preflight", checking).await?;
+        let (ready, maker) = report.stage("preflight", checking).await?;
         if plan.dry_run {
-            return self.rehearsed(&image, &ready);
+            return self.rehearsed(&image, &ready, maker.as_ref());
         }
         let from = TransferEnd { registry: &reader, repository: &image.repository };
         let carry = CarryOfImage { closure: &ready.closure, from, to: &outside.registry, report };
         let copied = report.stage("copy", carry.all(&ready.lacking)).await?;
         let verified = report.stage("verify", self.arrived(&outside, &judge, &ready)).await?;
+        let summaries = match maker {
+            Some(maker) => {
+                let making = maker.summarize(self, &outside, &image, &verified, &ready.closure);
+                report.stage("summarize", making).await?
+            }
+            None => Vec::new(),
+        };
         let published = report.stage("tag", self.name(&outside, &ready, verified)).await?;
-        self.hand_over(&published, &image, &copied)
+        let texts = PromotedTexts { copied: &copied, summaries: &summaries };
+        self.hand_over(&published, &image, &texts)
     }
 
     /// Everything that can be known to fail before the first byte, as one list.
@@ -112,13 +121,14 @@ impl Promote<'_> {
         reader: &Registry,
         judge: &EvidenceJudge<'_>,
         image: &ImageRef,
-    ) -> anyhow::Result<(PromotionReady, String)> {
+    ) -> anyhow::Result<((PromotionReady, Option<SummaryMaker<'_>>), String)> {
         let release = &self.plan.release;
         let (destinations, names) = (release.images(), release.names());
-        let (verified, closure, baseline) = tokio::join!(
+        let (verified, closure, baseline, maker) = tokio::join!(
             judge.image(reader, image),
             closure::of_image(reader, image),
             Baseline::observe(&outside.registry, &names),
+            SummaryMaker::of(self, stages, outside, judge),
         );
         say_elsewhere(reader, self.report).await;
         say_elsewhere(&outside.registry, self.report).await;
@@ -130,6 +140,11 @@ impl Promote<'_> {
             (None, closure) => closure.ok(),
         };
         let baseline = problems.take(baseline);
+        let maker = problems.take(maker).flatten();
+        if let (Some(maker), Some(verified), Some(closure)) = (&maker, &verified, &closure) {
+            let at = (verified, &image.repository);
+            problems.take(maker.drafts(outside, image, at, closure));
+        }
         for problem in baseline.iter().flat_map(|baseline| self.taken(&names, baseline, image)) {
             problems.add(problem);
         }
@@ -156,8 +171,9 @@ impl Promote<'_> {
         let kept = stages.kept(outside, &verified.evidence().signer, &baseline).await?;
         let kept = kept.into_iter().flatten().collect();
         self.told(&verified, &lacking);
-        let outcome = to_copy(&lacking);
-        Ok((PromotionReady { verified, closure, lacking, baseline, kept }, outcome))
+        let mut outcome = to_copy(&lacking);
+        outcome.extend(maker.iter().map(|maker| format!(", {}", maker.shown())));
+        Ok(((PromotionReady { verified, closure, lacking, baseline, kept }, maker), outcome))
     }
 
     /// Whether this run may push there; a rehearsal leaves nothing behind.
@@ -224,13 +240,24 @@ impl Promote<'_> {
     }
 
     /// Says what would be done.
-    fn rehearsed(&self, image: &ImageRef, ready: &PromotionReady) -> anyhow::Result<()> {
+    fn rehearsed(
+        &self,
+        image: &ImageRef,
+        ready: &PromotionReady,
+        maker: Option<&SummaryMaker<'_>>,
+    ) -> anyhow::Result<()> {
         let names: Vec<&ImageName> = self.moving(ready);
         for name in &names {
             self.report.say(&format!("would put {name}"));
         }
         let mut rows = vec![("image", image.to_string())];
         rows.push(("would copy", to_copy(&ready.lacking)));
+        if let Some(maker) = maker {
+            let told =
+                format!("a verification summary of each part, as verifier {}", maker.verifier());
+            self.report.say(&format!("would sign {told}"));
+            rows.push(("would sign", told));
+        }
         rows.extend(names.iter().map(|name| ("would put", name.to_string())));
         let done = summary::ended::EndedRun {
             title: "🔎 Promotion rehearsed",
@@ -266,7 +293,8 @@ impl Promote<'_> {
                 .hint("run again; if it stays so, this registry drops what it is given");
             }
             let image = repository.at(digest);
-            verified.push(judge.image(&outside.registry, &image).await?);
+            let from = &ready.verified.image().repository;
+            verified.push(judge.copy(&outside.registry, &image, from).await?);
         }
         let outcome = format!("{} in {}", digest.short(), plural(verified.len(), "repository"));
         Ok((verified, outcome))
@@ -307,7 +335,7 @@ impl Promote<'_> {
         &self,
         published: &Published,
         source: &ImageRef,
-        copied: &BTreeMap<Repository, Copied>,
+        texts: &PromotedTexts<'_>,
     ) -> anyhow::Result<()> {
         let (stages, elapsed) = (self.report.stages(), self.report.elapsed());
         let commands =
@@ -315,8 +343,8 @@ impl Promote<'_> {
         let run = super::hand_over::of(self.context);
         let times = (stages.as_slice(), elapsed);
         RunEnd {
-            outputs: promoted::outputs(published, copied, &self.settings.separators),
-            summary: Some(promoted::markdown(published, source, copied, &commands, &run, times)),
+            outputs: promoted::outputs(published, texts, &self.settings.separators),
+            summary: Some(promoted::markdown(published, source, texts, &commands, &run, times)),
             ..RunEnd::default()
         }
         .tell(self.context, self.report)

@@ -11,9 +11,9 @@ use crate::sigstore::settled::SettledTrust;
 
 #[derive(Debug, Parser)]
 #[command(no_binary_name = true)]
-struct AskedPolicy {
+pub(super) struct AskedPolicy {
     #[command(flatten)]
-    arguments: VerifyArguments,
+    pub(super) arguments: VerifyArguments,
 }
 
 /// What must be proven of the image that is promoted. Where no signer is named, one of the

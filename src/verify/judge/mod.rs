@@ -275,10 +275,7 @@ fn failed(
         };
         for format in &formats {
             let found = required.meeting(evidence, (&need, rule.by.as_ref()), *format);
-            let counting: Vec<&VerifiedStatement> = match is_scan {
-                true => check::newest(found.into_iter()).into_iter().collect(),
-                false => found,
-            };
+            let counting = check::counting(found, &rule.checks, is_scan);
             let whys = |statement: &VerifiedStatement| -> Vec<String> {
                 let whys = rule.checks.iter().filter_map(|check| check.holds(statement, now).err());
                 whys.map(|why| why.to_string()).collect()
