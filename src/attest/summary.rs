@@ -225,3 +225,111 @@ fn formats(subject: &SubjectEvidence) -> Vec<EvidenceFormat> {
         [EvidenceFormat::Bundle, EvidenceFormat::Legacy].into_iter().filter(has).collect();
     if found.is_empty() { vec![EvidenceFormat::Bundle] } else { found }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::{SIGNATURE, SLSA_1, SPDX};
+    use crate::sigstore::source::CertificateSource;
+    use crate::verify::policy::EvidenceNeed;
+    use crate::verify::sample;
+
+    const BUILDER: &str = "https://github.com/o/r/.github/workflows/build.yml@refs/tags/v1";
+
+    fn signed(kind: &str, runner: Option<&str>) -> VerifiedStatement {
+        let source = CertificateSource { runner: runner.map(str::to_owned), ..Default::default() };
+        let signer =
+            Signer::Keyless { identity: BUILDER.to_owned(), issuer: "https://i".to_owned() };
+        VerifiedStatement { signer, source: Some(source), ..sample::statement(kind) }
+    }
+
+    fn level(statements: Vec<VerifiedStatement>, builders: &[&str]) -> &'static str {
+        let builders: Vec<TrustedBuilder> =
+            builders.iter().map(|builder| builder.parse().unwrap()).collect();
+        let policy = SummarizedPolicy { uri: String::new(), bytes: Vec::new() };
+        let from = "ghcr.io/o/a".parse::<Repository>().unwrap().at(&Digest::of(b"x"));
+        let texts = SummaryTexts {
+            verifier: "https://v",
+            from: &from,
+            policy: &policy,
+            builders: &builders,
+            now: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let subject = SubjectEvidence {
+            kind: EvidencePart::Index,
+            digest: Digest::of(b"x"),
+            platform: None,
+            signatures: Vec::new(),
+            attestations: statements,
+        };
+        texts.build_level(&subject)
+    }
+
+    #[test]
+    fn no_level_is_claimed_that_no_certificate_shows() {
+        let hosted = || vec![signed(SLSA_1, Some("github-hosted"))];
+        let key = VerifiedStatement { source: None, ..sample::statement(SLSA_1) };
+        for (statements, builders, said) in [
+            (hosted(), &[][..], "SLSA_BUILD_LEVEL_2"),
+            (hosted(), &[BUILDER], "SLSA_BUILD_LEVEL_3"),
+            (
+                hosted(),
+                &["https://github.com/o/r/.github/workflows/build.yml@refs/tags/*"],
+                "SLSA_BUILD_LEVEL_3",
+            ),
+            (
+                hosted(),
+                &["https://github.com/o/r/.github/workflows/build.yml@refs/tags/v"],
+                "SLSA_BUILD_LEVEL_2",
+            ),
+            (
+                hosted(),
+                &["https://github.com/o/r/.github/workflows/build.yml@refs/heads/*"],
+                "SLSA_BUILD_LEVEL_2",
+            ),
+            (vec![signed(SLSA_1, Some("self-hosted"))], &[BUILDER], "SLSA_BUILD_LEVEL_1"),
+            (vec![signed(SLSA_1, None)], &[BUILDER], "SLSA_BUILD_LEVEL_1"),
+            (vec![key], &[BUILDER], "SLSA_BUILD_LEVEL_1"),
+            (vec![signed(SPDX, Some("github-hosted"))], &[BUILDER], "SLSA_BUILD_LEVEL_UNEVALUATED"),
+            (Vec::new(), &[BUILDER], "SLSA_BUILD_LEVEL_UNEVALUATED"),
+        ] {
+            assert_eq!(level(statements, builders), said, "{builders:?}");
+        }
+    }
+
+    #[test]
+    fn a_builder_is_a_workflow_at_a_ref() {
+        for wrong in [
+            "*",
+            "https://*",
+            "https://github.com/o/r",
+            "https://github.com/o/r/.github/workflows/b.yml",
+            "https://github.com/o/r/.github/workflows/@*",
+            "https://github.com/o/*/.github/workflows/b.yml@*",
+            "https://github.com/.github/workflows/b.yml@*",
+            "o/r/.github/workflows/b.yml@refs/tags/v1",
+        ] {
+            assert!(wrong.parse::<TrustedBuilder>().is_err(), "{wrong}");
+        }
+        assert!(format!("{BUILDER}*").parse::<TrustedBuilder>().is_ok());
+    }
+
+    #[test]
+    fn what_is_used_of_a_part_is_what_a_rule_needs_and_what_a_level_is_seen_in() {
+        let subject = SubjectEvidence {
+            kind: EvidencePart::Platform,
+            digest: Digest::of(b"x"),
+            platform: None,
+            signatures: vec![sample::statement(SIGNATURE)],
+            attestations: [SLSA_1, SPDX, VERIFICATION_SUMMARY].map(sample::statement).to_vec(),
+        };
+        let rule = PolicyRule::from("signature".parse::<EvidenceNeed>().unwrap());
+        let kinds: Vec<&str> =
+            used(&subject, vec![&rule]).map(|found| found.predicate_type.as_str()).collect();
+        assert_eq!(
+            kinds,
+            [SIGNATURE, SLSA_1],
+            "neither what nobody asked for, nor an older summary"
+        );
+    }
+}

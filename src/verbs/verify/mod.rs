@@ -225,7 +225,7 @@ impl<'a> EvidenceJudge<'a> {
                 Err(reasons)
                     if refused
                         .as_ref()
-                        .is_none_or(|(_, known)| reasons.parts() < known.parts()) =>
+                        .is_none_or(|(_, known)| reasons.extent() < known.extent()) =>
                 {
                     refused = Some((policy, reasons))
                 }

@@ -301,6 +301,7 @@ impl Stage {
         let run = world.publish().await;
         assert_eq!(run.code, Some(0), "{}", run.log);
         let issuer = world.env["SIGSTORE_ISSUER"].clone();
+        promoted(&mut world, &image, &issuer).await;
         let stage = Self { world, issuer };
         let clone = stage.clone();
         std::fs::create_dir_all(clone.join(".github/workflows")).unwrap();
@@ -391,6 +392,24 @@ impl Stage {
         let said = [output.stdout, output.stderr].concat();
         (output.status.success(), String::from_utf8_lossy(&said).into_owned())
     }
+}
+
+/// The same image, of which the workflow that promotes says that it verified it.
+async fn promoted(world: &mut World, image: &str, issuer: &str) {
+    let claims = || Claims::of("octo/app", "refs/tags/v1.2.3", "push");
+    let workflow = "octo/app/.github/workflows/promote.yml@refs/tags/v1.2.3".to_owned();
+    world.act_as(Claims { job_workflow_ref: workflow, ..claims() });
+    let source = format!("{image}:v1.2.3");
+    let inputs = [
+        ("INPUT_SOURCE", source.as_str()),
+        ("INPUT_DESTINATIONS", image),
+        ("INPUT_CERTIFICATE-OIDC-ISSUER", issuer),
+        ("INPUT_VERIFICATION-SUMMARY", "true"),
+        ("INPUT_ALLOW-ANY-BRANCH", "true"),
+    ];
+    let run = world.run(&["promote"], &inputs).await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    world.act_as(claims());
 }
 
 #[tokio::test(flavor = "multi_thread")]
