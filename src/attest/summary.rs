@@ -82,7 +82,8 @@ impl SummarizedPolicy {
 pub struct SummaryTexts<'a> {
     /// `verifier.id`.
     pub verifier: &'a str,
-    pub from: &'a ImageRef,
+    /// Where it was verified first, if that has a name.
+    pub from: Option<&'a ImageRef>,
     pub policy: &'a SummarizedPolicy,
     pub builders: &'a [TrustedBuilder],
     pub now: jiff::Timestamp,
@@ -152,7 +153,7 @@ impl SummaryTexts<'_> {
             .into_iter()
             .map(|digest| json!({ "uri": blob(digest), "digest": { "sha256": digest.hex() } }))
             .collect();
-        json!({
+        let mut predicate = json!({
             "verifier": { "id": self.verifier, "version": { "supply-action": env!("CARGO_PKG_VERSION") } },
             "timeVerified": self.now.round(jiff::Unit::Second).unwrap_or(self.now).to_string(),
             "resourceUri": format!("oci://{}", to.at(&subject.digest)),
@@ -161,8 +162,12 @@ impl SummaryTexts<'_> {
             "verificationResult": "PASSED",
             "verifiedLevels": [self.build_level(subject)],
             "slsaVersion": SLSA_VERSION,
-            PROMOTED_FROM: format!("oci://{}", self.from.repository.at(&subject.digest)),
-        })
+        });
+        if let Some(from) = self.from {
+            predicate[PROMOTED_FROM] =
+                format!("oci://{}", from.repository.at(&subject.digest)).into();
+        }
+        predicate
     }
 
     /// The level that a verified provenance of this very part shows, by what its certificate says.
@@ -250,7 +255,7 @@ mod tests {
         let from = "ghcr.io/o/a".parse::<Repository>().unwrap().at(&Digest::of(b"x"));
         let texts = SummaryTexts {
             verifier: "https://v",
-            from: &from,
+            from: Some(&from),
             policy: &policy,
             builders: &builders,
             now: jiff::Timestamp::UNIX_EPOCH,

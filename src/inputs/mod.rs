@@ -47,7 +47,7 @@ pub use self::baked::BakeInputs;
 use self::named::names_and_tags;
 pub use self::named::{MetadataContext, NameInputs, Separators};
 use self::problems::InputProblems;
-pub use self::promoted::{PolicyTexts, Promoted};
+pub use self::promoted::{NOWHERE, PolicyTexts, Promoted, PromotionSource};
 pub use self::sboms::SbomInputs;
 pub use self::scan::{OnScanFailure, ScanInputs};
 pub use self::secrets::secret_texts;
@@ -214,7 +214,9 @@ fn parse(
     let mut problems = InputProblems::default();
     let named;
     let given = if action == Action::Promote {
-        named = given.with("images", promoted::destinations(given, &mut problems));
+        named = given
+            .with("images", promoted::destinations(given, &mut problems))
+            .with("tags", promoted::tags(given, &context.event_name));
         &named
     } else {
         given

@@ -1,6 +1,8 @@
 //! The inputs of `promote` alone → which image goes where, and what must be proven of it. Pure; the
 //! words of its policy are those of `verify`, which reads them.
 
+use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::source_images::source_images;
@@ -8,14 +10,17 @@ use super::texts::InputTexts;
 use super::{InputProblems, unique};
 use crate::attest::summary::TrustedBuilder;
 use crate::build::merge::claims::SourceImage;
-use crate::image::Repository;
+use crate::image::spelling::ReferenceParts;
+use crate::image::{Repository, Tag};
 use crate::text::lists;
 
 /// What `promote` alone is told.
 #[derive(Debug, Default)]
 pub struct Promoted {
     /// Without one, the image that this commit was published as.
-    pub source: Option<SourceImage>,
+    pub source: Option<PromotionSource>,
+    /// OCI layouts on disk to promote to, beside repositories.
+    pub layouts: Vec<PathBuf>,
     pub policy: PolicyTexts,
     /// How long the image may still be on its way.
     pub wait_for_source: Duration,
@@ -27,6 +32,28 @@ pub struct Promoted {
     /// Whose provenance a summary counts as SLSA Build Level 3.
     pub trusted_builders: Vec<TrustedBuilder>,
 }
+
+/// Where an image is promoted from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PromotionSource {
+    Registry(SourceImage),
+    /// An OCI layout on disk: a path, with the image's name or digest behind it.
+    Layout(String),
+}
+
+impl fmt::Display for PromotionSource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Registry(image) => image.fmt(formatter),
+            Self::Layout(path) => write!(formatter, "{LAYOUT}{path}"),
+        }
+    }
+}
+
+/// How the name of a layout on disk begins.
+const LAYOUT: &str = "oci-layout:";
+/// The image of a promotion that goes to no repository; nobody is asked for it.
+pub const NOWHERE: &str = "oci-layout.invalid/image";
 
 /// What must be proven, as options of `verify`.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -41,13 +68,10 @@ pub struct PolicyTexts {
 const LONGEST_WAIT: Duration = Duration::from_secs(6 * 60 * 60);
 
 pub(super) fn promoted(given: &InputTexts, problems: &mut InputProblems) -> Promoted {
-    let mut sources = source_images("source", given.get("source").unwrap_or_default(), problems);
-    if sources.len() > 1 {
-        problems.say("source", "one image is promoted at a time");
-    }
     let verification_summary = given.switch("verification-summary", problems);
     Promoted {
-        source: sources.pop(),
+        source: source(given, problems),
+        layouts: layouts(given, problems),
         policy: policy(given, problems),
         wait_for_source: given
             .get("wait-for-source")
@@ -80,11 +104,50 @@ fn of_summary(
     }
 }
 
+fn source(given: &InputTexts, problems: &mut InputProblems) -> Option<PromotionSource> {
+    let text = given.get("source").unwrap_or_default();
+    if let Some(path) = text.trim().strip_prefix(LAYOUT) {
+        if path.is_empty() {
+            problems.say("source", "`oci-layout:` names no path");
+        }
+        return Some(PromotionSource::Layout(path.to_owned()));
+    }
+    let mut sources = source_images("source", text, problems);
+    if sources.len() > 1 {
+        problems.say("source", "one image is promoted at a time");
+    }
+    sources.pop().map(PromotionSource::Registry)
+}
+
+fn layouts(given: &InputTexts, problems: &mut InputProblems) -> Vec<PathBuf> {
+    let words = lists::words(given.get("destinations").unwrap_or_default());
+    let paths: Vec<PathBuf> =
+        words.iter().filter_map(|word| word.strip_prefix(LAYOUT)).map(PathBuf::from).collect();
+    if paths.iter().any(|path| path.file_name().is_none()) {
+        problems.say("destinations", "`oci-layout:` names no path");
+    }
+    unique(paths)
+}
+
+/// The tags of a promotion that runs in no workflow and is told none: the name that the image has
+/// at its source.
+pub(super) fn tags(given: &InputTexts, event: &str) -> Option<String> {
+    if given.get("tags").is_some() || !event.is_empty() {
+        return None;
+    }
+    let name = ReferenceParts::of(given.get("source")?.trim());
+    name.tag.filter(|tag| tag.parse::<Tag>().is_ok()).map(str::to_owned)
+}
+
 /// Each destination once, in their order.
 pub(super) fn destinations(given: &InputTexts, problems: &mut InputProblems) -> Option<String> {
     let text = given.get("destinations")?;
     let mut names = Vec::new();
-    for word in lists::words(text) {
+    let words = lists::words(text);
+    if !words.is_empty() && words.iter().all(|word| word.starts_with(LAYOUT)) {
+        return Some(NOWHERE.to_owned());
+    }
+    for word in words.into_iter().filter(|word| !word.starts_with(LAYOUT)) {
         match word.to_lowercase().parse::<Repository>() {
             Ok(repository) => names.push(repository.to_string()),
             Err(error) => problems.say("destinations", error),
@@ -112,6 +175,7 @@ fn policy(given: &InputTexts, problems: &mut InputProblems) -> PolicyTexts {
         "verifier-id",
         "verifier-identity",
         "min-level",
+        "resource-uri",
     ];
     let mut options = Vec::new();
     let mut names_signer = false;

@@ -1,6 +1,7 @@
 //! Inputs, run and facts → what `promote` will do: which image, where it goes, and what it is called
 //! there, by the decisions of `publish`. Pure; it asks no registry what a tag names.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -17,7 +18,7 @@ use crate::github::RunContext;
 use crate::github::facts::GitHubFacts;
 use crate::github::server::Server;
 use crate::image::Repository;
-use crate::inputs::{Inputs, PolicyTexts};
+use crate::inputs::{Inputs, NOWHERE, PolicyTexts, PromotionSource};
 use crate::provenance::BuildAsked;
 use crate::sigstore::settled::SettledTrust;
 use crate::trigger::TriggerDecision;
@@ -32,7 +33,10 @@ pub enum PromotePlan {
 /// An image, and the names that it gets where it is copied to.
 #[derive(Debug)]
 pub struct Promotion {
-    pub source: SourceImage,
+    pub source: PromotionSource,
+    /// OCI layouts on disk, and the names of the image in each.
+    pub layouts: Vec<PathBuf>,
+    pub layout_names: Vec<String>,
     pub release: PlannedRelease,
     /// What must be proven of it, at the source and at each destination.
     pub policy: PolicyTexts,
@@ -64,8 +68,13 @@ pub fn plan(
     }
     on_default_branch(inputs, context, facts)?;
     let source = source(inputs, context)?;
+    let read = match &source {
+        PromotionSource::Registry(image) => Some(&image.repository),
+        PromotionSource::Layout(_) => None,
+    };
+    let is_somewhere = |image: &&Repository| image.to_string() != NOWHERE;
     let reached: Vec<Repository> =
-        outline.images.iter().chain([&source.repository]).cloned().collect();
+        outline.images.iter().filter(is_somewhere).chain(read).cloned().collect();
     outline.about.notices.extend(unserved(&inputs.logins.registry_auth, &reached, &[]));
     let tags_are_ours = outline.tags_are_ours;
     let nothing = PlatformStatements { sboms: Vec::new(), provenance: false, made_in_build: false };
@@ -87,10 +96,17 @@ pub fn plan(
                         target.names.retain(|name| name.tag.as_str() != commit);
                     }
                 }
+                let layout_names = split_off(&mut release);
+                if inputs.promote.verification_summary && release.images().is_empty() {
+                    return refuse("input `verification-summary`: it says where an image lies, and the only destination is a layout on disk")
+                        .hint("leave it out here, and set it where the layout goes to a registry");
+                }
                 release.trust = trust.map(PlannedTrust::of);
                 let inputs = &inputs.promote;
                 PromotePlan::Promote(Box::new(Promotion {
                     source,
+                    layouts: inputs.layouts.clone(),
+                    layout_names,
                     release,
                     policy: inputs.policy.clone(),
                     wait_for_source: inputs.wait_for_source,
@@ -102,6 +118,20 @@ pub fn plan(
             }
         },
     )
+}
+
+/// Takes the image that lies nowhere out of a release: gives the names that the image has in a
+/// layout.
+fn split_off(release: &mut PlannedRelease) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for target in &mut release.targets {
+        names.extend(target.names.iter().map(|name| name.tag.to_string()));
+        target.images.retain(|image| image.to_string() != NOWHERE);
+        target.names.retain(|name| name.repository.to_string() != NOWHERE);
+    }
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// A release is of what was reviewed: refuses the tag of a commit that is elsewhere, or of which
@@ -123,7 +153,7 @@ fn on_default_branch(
 }
 
 /// The image that is named, or the one that `publish` made of this commit.
-fn source(inputs: &Inputs, context: &RunContext) -> anyhow::Result<SourceImage> {
+fn source(inputs: &Inputs, context: &RunContext) -> anyhow::Result<PromotionSource> {
     if let Some(source) = &inputs.promote.source {
         return Ok(source.clone());
     }
@@ -140,7 +170,7 @@ fn source(inputs: &Inputs, context: &RunContext) -> anyhow::Result<SourceImage> 
     }
     let repository = format!("{registry}/{}", repository.to_lowercase()).parse()?;
     let tag = format!("sha-{}", context.sha).parse()?;
-    Ok(SourceImage { repository, tag: Some(tag), digest: None })
+    Ok(PromotionSource::Registry(SourceImage { repository, tag: Some(tag), digest: None }))
 }
 
 impl PromotePlan {
@@ -159,6 +189,7 @@ impl PromotePlan {
         };
         let mut json = plan.release.json();
         json["source"] = plan.source.to_string().into();
+        json["layouts"] = plan.layouts.iter().map(|layout| layout.display().to_string()).collect();
         json["verificationSummary"] = plan.summary.is_some().into();
         json["permissions"] = plan.permissions().into();
         json
@@ -175,6 +206,12 @@ impl PromotePlan {
         let mut short = plan.release.about.lines("promote");
         short.push(format!("Source:     {}", plan.source));
         short.extend(plan.release.names_lines());
+        if !plan.layouts.is_empty() {
+            let paths: Vec<String> =
+                plan.layouts.iter().map(|layout| layout.display().to_string()).collect();
+            short.retain(|line| line.trim() != "Images:" && line.trim() != "Tags:");
+            short.push(format!("Layouts:    {}", paths.join(", ")));
+        }
         let mut rest = vec![
             format!("Summary:    {}", plan.summary_told()),
             format!("Needs:      {}", plan.permissions().join(", ")),

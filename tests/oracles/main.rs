@@ -28,6 +28,7 @@ mod results;
 mod sbom;
 mod scan;
 mod services;
+mod summaries;
 mod support;
 mod trust;
 #[path = "../tuf_repository.rs"]

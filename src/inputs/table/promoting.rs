@@ -11,7 +11,8 @@ pub(super) const PROMOTING: &[Input] = &[
         common: true,
         of: &[PROMOTE],
         description: "\
-            Repositories to promote to, separated by commas or lines, at one registry or several. \
+            Repositories to promote to, separated by commas or lines, at one registry or several, \
+            or an OCI layout on disk as oci-layout:DIR or oci-layout:FILE.tar. \
             Default is the repository of the server's own registry, where only tags are put if the \
             image lies there already.",
         ..ROW
@@ -190,6 +191,15 @@ pub(super) const PROMOTING: &[Input] = &[
         of: &[PROMOTE],
         description: "\
             The least level that the verification summary must say, such as SLSA_BUILD_LEVEL_2.",
+        ..ROW
+    },
+    Input {
+        name: "resource-uri",
+        group: InputGroup::Policy,
+        of: &[PROMOTE],
+        description: "\
+            What the verification summary must name as resourceUri, to the letter. Default is the \
+            repository of the source; a layout on disk has none.",
         ..ROW
     },
 ];

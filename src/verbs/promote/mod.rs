@@ -3,14 +3,18 @@
 //! tagged. It builds and signs nothing.
 
 mod carry;
+mod layouts;
 mod source;
 mod summarize;
+
+use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 
 use self::carry::CarryOfImage;
+use self::layouts::{SourceLayout, WrittenLayout};
 use self::summarize::SummaryMaker;
 use super::beginning::{Beginning, begin, say_plan};
 use super::ending;
@@ -18,13 +22,14 @@ use super::hand_over::RunEnd;
 use super::outside::{Outside, line};
 use super::release::{ReleaseRun, say_elsewhere, with_consequence};
 use super::verify::{EvidenceJudge, for_reader, of_plan};
+use crate::build::merge::claims::SourceImage;
 use crate::environment::Environment;
 use crate::error::Consequence::NothingTagged;
 use crate::error::{OrRemedy as _, Remedy as _};
 use crate::github::RunContext;
 use crate::image::name::ImageName;
 use crate::image::{ImageRef, Repository};
-use crate::inputs::{Action, RunSettings};
+use crate::inputs::{Action, PromotionSource, RunSettings};
 use crate::page::RefusalPage;
 use crate::plan::promote::{PromotePlan, Promotion, plan};
 use crate::preflight;
@@ -37,7 +42,7 @@ use crate::registry::transfer::{LackingParts, TransferEnd};
 use crate::registry::{Registry, RegistryError};
 use crate::report::Report;
 use crate::sigstore::settled::SettledTrust;
-use crate::summary::promoted::PromotedTexts;
+use crate::summary::promoted::{PromotedLayout, PromotedTexts};
 use crate::summary::{self, markdown, promoted};
 use crate::text::plural;
 use crate::verify::VerifiedImage;
@@ -82,15 +87,28 @@ struct PromotionReady {
 
 impl Promote<'_> {
     async fn run(&self) -> anyhow::Result<()> {
+        let path = match &self.plan.source {
+            PromotionSource::Registry(image) => {
+                return self.from(OpenedSource::Registry(image)).await;
+            }
+            PromotionSource::Layout(path) => path,
+        };
+        let layout = SourceLayout::open(path).await;
+        let layout = layout.with_context(|| format!("source `{}`", self.plan.source))?;
+        let outcome = self.from(OpenedSource::Layout(&layout)).await;
+        layout.close().await;
+        outcome
+    }
+
+    async fn from(&self, source: OpenedSource<'_>) -> anyhow::Result<()> {
         let Self { env, context, settings, trust, plan, report } = self;
         let stages = ReleaseRun { env, context, settings, trust, release: &plan.release, report };
-        let source = &plan.source.repository;
-        let (outside, credentials) = stages.outside_with(std::slice::from_ref(source)).await?;
+        let (outside, credentials) = stages.outside_with(source.repositories()).await?;
         // Of what is only read, a login may have no right but to read.
         let reader = Registry::new(line(&settings.network)?, credentials);
         let policy = of_plan(plan, trust, context)?;
         let judge = EvidenceJudge::new(&policy)?;
-        let waiting = source::resolved(&reader, &plan.source, plan.wait_for_source, report);
+        let waiting = source.image(&reader, plan.wait_for_source, report);
         let image = report.stage("source", waiting).await?;
         let checking = self.preflight(&stages, &outside, &reader, &judge, &image);
         let (ready, maker) = report.stage("preflight", checking).await?;
@@ -100,7 +118,9 @@ impl Promote<'_> {
         let from = TransferEnd { registry: &reader, repository: &image.repository };
         let carry = CarryOfImage { closure: &ready.closure, from, to: &outside.registry, report };
         let copied = report.stage("copy", carry.all(&ready.lacking)).await?;
+        let written = self.written(&reader, &image, &ready.closure).await?;
         let verified = report.stage("verify", self.arrived(&outside, &judge, &ready)).await?;
+        let in_layouts = self.verified_in(&written, &reader, &judge, &image).await?;
         let summaries = match maker {
             Some(maker) => {
                 let making = maker.summarize(self, &outside, &image, &verified, &ready.closure);
@@ -108,9 +128,56 @@ impl Promote<'_> {
             }
             None => Vec::new(),
         };
-        let published = report.stage("tag", self.name(&outside, &ready, verified)).await?;
-        let texts = PromotedTexts { copied: &copied, summaries: &summaries };
+        let layouts: Vec<PromotedLayout> =
+            written.into_iter().map(WrittenLayout::place).collect::<anyhow::Result<_>>()?;
+        let is_nowhere = verified.is_empty();
+        let proven = if is_nowhere { in_layouts } else { verified };
+        let mut published = report.stage("tag", self.name(&outside, &ready, proven)).await?;
+        if is_nowhere {
+            // What served the layout is gone.
+            published.images.clear();
+        }
+        let texts = PromotedTexts { layouts: &layouts, copied: &copied, summaries: &summaries };
         self.hand_over(&published, &image, &texts)
+    }
+
+    /// The image as OCI layouts, each beside its place.
+    async fn written(
+        &self,
+        reader: &Registry,
+        image: &ImageRef,
+        closure: &Closure,
+    ) -> anyhow::Result<Vec<WrittenLayout>> {
+        let mut written = Vec::new();
+        for to in &self.plan.layouts {
+            let names = &self.plan.layout_names;
+            let writing = async {
+                let layout = WrittenLayout::write(reader, image, closure, names, to).await?;
+                let told = layout.told();
+                anyhow::Ok((layout, told))
+            };
+            written.push(self.report.stage("write", writing).await?);
+        }
+        Ok(written)
+    }
+
+    /// The same looked at as by somebody who has nothing but the layout.
+    async fn verified_in(
+        &self,
+        written: &[WrittenLayout],
+        reader: &Registry,
+        judge: &EvidenceJudge<'_>,
+        image: &ImageRef,
+    ) -> anyhow::Result<Vec<VerifiedImage>> {
+        let mut verified = Vec::new();
+        for layout in written {
+            let judged = async {
+                let image = layout.verified(reader, judge, &image.repository).await?;
+                anyhow::Ok((image, layout.shown()))
+            };
+            verified.push(self.report.stage("verify", judged).await?);
+        }
+        Ok(verified)
     }
 
     /// Everything that can be known to fail before the first byte, as one list.
@@ -128,7 +195,7 @@ impl Promote<'_> {
             judge.image(reader, image),
             closure::of_image(reader, image),
             Baseline::observe(&outside.registry, &names),
-            SummaryMaker::of(self, stages, outside, judge),
+            SummaryMaker::of(self, stages, outside, judge, image),
         );
         say_elsewhere(reader, self.report).await;
         say_elsewhere(&outside.registry, self.report).await;
@@ -159,6 +226,9 @@ impl Promote<'_> {
                 );
             }
         }
+        for to in &self.plan.layouts {
+            problems.take(layouts::may_write(to));
+        }
         // Only now, as a repository is made by the first that is pushed to it.
         let probes = destinations.iter().map(|repository| self.may_push(outside, repository));
         for probe in join_all(probes).await {
@@ -171,7 +241,7 @@ impl Promote<'_> {
         let kept = stages.kept(outside, &verified.evidence().signer, &baseline).await?;
         let kept = kept.into_iter().flatten().collect();
         self.told(&verified, &lacking);
-        let mut outcome = to_copy(&lacking);
+        let mut outcome = self.to_copy(&lacking);
         outcome.extend(maker.iter().map(|maker| format!(", {}", maker.shown())));
         Ok(((PromotionReady { verified, closure, lacking, baseline, kept }, maker), outcome))
     }
@@ -214,6 +284,16 @@ impl Promote<'_> {
         taken.collect()
     }
 
+    /// What is to be copied and written.
+    fn to_copy(&self, lacking: &[(Repository, LackingParts)]) -> String {
+        let layouts = plural(self.plan.layouts.len(), "layout");
+        match (self.plan.layouts.is_empty(), lacking.is_empty()) {
+            (true, _) => to_copy(lacking),
+            (false, true) => format!("all of it to {layouts}"),
+            (false, false) => format!("{}, all of it to {layouts}", to_copy(lacking)),
+        }
+    }
+
     /// What a person should know before anything moves.
     fn told(&self, verified: &VerifiedImage, lacking: &[(Repository, LackingParts)]) {
         self.report.say(&format!(
@@ -251,7 +331,7 @@ impl Promote<'_> {
             self.report.say(&format!("would put {name}"));
         }
         let mut rows = vec![("image", image.to_string())];
-        rows.push(("would copy", to_copy(&ready.lacking)));
+        rows.push(("would copy", self.to_copy(&ready.lacking)));
         if let Some(maker) = maker {
             let told =
                 format!("a verification summary of each part, as verifier {}", maker.verifier());
@@ -349,6 +429,38 @@ impl Promote<'_> {
         }
         .tell(self.context, self.report)
         .context("the image is promoted, but the workflow cannot be told")
+    }
+}
+
+/// A source while it can be read.
+enum OpenedSource<'a> {
+    Registry(&'a SourceImage),
+    Layout(&'a SourceLayout),
+}
+
+impl OpenedSource<'_> {
+    /// Those that a login may be needed for.
+    fn repositories(&self) -> &[Repository] {
+        match self {
+            Self::Registry(image) => std::slice::from_ref(&image.repository),
+            Self::Layout(_) => &[],
+        }
+    }
+
+    /// The image, once and for all, and how it was found.
+    async fn image(
+        &self,
+        reader: &Registry,
+        wait: Duration,
+        report: &Report,
+    ) -> anyhow::Result<(ImageRef, String)> {
+        match self {
+            Self::Registry(image) => source::resolved(reader, image, wait, report).await,
+            Self::Layout(layout) => {
+                let blobs = plural(layout.whole(reader).await?, "blob");
+                Ok((layout.image().clone(), format!("{}, {blobs} hashed", layout.image().digest)))
+            }
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::attest::{Draft, added};
 use crate::error::Remedy as _;
 use crate::evidence::EvidenceFormat;
 use crate::image::{Digest, ImageRef, Repository};
+use crate::inputs::PromotionSource;
 use crate::plan::promote::PlannedSummary;
 use crate::registry::closure::Closure;
 use crate::summary::promoted::PlacedSummary;
@@ -38,6 +39,8 @@ pub(super) struct SummaryMaker<'a> {
     reader: SummaryReader,
     policy: SummarizedPolicy,
     requirements: Requirements,
+    /// Whether the source has a name that others know.
+    is_in_registry: bool,
 }
 
 /// A summary that must be somewhere in one format.
@@ -55,6 +58,7 @@ impl<'a> SummaryMaker<'a> {
         stages: &ReleaseRun<'_>,
         outside: &Outside,
         judge: &EvidenceJudge<'_>,
+        image: &ImageRef,
     ) -> anyhow::Result<Option<Self>> {
         let Promote { context, settings, plan, .. } = run;
         let Some(planned) = &plan.summary else { return Ok(None) };
@@ -76,8 +80,9 @@ impl<'a> SummaryMaker<'a> {
             uri: format!("{server}/{}", context.workflow_ref),
             bytes: judge.policy()?,
         };
-        let requirements = judge.requirements(&plan.source.repository);
-        Ok(Some(Self { plan: planned, authority, reader, policy, requirements }))
+        let requirements = judge.requirements(&image.repository);
+        let is_in_registry = matches!(plan.source, PromotionSource::Registry(_));
+        Ok(Some(Self { is_in_registry, plan: planned, authority, reader, policy, requirements }))
     }
 
     /// Who signs, for people.
@@ -99,7 +104,7 @@ impl<'a> SummaryMaker<'a> {
     ) -> anyhow::Result<Vec<SummaryDraft>> {
         let texts = SummaryTexts {
             verifier: &self.reader.verifier,
-            from,
+            from: self.is_in_registry.then_some(from),
             policy: &self.policy,
             builders: &self.plan.builders,
             now: jiff::Timestamp::now(),

@@ -6,6 +6,7 @@ use clap::Parser;
 use super::arguments::VerifyArguments;
 use crate::error::{Remedy as _, WithExit, exit};
 use crate::github::RunContext;
+use crate::inputs::{NOWHERE, PromotionSource};
 use crate::plan::promote::Promotion;
 use crate::sigstore::settled::SettledTrust;
 
@@ -40,7 +41,10 @@ pub(in crate::verbs) fn of_plan(
     if let Some(root) = &trust.trusted_root.path {
         words.push(format!("--trusted-root={}", root.display()));
     }
-    words.push(plan.source.repository.to_string());
+    words.push(match &plan.source {
+        PromotionSource::Registry(image) => image.repository.to_string(),
+        PromotionSource::Layout(_) => NOWHERE.to_owned(),
+    });
     let parsed = AskedPolicy::try_parse_from(words).map_err(|error| {
         let text = error.to_string();
         let first = text.lines().next().unwrap_or_default();

@@ -310,6 +310,8 @@ impl Stage {
         std::fs::write(clone.join(".github/workflows/publish.yml"), start).unwrap();
         std::fs::write(clone.join("Dockerfile"), "FROM scratch\n").unwrap();
         std::fs::write(clone.join("app.tar.gz"), "an archive").unwrap();
+        let root = stage.world.sandbox.trusted_root();
+        std::fs::copy(root, clone.join("trusted_root.json")).unwrap();
         let bake = serde_json::json!({ "target": { "default": {
             "context": ".", "platforms": ["linux/amd64"], "tags": ["ghcr.io/octo/app:v1"],
         } } });
@@ -339,6 +341,7 @@ impl Stage {
              verify-bundle) exec {program} verify-bundle --trusted-root {root} \"$@\" ;;\n\
              sign-bundle) exec {program} sign-bundle --signing-config {config} --trusted-root {root} \"$@\" ;;\n\
              advisories) exec {program} advisories \"$@\" --from {osv} ;;\n\
+             promote) exec {program} promote -i trusted-root={root} -i certificate-oidc-issuer={issuer} \"$@\" ;;\n\
              scan) exec {program} scan --osv-url {osv} \"$@\" ;;\n\
              sandbox) exec {program} sandbox \"$@\" --help ;;\n\
              *) exec {program} $verb \"$@\" ;;\nesac\n"
@@ -364,6 +367,7 @@ impl Stage {
     fn here(&self, command: &str) -> String {
         command
             .replace("OWNER/REPO", "octo/app")
+            .replace("registry.lan", &format!("{}/lan", self.world.sandbox.registry()))
             .replace("ghcr.io/octo/app", &format!("{}/octo/app", self.world.sandbox.registry()))
             .replace("https://token.actions.githubusercontent.com/ENTERPRISE", &self.issuer)
             .replace("https://token.actions.githubusercontent.com", &self.issuer)
