@@ -135,7 +135,8 @@ pub(super) fn tags(given: &InputTexts, event: &str) -> Option<String> {
     if given.get("tags").is_some() || !event.is_empty() {
         return None;
     }
-    let name = ReferenceParts::of(given.get("source")?.trim());
+    let source = given.get("source")?.trim();
+    let name = ReferenceParts::of(source.strip_prefix(LAYOUT).unwrap_or(source));
     name.tag.filter(|tag| tag.parse::<Tag>().is_ok()).map(str::to_owned)
 }
 
@@ -254,6 +255,37 @@ mod tests {
         }
         for text in ["", "m", "30", "30min", "-1m", "1.5h", "7h", "99999999999999999999h", "30м"] {
             assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_a_repository_or_a_layout_on_disk() {
+        let read = |source: &str, destinations: &str| {
+            let env = [("INPUT_SOURCE", source), ("INPUT_DESTINATIONS", destinations)];
+            let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+            let given = InputTexts::of(Action::Promote, &env).unwrap();
+            let mut problems = InputProblems::default();
+            let repositories = super::destinations(&given, &mut problems);
+            let promoted = promoted(&given, &mut problems);
+            let source = promoted.source.map(|source| source.to_string());
+            let tags = tags(&given, "");
+            (source, tags, repositories, promoted.layouts, problems.said.len())
+        };
+        let (source, tag, to, layouts, wrong) =
+            read("oci-layout:a.tar:v1", "oci-layout:x\noci-layout:y.tar");
+        assert_eq!(source.as_deref(), Some("oci-layout:a.tar:v1"));
+        assert_eq!((tag.as_deref(), to.as_deref(), wrong), (Some("v1"), Some(NOWHERE), 0));
+        assert_eq!(layouts, [PathBuf::from("x"), PathBuf::from("y.tar")]);
+        let (_, tag, to, layouts, _) = read("oci-layout:/a:b/c.tar", "r.io/o/a, oci-layout:x");
+        assert_eq!((tag, to.as_deref(), layouts.len()), (None, Some("r.io/o/a"), 1));
+        let (source, tag, ..) = read("r.io:5000/o/a:v2@sha256:00", "r.io/o/a");
+        assert_eq!((source, tag.as_deref()), (None, Some("v2")), "a digest that is none");
+        for (source, to) in [
+            ("oci-layout:", "r.io/o/a"),
+            ("r.io/o/a:1", "oci-layout:"),
+            ("r.io/o/a:1", "oci-layout:.."),
+        ] {
+            assert_eq!(read(source, to).4, 1, "{source} {to}");
         }
     }
 

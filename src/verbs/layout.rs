@@ -14,7 +14,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use crate::error::OrRemedy as _;
 use crate::image::{Digest, ImageRef, Repository, Tag};
 use crate::registry::closure::{self, Closure};
-use crate::registry::manifest::{Descriptor, OCI_INDEX};
+use crate::registry::manifest::{Descriptor, OCI_INDEX, RegistryManifest};
 use crate::registry::names::ATTACHED;
 use crate::registry::transfer::{TransferOrder, entry_of};
 use crate::registry::{Registry, RegistryError};
@@ -77,16 +77,40 @@ pub(super) async fn write_closure(
         fs::write(path(&blobs, digest), &manifest.bytes)?;
         written.manifests += 1;
     }
-    let index = serde_json::json!({
-        "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries(image, closure, &order, names),
-    });
-    fs::write(folder.join("index.json"), index.to_string())?;
+    let mut entries = entries(image, closure, &order, names);
+    for (subject, referrers) in &order.referrers {
+        let list = list_of(closure, referrers);
+        fs::write(path(&blobs, &list.descriptor.digest), &list.bytes)?;
+        entries.push(named(&list.descriptor, &format!("sha256-{}", subject.hex())));
+    }
+    fs::write(folder.join("index.json"), index_of(&entries))?;
     fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#)?;
     Ok(written)
 }
 
-/// The image under its names, then evidence: under its tags, and what refers to something. A layout
-/// has no list of referrers: its index is where they are found.
+fn index_of(entries: &[Descriptor]) -> String {
+    let index =
+        serde_json::json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries });
+    index.to_string()
+}
+
+/// What refers to a subject as some programs look for it in a layout: a list under the fallback tag
+/// of registries without one.
+fn list_of(closure: &Closure, referrers: &[Digest]) -> RegistryManifest {
+    let referrers: BTreeSet<&Digest> = referrers.iter().collect();
+    let manifests = referrers.into_iter().filter_map(|digest| closure.manifests.get(digest));
+    let entries: Vec<Descriptor> = manifests.map(entry_of).collect();
+    RegistryManifest::new(index_of(&entries).into_bytes(), OCI_INDEX)
+}
+
+fn named(descriptor: &Descriptor, name: &str) -> Descriptor {
+    let mut entry = descriptor.clone();
+    entry.annotations.insert(REF_NAME.to_owned(), name.to_owned());
+    entry
+}
+
+/// The image under its names, then evidence: under its tags, and what refers to something, which
+/// most programs find in the layout's index itself.
 fn entries(
     image: &ImageRef,
     closure: &Closure,
@@ -94,11 +118,7 @@ fn entries(
     names: &[String],
 ) -> Vec<Descriptor> {
     let manifest = |digest: &Digest| closure.manifests.get(digest);
-    let named = |digest: &Digest, name: &str| {
-        let mut entry = manifest(digest)?.descriptor.clone();
-        entry.annotations.insert(REF_NAME.to_owned(), name.to_owned());
-        Some(entry)
-    };
+    let named = |digest: &Digest, name: &str| Some(named(&manifest(digest)?.descriptor, name));
     let mut names: Vec<&String> = names.iter().collect();
     names.sort_unstable();
     names.dedup();

@@ -127,7 +127,7 @@ async fn what_is_in_the_way_is_told_first_and_stays() {
     assert_eq!(std::fs::read(&taken).unwrap(), b"mine");
     let run = packed(&stage, &folder.path().join("dry.tar"), &[("INPUT_DRY-RUN", "true")]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
-    says(&run, &["all of it to 1 layout"]);
+    says(&run, &["all of it to 1 layout", "would write oci-layout:"]);
     let evil = [("INPUT_REPO", "example/other")];
     let run = packed(&stage, &folder.path().join("evil.tar"), &evil).await;
     assert_eq!(run.code, Some(1), "{}", run.log);

@@ -17,6 +17,7 @@ mod documents;
 mod evidence;
 mod go_programs;
 mod keys;
+mod layouts;
 #[path = "../markdown.rs"]
 mod markdown;
 mod merge;
