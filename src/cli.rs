@@ -58,9 +58,16 @@ enum CliVerb {
         #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = verbs::input)]
         inputs: Vec<(String, String)>,
     },
-    /// Copy a published image with all its evidence to other repositories: verify it, copy it byte
-    /// for byte, verify it again there, and only then tag it
+    /// Copy a published image with all its evidence to other repositories, or to an archive and back:
+    /// verify it, copy it byte for byte, verify it again there, and only then tag it
     Promote {
+        /// The image, as the input `source`: in a registry, or on disk as oci-layout:PATH[:NAME]
+        #[arg(long, value_name = "IMAGE")]
+        source: Option<String>,
+        /// Where it goes, as the input `destinations`: a repository, or oci-layout:DIR or
+        /// oci-layout:FILE.tar on disk
+        #[arg(long, value_name = "PLACE")]
+        to: Vec<String>,
         /// An input of promote/action.yml as NAME=VALUE; stands for the variable INPUT_NAME
         #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = verbs::input)]
         inputs: Vec<(String, String)>,
@@ -166,7 +173,13 @@ async fn dispatch(verb: CliVerb, env: &Environment, report: &Report) -> anyhow::
         CliVerb::Publish { inputs } => verbs::publish::run(&with_inputs(env, inputs), report).await,
         CliVerb::Merge { inputs } => verbs::merge::run(&with_inputs(env, inputs), report).await,
         CliVerb::Bake { inputs } => verbs::bake::run(&with_inputs(env, inputs), report).await,
-        CliVerb::Promote { inputs } => verbs::promote::run(&with_inputs(env, inputs), report).await,
+        CliVerb::Promote { source, to, mut inputs } => {
+            inputs.extend(source.map(|source| ("source".to_owned(), source)));
+            if !to.is_empty() {
+                inputs.push(("destinations".to_owned(), to.join("\n")));
+            }
+            verbs::promote::run(&with_inputs(env, inputs), report).await
+        }
         CliVerb::Plan { arguments, inputs } => {
             verbs::plan::run(&arguments, &with_inputs(env, inputs), report).await
         }

@@ -166,7 +166,7 @@ const TABLE: [EvidenceRow; 7] = [
     },
     EvidenceRow {
         kind: EvidenceKind::VerificationSummary,
-        word: "vsa",
+        word: "verification-summary",
         label: "verification summary",
         types: &[row_type(VERIFICATION_SUMMARY, None, "verification-summary")],
         parts: IMAGES,
@@ -228,6 +228,8 @@ impl FromStr for EvidenceKind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        // What the specification itself calls it for short.
+        let text = if text == "vsa" { "verification-summary" } else { text };
         let row = TABLE.iter().find(|row| row.word == text);
         row.map(|row| row.kind).ok_or_else(|| format!("`{text}` is none of {}", Self::words()))
     }

@@ -2,12 +2,14 @@
 //! of these and provenance of the workflow on the index. Drafts are collected and signed while the signatures go
 //! up; they are attached only to a `SignedImage`.
 
+pub mod added;
 pub mod buildkit;
 pub mod lean;
 pub mod of_index;
 pub mod progress;
 pub mod provenance;
 pub mod sboms;
+pub mod summary;
 pub mod vulnerabilities;
 
 use std::collections::BTreeMap;

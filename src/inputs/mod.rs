@@ -48,7 +48,7 @@ pub use self::baked::BakeInputs;
 use self::named::names_and_tags;
 pub use self::named::{MetadataContext, NameInputs, Separators};
 use self::problems::InputProblems;
-pub use self::promoted::{PolicyTexts, Promoted};
+pub use self::promoted::{NOWHERE, PolicyTexts, Promoted, PromotionSource};
 pub use self::rescanned::RescanInputs;
 pub use self::sboms::SbomInputs;
 pub use self::scan::{OnScanFailure, ScanInputs};
@@ -218,7 +218,9 @@ fn parse(
     let named;
     let given = match action {
         Action::Promote => {
-            named = given.with("images", promoted::destinations(given, &mut problems));
+            named = given
+                .with("images", promoted::destinations(given, &mut problems))
+                .with("tags", promoted::tags(given, &context.event_name));
             &named
         }
         Action::Scan => {

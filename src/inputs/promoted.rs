@@ -1,27 +1,59 @@
 //! The inputs of `promote` alone → which image goes where, and what must be proven of it. Pure; the
 //! words of its policy are those of `verify`, which reads them.
 
+use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::source_images::source_images;
 use super::texts::InputTexts;
 use super::{InputProblems, unique};
+use crate::attest::summary::TrustedBuilder;
 use crate::build::merge::claims::SourceImage;
-use crate::image::Repository;
+use crate::image::spelling::ReferenceParts;
+use crate::image::{Repository, Tag};
 use crate::text::lists;
 
 /// What `promote` alone is told.
 #[derive(Debug, Default)]
 pub struct Promoted {
     /// Without one, the image that this commit was published as.
-    pub source: Option<SourceImage>,
+    pub source: Option<PromotionSource>,
+    /// OCI layouts on disk to promote to, beside repositories.
+    pub layouts: Vec<PathBuf>,
     pub policy: PolicyTexts,
     /// How long the image may still be on its way.
     pub wait_for_source: Duration,
     pub dry_run: bool,
     /// Whether the commit of a tag may lie outside of the default branch.
     pub allow_any_branch: bool,
+    /// Whether what was verified is said, signed, at each destination.
+    pub verification_summary: bool,
+    /// Whose provenance a summary counts as SLSA Build Level 3.
+    pub trusted_builders: Vec<TrustedBuilder>,
 }
+
+/// Where an image is promoted from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PromotionSource {
+    Registry(SourceImage),
+    /// An OCI layout on disk: a path, with the image's name or digest behind it.
+    Layout(String),
+}
+
+impl fmt::Display for PromotionSource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Registry(image) => image.fmt(formatter),
+            Self::Layout(path) => write!(formatter, "{LAYOUT}{path}"),
+        }
+    }
+}
+
+/// How the name of a layout on disk begins.
+const LAYOUT: &str = "oci-layout:";
+/// The image of a promotion that goes to no repository; nobody is asked for it.
+pub const NOWHERE: &str = "oci-layout.invalid/image";
 
 /// What must be proven, as options of `verify`.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -44,27 +76,87 @@ impl PolicyTexts {
 const LONGEST_WAIT: Duration = Duration::from_secs(6 * 60 * 60);
 
 pub(super) fn promoted(given: &InputTexts, problems: &mut InputProblems) -> Promoted {
-    let mut sources = source_images("source", given.get("source").unwrap_or_default(), problems);
-    if sources.len() > 1 {
-        problems.say("source", "one image is promoted at a time");
-    }
+    let verification_summary = given.switch("verification-summary", problems);
     Promoted {
-        source: sources.pop(),
-        policy: policy(given, &["max-scan-age", "fail-on", "only-fixed"], problems),
+        source: source(given, problems),
+        layouts: layouts(given, problems),
+        policy: policy(given, &OF_PROMOTION, problems),
         wait_for_source: given
             .get("wait-for-source")
             .map(|text| wait(text, problems))
             .unwrap_or_default(),
         dry_run: given.switch("dry-run", problems),
         allow_any_branch: given.switch("allow-any-branch", problems),
+        trusted_builders: of_summary(verification_summary, given, problems),
+        verification_summary,
     }
+}
+
+/// The workflows that a summary counts as isolated. What only changes a summary is refused where
+/// there is none.
+fn of_summary(
+    is_wanted: bool,
+    given: &InputTexts,
+    problems: &mut InputProblems,
+) -> Vec<TrustedBuilder> {
+    if !is_wanted {
+        let set =
+            |name: &str| given.get(name).is_some_and(|text| !["", "false"].contains(&text.trim()));
+        for name in ["trusted-builders", "allow-public-log"].into_iter().filter(|name| set(name)) {
+            problems.say(name, "it changes nothing without `verification-summary: true`");
+        }
+    }
+    match given.get("trusted-builders") {
+        Some(text) => problems.some("trusted-builders", text),
+        None => Vec::new(),
+    }
+}
+
+fn source(given: &InputTexts, problems: &mut InputProblems) -> Option<PromotionSource> {
+    let text = given.get("source").unwrap_or_default();
+    if let Some(path) = text.trim().strip_prefix(LAYOUT) {
+        if path.is_empty() {
+            problems.say("source", "`oci-layout:` names no path");
+        }
+        return Some(PromotionSource::Layout(path.to_owned()));
+    }
+    let mut sources = source_images("source", text, problems);
+    if sources.len() > 1 {
+        problems.say("source", "one image is promoted at a time");
+    }
+    sources.pop().map(PromotionSource::Registry)
+}
+
+fn layouts(given: &InputTexts, problems: &mut InputProblems) -> Vec<PathBuf> {
+    let words = lists::words(given.get("destinations").unwrap_or_default());
+    let paths: Vec<PathBuf> =
+        words.iter().filter_map(|word| word.strip_prefix(LAYOUT)).map(PathBuf::from).collect();
+    if paths.iter().any(|path| path.file_name().is_none()) {
+        problems.say("destinations", "`oci-layout:` names no path");
+    }
+    unique(paths)
+}
+
+/// The tags of a promotion that runs in no workflow and is told none: the name that the image has
+/// at its source.
+pub(super) fn tags(given: &InputTexts, event: &str) -> Option<String> {
+    if given.get("tags").is_some() || !event.is_empty() {
+        return None;
+    }
+    let source = given.get("source")?.trim();
+    let name = ReferenceParts::of(source.strip_prefix(LAYOUT).unwrap_or(source));
+    name.tag.filter(|tag| tag.parse::<Tag>().is_ok()).map(str::to_owned)
 }
 
 /// Each destination once, in their order.
 pub(super) fn destinations(given: &InputTexts, problems: &mut InputProblems) -> Option<String> {
     let text = given.get("destinations")?;
     let mut names = Vec::new();
-    for word in lists::words(text) {
+    let words = lists::words(text);
+    if !words.is_empty() && words.iter().all(|word| word.starts_with(LAYOUT)) {
+        return Some(NOWHERE.to_owned());
+    }
+    for word in words.into_iter().filter(|word| !word.starts_with(LAYOUT)) {
         match word.to_lowercase().parse::<Repository>() {
             Ok(repository) => names.push(repository.to_string()),
             Err(error) => problems.say("destinations", error),
@@ -73,10 +165,21 @@ pub(super) fn destinations(given: &InputTexts, problems: &mut InputProblems) -> 
     Some(unique(names).join("\n"))
 }
 
-/// The words of a policy, and what it asks of results of scans.
+/// What a promotion asks besides: of results of scans, and of the word of another verifier.
+const OF_PROMOTION: [&str; 7] = [
+    "max-scan-age",
+    "fail-on",
+    "only-fixed",
+    "verifier-id",
+    "verifier-identity",
+    "min-level",
+    "resource-uri",
+];
+
+/// The words of a policy, and those that one action has besides.
 pub(super) fn policy(
     given: &InputTexts,
-    scans: &[&'static str],
+    besides: &[&'static str],
     problems: &mut InputProblems,
 ) -> PolicyTexts {
     let one = [
@@ -94,7 +197,7 @@ pub(super) fn policy(
     ];
     let mut options = Vec::new();
     let mut names_signer = false;
-    for (at, name) in one.into_iter().chain(scans.iter().copied()).enumerate() {
+    for (at, name) in one.into_iter().chain(besides.iter().copied()).enumerate() {
         if let Some(text) = given.get(name).map(str::trim) {
             names_signer |= at < 4;
             options.push(format!("--{name}={text}"));
@@ -169,6 +272,37 @@ mod tests {
         }
         for text in ["", "m", "30", "30min", "-1m", "1.5h", "7h", "99999999999999999999h", "30м"] {
             assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_a_repository_or_a_layout_on_disk() {
+        let read = |source: &str, destinations: &str| {
+            let env = [("INPUT_SOURCE", source), ("INPUT_DESTINATIONS", destinations)];
+            let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+            let given = InputTexts::of(Action::Promote, &env).unwrap();
+            let mut problems = InputProblems::default();
+            let repositories = super::destinations(&given, &mut problems);
+            let promoted = promoted(&given, &mut problems);
+            let source = promoted.source.map(|source| source.to_string());
+            let tags = tags(&given, "");
+            (source, tags, repositories, promoted.layouts, problems.said.len())
+        };
+        let (source, tag, to, layouts, wrong) =
+            read("oci-layout:a.tar:v1", "oci-layout:x\noci-layout:y.tar");
+        assert_eq!(source.as_deref(), Some("oci-layout:a.tar:v1"));
+        assert_eq!((tag.as_deref(), to.as_deref(), wrong), (Some("v1"), Some(NOWHERE), 0));
+        assert_eq!(layouts, [PathBuf::from("x"), PathBuf::from("y.tar")]);
+        let (_, tag, to, layouts, _) = read("oci-layout:/a:b/c.tar", "r.io/o/a, oci-layout:x");
+        assert_eq!((tag, to.as_deref(), layouts.len()), (None, Some("r.io/o/a"), 1));
+        let (source, tag, ..) = read("r.io:5000/o/a:v2@sha256:00", "r.io/o/a");
+        assert_eq!((source, tag.as_deref()), (None, Some("v2")), "a digest that is none");
+        for (source, to) in [
+            ("oci-layout:", "r.io/o/a"),
+            ("r.io/o/a:1", "oci-layout:"),
+            ("r.io/o/a:1", "oci-layout:.."),
+        ] {
+            assert_eq!(read(source, to).4, 1, "{source} {to}");
         }
     }
 

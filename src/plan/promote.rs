@@ -1,6 +1,7 @@
 //! Inputs, run and facts → what `promote` will do: which image, where it goes, and what it is called
 //! there, by the decisions of `publish`. Pure; it asks no registry what a tag names.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -9,6 +10,7 @@ use super::shown::Words;
 use super::told::unserved;
 use super::trusted::PlannedTrust;
 use super::{PlanReasons, PlannedRelease, PlatformStatements, Released, outline, refuse};
+use crate::attest::summary::TrustedBuilder;
 use crate::build::merge::claims::SourceImage;
 use crate::environment::Environment;
 use crate::error::Remedy as _;
@@ -16,7 +18,7 @@ use crate::github::RunContext;
 use crate::github::facts::GitHubFacts;
 use crate::github::server::Server;
 use crate::image::Repository;
-use crate::inputs::{Inputs, PolicyTexts};
+use crate::inputs::{Inputs, NOWHERE, PolicyTexts, PromotionSource};
 use crate::provenance::BuildAsked;
 use crate::sigstore::settled::SettledTrust;
 use crate::trigger::TriggerDecision;
@@ -31,13 +33,25 @@ pub enum PromotePlan {
 /// An image, and the names that it gets where it is copied to.
 #[derive(Debug)]
 pub struct Promotion {
-    pub source: SourceImage,
+    pub source: PromotionSource,
+    /// OCI layouts on disk, and the names of the image in each.
+    pub layouts: Vec<PathBuf>,
+    pub layout_names: Vec<String>,
     pub release: PlannedRelease,
     /// What must be proven of it, at the source and at each destination.
     pub policy: PolicyTexts,
     /// How long the image may still be on its way.
     pub wait_for_source: Duration,
     pub dry_run: bool,
+    /// `None` where none is wanted.
+    pub summary: Option<PlannedSummary>,
+}
+
+/// Verification summaries that are signed before the tags are set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedSummary {
+    /// Whose provenance counts as SLSA Build Level 3.
+    pub builders: Vec<TrustedBuilder>,
 }
 
 /// Decides.
@@ -54,8 +68,13 @@ pub fn plan(
     }
     on_default_branch(inputs, context, facts)?;
     let source = source(inputs, context)?;
+    let read = match &source {
+        PromotionSource::Registry(image) => Some(&image.repository),
+        PromotionSource::Layout(_) => None,
+    };
+    let is_somewhere = |image: &&Repository| image.to_string() != NOWHERE;
     let reached: Vec<Repository> =
-        outline.images.iter().chain([&source.repository]).cloned().collect();
+        outline.images.iter().filter(is_somewhere).chain(read).cloned().collect();
     outline.about.notices.extend(unserved(&inputs.logins.registry_auth, &reached, &[]));
     let tags_are_ours = outline.tags_are_ours;
     let nothing = PlatformStatements { sboms: Vec::new(), provenance: false, made_in_build: false };
@@ -77,18 +96,42 @@ pub fn plan(
                         target.names.retain(|name| name.tag.as_str() != commit);
                     }
                 }
+                let layout_names = split_off(&mut release);
+                if inputs.promote.verification_summary && release.images().is_empty() {
+                    return refuse("input `verification-summary`: it says where an image lies, and the only destination is a layout on disk")
+                        .hint("leave it out here, and set it where the layout goes to a registry");
+                }
                 release.trust = trust.map(PlannedTrust::of);
                 let inputs = &inputs.promote;
                 PromotePlan::Promote(Box::new(Promotion {
                     source,
+                    layouts: inputs.layouts.clone(),
+                    layout_names,
                     release,
                     policy: inputs.policy.clone(),
                     wait_for_source: inputs.wait_for_source,
                     dry_run: inputs.dry_run,
+                    summary: inputs
+                        .verification_summary
+                        .then(|| PlannedSummary { builders: inputs.trusted_builders.clone() }),
                 }))
             }
         },
     )
+}
+
+/// Takes the image that lies nowhere out of a release: gives the names that the image has in a
+/// layout.
+fn split_off(release: &mut PlannedRelease) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for target in &mut release.targets {
+        names.extend(target.names.iter().map(|name| name.tag.to_string()));
+        target.images.retain(|image| image.to_string() != NOWHERE);
+        target.names.retain(|name| name.repository.to_string() != NOWHERE);
+    }
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// A release is of what was reviewed: refuses the tag of a commit that is elsewhere, or of which
@@ -110,7 +153,7 @@ fn on_default_branch(
 }
 
 /// The image that is named, or the one that `publish` made of this commit.
-fn source(inputs: &Inputs, context: &RunContext) -> anyhow::Result<SourceImage> {
+fn source(inputs: &Inputs, context: &RunContext) -> anyhow::Result<PromotionSource> {
     if let Some(source) = &inputs.promote.source {
         return Ok(source.clone());
     }
@@ -127,7 +170,7 @@ fn source(inputs: &Inputs, context: &RunContext) -> anyhow::Result<SourceImage> 
     }
     let repository = format!("{registry}/{}", repository.to_lowercase()).parse()?;
     let tag = format!("sha-{}", context.sha).parse()?;
-    Ok(SourceImage { repository, tag: Some(tag), digest: None })
+    Ok(PromotionSource::Registry(SourceImage { repository, tag: Some(tag), digest: None }))
 }
 
 impl PromotePlan {
@@ -146,6 +189,9 @@ impl PromotePlan {
         };
         let mut json = plan.release.json();
         json["source"] = plan.source.to_string().into();
+        json["layouts"] = plan.layouts.iter().map(|layout| layout.display().to_string()).collect();
+        json["verificationSummary"] = plan.summary.is_some().into();
+        json["permissions"] = plan.permissions().into();
         json
     }
 
@@ -160,6 +206,35 @@ impl PromotePlan {
         let mut short = plan.release.about.lines("promote");
         short.push(format!("Source:     {}", plan.source));
         short.extend(plan.release.names_lines());
-        Words { short, rest: plan.release.trust_lines() }
+        if !plan.layouts.is_empty() {
+            let paths: Vec<String> =
+                plan.layouts.iter().map(|layout| layout.display().to_string()).collect();
+            short.retain(|line| line.trim() != "Images:" && line.trim() != "Tags:");
+            short.push(format!("Layouts:    {}", paths.join(", ")));
+        }
+        let mut rest = vec![
+            format!("Summary:    {}", plan.summary_told()),
+            format!("Needs:      {}", plan.permissions().join(", ")),
+        ];
+        rest.extend(plan.release.trust_lines());
+        Words { short, rest }
+    }
+}
+
+impl Promotion {
+    fn summary_told(&self) -> &'static str {
+        match self.summary {
+            Some(_) => "a signed verification summary of each part, before the tags",
+            None => "none, as `verification-summary` is not set",
+        }
+    }
+
+    /// What the workflow must grant.
+    fn permissions(&self) -> Vec<&'static str> {
+        let signs = self.summary.is_some() && self.release.key.is_none();
+        let by_oidc = signs || self.release.logs_in_by_oidc;
+        let mut permissions = vec!["contents: read"];
+        permissions.extend(by_oidc.then_some("id-token: write"));
+        permissions
     }
 }

@@ -88,6 +88,11 @@ impl Registry {
         }
     }
 
+    /// Where whoever reads a repository fetches a blob.
+    pub fn blob_address(&self, repository: &Repository, digest: &Digest) -> String {
+        self.transport.blob_address(repository, digest)
+    }
+
     /// Registries that had credentials sent to another host, which they named as their token
     /// service; each with that host.
     pub async fn token_services_elsewhere(&self) -> Vec<(String, String)> {

@@ -386,6 +386,14 @@ impl RegistryAnswer {
     }
 }
 
+impl Transport {
+    /// Where whoever reads a repository fetches a blob.
+    pub(super) fn blob_address(&self, repository: &Repository, digest: &Digest) -> String {
+        let base = base(repository.registry(), &self.plain);
+        format!("{base}/v2/{}/blobs/{digest}", repository.path())
+    }
+}
+
 /// A minute, and what `bytes` take at 64 KiB a second.
 fn patience(bytes: usize) -> Duration {
     Duration::from_secs(60 + (bytes >> 16) as u64)

@@ -23,6 +23,7 @@ use sigstore_trust_root::{
 
 use crate::error::Remedy as _;
 use crate::github::network::{certificate_remedy, unreachable_page};
+use crate::image::Digest;
 use crate::page::RefusalPage;
 
 /// The media type of a Sigstore bundle, which is also the artifact type of its referrer.
@@ -107,6 +108,11 @@ pub fn load_trusted_root(file: Option<&Path>) -> anyhow::Result<TrustedRoot> {
 /// The staging instance's, which is part of this program.
 pub fn staging_trusted_root() -> anyhow::Result<TrustedRoot> {
     read_trusted_root(SIGSTORE_STAGING_TRUSTED_ROOT, None)
+}
+
+/// Of the bytes that `load_trusted_root` reads.
+pub fn trusted_root_digest(file: Option<&Path>) -> anyhow::Result<Digest> {
+    Ok(Digest::of(read_or(file, "trusted-root", SIGSTORE_PRODUCTION_TRUSTED_ROOT)?.as_bytes()))
 }
 
 fn read_trusted_root(text: &str, file: Option<&Path>) -> anyhow::Result<TrustedRoot> {

@@ -90,6 +90,14 @@ const OUTPUTS: &[DeclaredOutput] = &[
             what was skipped as it was there, and the blobs that were mounted, as a JSON object.",
     },
     DeclaredOutput {
+        name: "verification-summaries",
+        group: EVIDENCE,
+        of: &[Action::Promote],
+        description: "\
+            Each verification summary that is in its place, with its image, verifier, levels, \
+            format and bundle, as a JSON list; empty where none was wanted.",
+    },
+    DeclaredOutput {
         name: "platforms",
         group: EVIDENCE,
         of: &[Action::Publish, Action::Merge],

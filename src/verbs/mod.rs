@@ -2,6 +2,7 @@
 //! to its stage.
 
 pub mod advisories;
+mod archive;
 pub mod bake;
 mod beginning;
 pub mod ending;

@@ -242,7 +242,7 @@ impl ReleaseRun<'_> {
 
     /// What would become public by signing, now that the token says as well whose repository it is.
     /// Without a token nothing is signed, and only what is known to be private is worth a word.
-    fn public_log(
+    pub(super) fn public_log(
         &self,
         services: &Services,
         authority: Option<&SigningAuthority>,

@@ -32,7 +32,12 @@ impl ServedLayout {
     /// `DIR`, which holds one image, or `DIR:NAME` or `DIR@sha256:…`.
     pub(super) async fn open(text: &str) -> anyhow::Result<Self> {
         let (folder, name) = split(text);
-        let images = images_of(&folder, name.as_deref()).map_err(|error| match error {
+        Self::of(&folder, name.as_deref()).await
+    }
+
+    /// The image of a folder that has this name or digest, or the only one.
+    pub(super) async fn of(folder: &Path, name: Option<&str>) -> anyhow::Result<Self> {
+        let images = images_of(folder, name).map_err(|error| match error {
             SbomError::BadImage(why) => anyhow::anyhow!(why),
             error => error.into(),
         });
@@ -55,7 +60,7 @@ impl ServedLayout {
             .tempdir()
             .context("no folder to serve the layout from")?;
         let mut config = sandbox::SandboxConfig::new(state.path().to_owned());
-        config.layouts.push((folder.clone(), NAME.to_owned()));
+        config.layouts.push((folder.to_owned(), NAME.to_owned()));
         let world = sandbox::start(config).await.context("the layout cannot be served")?;
         let repository: Repository = format!("{}/{NAME}", world.registry()).parse()?;
         let shown = format!("{}@{digest}", folder.display());
@@ -94,9 +99,9 @@ impl ServedLayout {
     }
 }
 
-/// A path and what of it is meant. A folder whose own name has a colon is meant whole.
-fn split(text: &str) -> (PathBuf, Option<String>) {
-    if Path::new(text).is_dir() {
+/// A path and what of it is meant. What is there under a name with a colon is meant whole.
+pub(super) fn split(text: &str) -> (PathBuf, Option<String>) {
+    if Path::new(text).exists() {
         return (text.into(), None);
     }
     match text.split_once('@').or_else(|| text.rsplit_once(':')) {

@@ -6,6 +6,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 
 use super::VerifiedStatement;
+use super::summary::{SummaryRefusal, SummaryTerms};
 use crate::oci::shown;
 use crate::provenance::Git;
 use crate::scan::attestation::ScanStatement;
@@ -24,6 +25,8 @@ pub enum Check {
     BuiltBy(String),
     /// The provenance names this repository as what was built; compared as addresses of Git are.
     BuiltFrom(String),
+    /// The verification summary says that the image passed, and these terms hold of it.
+    Summarized(SummaryTerms),
 }
 
 /// Why a statement does not say what it must.
@@ -53,6 +56,7 @@ pub enum FailedCheck {
         wanted: String,
         found: Option<String>,
     },
+    Summary(SummaryRefusal),
 }
 
 /// A clock may be that much behind that of the machine which scanned.
@@ -62,6 +66,7 @@ impl Check {
     /// Whether a statement passes.
     pub fn holds(&self, statement: &VerifiedStatement, now: Timestamp) -> Result<(), FailedCheck> {
         match self {
+            Self::Summarized(terms) => terms.hold(statement, now).map_err(FailedCheck::Summary),
             Self::BuiltBy(wanted) => {
                 let found = statement.build.as_ref().and_then(|build| build.builder.clone());
                 match found.as_ref() == Some(wanted) {
@@ -121,9 +126,27 @@ fn scan(statement: &VerifiedStatement) -> Result<&ScanStatement, FailedCheck> {
     }
 }
 
-/// Of several statements that say the same sort of thing, the one that counts: the newest scan.
-/// What cannot be read counts only where nothing else is there.
-pub(super) fn newest<'a>(
+/// Of statements that a rule with these checks needs, those that count: of scans and verification
+/// summaries the newest alone.
+pub(super) fn counting<'a>(
+    found: Vec<&'a VerifiedStatement>,
+    checks: &[Check],
+    is_scan: bool,
+) -> Vec<&'a VerifiedStatement> {
+    let terms = checks.iter().find_map(|check| match check {
+        Check::Summarized(terms) => Some(terms),
+        _ => None,
+    });
+    match terms {
+        Some(terms) => terms.newest(found.into_iter()).into_iter().collect(),
+        None if is_scan => newest(found.into_iter()).into_iter().collect(),
+        None => found,
+    }
+}
+
+/// Of several results of scans the newest. What cannot be read counts only where nothing else is
+/// there.
+fn newest<'a>(
     statements: impl Iterator<Item = &'a VerifiedStatement>,
 ) -> Option<&'a VerifiedStatement> {
     let finished = |statement: &&VerifiedStatement| match &statement.scan {
@@ -141,6 +164,7 @@ fn named(found: Option<&String>) -> String {
 impl fmt::Display for FailedCheck {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Summary(why) => why.fmt(formatter),
             Self::Unreadable(why) => write!(formatter, "its scan says nothing: {why}"),
             Self::Older { finished, most } => {
                 write!(formatter, "its newest scan ended at `{finished}`, more than {most} ago")

@@ -11,6 +11,7 @@ use sigstore_types::DerPublicKey;
 
 use super::built::{self, Built};
 use super::standing::RunStanding;
+use super::summary::SummaryStatement;
 use super::{CONCURRENCY, VerifiedStatement, legacy};
 use crate::error::OrRemedy as _;
 use crate::evidence;
@@ -172,6 +173,7 @@ async fn check_referrer(
         {
             Ok(checked) => BundleOutcome::Holds(Box::new(statement(
                 checked,
+                subject,
                 EvidenceFormat::Bundle,
                 Some(&referrer.digest),
                 &digest,
@@ -349,6 +351,7 @@ fn check_layer(
             verifier.statement(&bundle, subject, key).map_err(|error| error.to_string())?;
         return Ok(BundleOutcome::Holds(Box::new(statement(
             checked,
+            subject,
             EvidenceFormat::Legacy,
             None,
             &layer.digest,
@@ -373,6 +376,7 @@ fn check_layer(
         packages: None,
         document: None,
         scan: None,
+        summary: None,
         payload: Digest::of(bytes),
         annotations: legacy::annotations(bytes),
         signer: signed.by,
@@ -388,8 +392,20 @@ fn scan(predicate_type: &str, predicate: &Value) -> Option<Result<ScanStatement,
         .then(|| ScanStatement::read(predicate_type, predicate).map_err(|why| why.to_string()))
 }
 
+/// What a verification summary says; `None` of other kinds.
+fn summary(
+    predicate_type: &str,
+    predicate: &Value,
+    subject: &Digest,
+) -> Option<Result<SummaryStatement, String>> {
+    EvidenceKind::VerificationSummary
+        .is(predicate_type)
+        .then(|| SummaryStatement::read(predicate, subject))
+}
+
 fn statement(
     checked: CheckedStatement,
+    subject: &Digest,
     format: EvidenceFormat,
     manifest: Option<&Digest>,
     bundle: &Digest,
@@ -403,6 +419,7 @@ fn statement(
         build: Built::of(&checked.predicate_type, &checked.predicate),
         packages: built::packages(&checked.predicate_type, &checked.predicate),
         scan: scan(&checked.predicate_type, &checked.predicate),
+        summary: summary(&checked.predicate_type, &checked.predicate, subject),
         is_public: checked.signed.is_public,
         format,
         predicate_type: checked.predicate_type,

@@ -5,7 +5,7 @@ use super::SubjectEvidence;
 use super::carried::ImageSubject;
 use super::collect::CollectedEvidence;
 use crate::evidence;
-use crate::evidence::{EvidencePart, word};
+use crate::evidence::{EvidenceKind, EvidencePart, word};
 use crate::oci::shown;
 use crate::sigstore::verifier::Signer;
 
@@ -81,6 +81,7 @@ fn noun(kind: &str) -> String {
         "sbom" => "SBOM".to_owned(),
         "provenance" => "provenance".to_owned(),
         "vuln" => "vulnerability scan".to_owned(),
+        "verification-summary" => "verification summary".to_owned(),
         other => format!("`{}`", shown(other)),
     }
 }
@@ -89,7 +90,9 @@ fn with_article(kind: &str) -> String {
     let noun = noun(kind);
     match noun.as_str() {
         "SBOM" => "an SBOM".to_owned(),
-        "signature" | "provenance" | "vulnerability scan" => format!("a {noun}"),
+        "signature" | "provenance" | "vulnerability scan" | "verification summary" => {
+            format!("a {noun}")
+        }
         _ => noun,
     }
 }
@@ -138,6 +141,8 @@ pub fn common_kinds(subjects: &[SubjectEvidence], part: EvidencePart) -> Vec<Str
     let mut kinds = words(first);
     kinds.sort_unstable();
     kinds.dedup();
+    // A verification summary is asked for with its verifier, which is nobody's to guess.
+    kinds.retain(|kind| kind != EvidenceKind::VerificationSummary.word());
     kinds.retain(|kind| parts.iter().all(|part| words(part).contains(kind)));
     // As people say them: who signed it, then what is said of it.
     kinds.sort_by_key(|kind| kind != "signature");

@@ -14,6 +14,7 @@ pub mod policy;
 pub(crate) mod sample;
 pub mod signer;
 pub mod standing;
+pub mod summary;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub use self::inventory::common_kinds;
 pub use self::judge::{Reasons, Unproven};
 use self::policy::{EvidencePolicy, FormatsAccepted};
 use self::standing::RunStanding;
+use self::summary::SummaryStatement;
 use crate::evidence::{EvidenceFormat, EvidencePart};
 use crate::image::{Digest, ImageRef, Platform};
 use crate::registry::Registry;
@@ -181,19 +183,22 @@ pub struct VerifiedStatement {
     #[serde(skip)]
     pub document: Option<Arc<serde_json::Value>>,
     /// What the result of a scan says, or why it says nothing.
-    #[serde(serialize_with = "scan_alone", skip_serializing_if = "says_no_scan")]
+    #[serde(serialize_with = "what_it_says", skip_serializing_if = "says_nothing")]
     pub scan: Option<Result<ScanStatement, String>>,
+    /// What a verification summary says, or why it says nothing.
+    #[serde(serialize_with = "what_it_says", skip_serializing_if = "says_nothing")]
+    pub summary: Option<Result<SummaryStatement, String>>,
 }
 
-fn scan_alone<S: serde::Serializer>(
-    scan: &Option<Result<ScanStatement, String>>,
+fn what_it_says<T: Serialize, S: serde::Serializer>(
+    read: &Option<Result<T, String>>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    scan.as_ref().and_then(|scan| scan.as_ref().ok()).serialize(serializer)
+    read.as_ref().and_then(|read| read.as_ref().ok()).serialize(serializer)
 }
 
-fn says_no_scan(scan: &Option<Result<ScanStatement, String>>) -> bool {
-    !matches!(scan, Some(Ok(_)))
+fn says_nothing<T>(read: &Option<Result<T, String>>) -> bool {
+    !matches!(read, Some(Ok(_)))
 }
 
 fn run_alone<S: serde::Serializer>(

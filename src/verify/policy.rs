@@ -214,6 +214,18 @@ impl Requirements {
         self
     }
 
+    /// Asks this of the verification summaries that are needed, signed by somebody else where that
+    /// is said: what they say is nothing before that.
+    pub fn checking_summaries(mut self, check: &Check, by: Option<&SignerPolicy>) -> Self {
+        for rule in self.index.iter_mut().chain(&mut self.platform) {
+            if rule.need.kind() == Some(EvidenceKind::VerificationSummary) {
+                rule.checks.push(check.clone());
+                rule.by = by.cloned();
+            }
+        }
+        self
+    }
+
     /// The versions of SLSA in which provenances are needed.
     pub fn provenance_versions(&self) -> Vec<Slsa> {
         let is_needed = |version: &Slsa| {

@@ -19,6 +19,7 @@ pub(crate) fn statement(predicate_type: &str) -> VerifiedStatement {
         packages: None,
         document: None,
         scan: None,
+        summary: None,
         logged: true,
         commit: None,
         build: None,

@@ -9,8 +9,8 @@ use supply_action::sigstore::verifier::Signer;
 use crate::support::{Run, World};
 
 /// Of tests/fixtures/keys: worth nothing outside these tests.
-const KEY: &str = include_str!("../fixtures/keys/test.key");
-const PASSWORD: &str = "a test password";
+pub(crate) const KEY: &str = include_str!("../fixtures/keys/test.key");
+pub(crate) const PASSWORD: &str = "a test password";
 pub(crate) const PUBLIC: &str = include_str!("../fixtures/keys/test.pub");
 const OTHER_KEY: &str = include_str!("../fixtures/keys/other.key");
 const OTHER_PUBLIC: &str = include_str!("../fixtures/keys/other.pub");

@@ -26,6 +26,7 @@ mod golden;
 mod hints;
 mod hosts;
 mod keys;
+mod layouts;
 mod links;
 #[path = "../markdown.rs"]
 mod markdown;
@@ -50,6 +51,7 @@ mod secrets;
 mod signals;
 mod signer;
 mod source_images;
+mod summaries;
 mod support;
 mod text;
 mod tidy;

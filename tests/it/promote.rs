@@ -8,27 +8,41 @@ use supply_action::inputs::Action;
 use supply_action::registry::Registry;
 use supply_action::registry::closure::{self, ClosureKind};
 use supply_action::registry::manifest::{Descriptor, OCI_MANIFEST, RegistryManifest};
-use supply_action::sandbox::{Fault, FaultEffect, Habit, Request, SandboxConfig, SandboxService};
+use supply_action::sandbox::{
+    Claims, Fault, FaultEffect, Habit, Request, SandboxConfig, SandboxService,
+};
 use supply_action::summary::declared;
 
 use crate::support::{Run, World, always};
 
-const SHA: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+pub(crate) const SHA: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 /// An image of commit `SHA` that a run of `main` published, and a run of a release's tag that
 /// promotes it.
-struct Stage {
-    world: World,
-    digest: String,
+pub(crate) struct Stage {
+    pub(crate) world: World,
+    pub(crate) digest: String,
 }
 
 impl Stage {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
     async fn with(change: impl FnOnce(&mut SandboxConfig)) -> Self {
-        let mut world = World::with(change).await;
+        let claims = Claims {
+            sha: SHA.to_owned(),
+            ..Claims::of("example/hello", "refs/heads/main", "push")
+        };
+        Self::of(World::with(change).await, claims).await
+    }
+
+    /// The same, published by a run of which its tokens say this.
+    pub(crate) async fn published_by(claims: Claims) -> Self {
+        Self::of(World::new().await, claims).await
+    }
+
+    async fn of(mut world: World, claims: Claims) -> Self {
         world.sandbox.history(|history| {
             let older = "b".repeat(40);
             let elsewhere = "c".repeat(40);
@@ -38,7 +52,7 @@ impl Stage {
             history.point("refs/heads/main", SHA);
         });
         world.unset("INPUT_TAGS");
-        world.at("refs/heads/main", SHA);
+        world.act_as(claims);
         let run = world.publish().await;
         assert_eq!(run.code, Some(0), "{}", run.log);
         let digest = run.outputs["digest"].clone();
@@ -59,11 +73,11 @@ impl Stage {
         self.world.repository().at(&self.digest.parse().unwrap())
     }
 
-    async fn promoted(&self, to: &[&World]) -> Run {
+    pub(crate) async fn promoted(&self, to: &[&World]) -> Run {
         self.promoted_with(to, &[]).await
     }
 
-    async fn promoted_with(&self, to: &[&World], change: &[(&str, &str)]) -> Run {
+    pub(crate) async fn promoted_with(&self, to: &[&World], change: &[(&str, &str)]) -> Run {
         let places: Vec<String> = to.iter().map(|to| there(to).to_string()).collect();
         let destinations = places.join("\n");
         let change = [&[("INPUT_DESTINATIONS", destinations.as_str())], change].concat();
@@ -72,7 +86,7 @@ impl Stage {
 
     /// That all four names stand on the image, and that it verifies for somebody who knows nothing
     /// but its name.
-    async fn arrived(&self, to: &World) {
+    pub(crate) async fn arrived(&self, to: &World) {
         let tags = to.tags_of("mirror/app").await;
         let names: Vec<&str> = tags.keys().map(String::as_str).collect();
         assert_eq!(names, ["latest", "v1", "v1.2", "v1.2.3"]);
@@ -89,27 +103,27 @@ impl Stage {
     }
 }
 
-fn there(world: &World) -> Repository {
+pub(crate) fn there(world: &World) -> Repository {
     format!("{}/mirror/app", world.sandbox.registry()).parse().unwrap()
 }
 
-fn requests(world: &World) -> Vec<Request> {
+pub(crate) fn requests(world: &World) -> Vec<Request> {
     let all = world.sandbox.requests().into_iter();
     all.filter(|request| request.service == SandboxService::Registry).collect()
 }
 
-fn count(requests: &[Request], method: &str, part: &str) -> usize {
+pub(crate) fn count(requests: &[Request], method: &str, part: &str) -> usize {
     let one = |request: &&Request| request.method == method && request.path.contains(part);
     requests.iter().filter(one).count()
 }
 
-fn says(run: &Run, words: &[&str]) {
+pub(crate) fn says(run: &Run, words: &[&str]) {
     for word in words {
         assert!(run.log.contains(word), "`{word}` is missing in {}", run.log);
     }
 }
 
-async fn has_no_name(world: &World) {
+pub(crate) async fn has_no_name(world: &World) {
     assert_eq!(world.tags_of("mirror/app").await, BTreeMap::new());
 }
 

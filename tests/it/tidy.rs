@@ -170,7 +170,8 @@ fn predicate_types_are_spelt_in_one_table() {
 }
 
 fn evidence_types() -> Vec<String> {
-    let words = ["signature", "sbom", "provenance", "vuln", "vex", "test-result", "vsa"];
+    let words =
+        ["signature", "sbom", "provenance", "vuln", "vex", "test-result", "verification-summary"];
     let kinds = words.map(|word| word.parse::<supply_action::evidence::EvidenceKind>().unwrap());
     kinds.iter().flat_map(|kind| kind.types()).map(str::to_owned).collect()
 }

@@ -17,6 +17,7 @@ mod documents;
 mod evidence;
 mod go_programs;
 mod keys;
+mod layouts;
 #[path = "../markdown.rs"]
 mod markdown;
 mod merge;
@@ -28,6 +29,7 @@ mod results;
 mod sbom;
 mod scan;
 mod services;
+mod summaries;
 mod support;
 mod trust;
 #[path = "../tuf_repository.rs"]

@@ -11,7 +11,8 @@ pub(super) const PROMOTING: &[Input] = &[
         common: true,
         of: &[PROMOTE],
         description: "\
-            Repositories to promote to, separated by commas or lines, at one registry or several. \
+            Repositories to promote to, separated by commas or lines, at one registry or several, \
+            or an OCI layout on disk as oci-layout:DIR or oci-layout:FILE.tar. \
             Default is the repository of the server's own registry, where only tags are set if the \
             image lies there already.",
         ..ROW
@@ -44,6 +45,29 @@ pub(super) const PROMOTING: &[Input] = &[
         of: &[PROMOTE],
         description: "\
             Whether a Git tag may be promoted whose commit is not on the default branch.",
+        ..ROW
+    },
+    Input {
+        name: "verification-summary",
+        group: InputGroup::Signing,
+        common: true,
+        default: Some("false"),
+        of: &[PROMOTE],
+        description: "\
+            Whether to sign an SLSA verification summary (VSA) of each part that was verified, and \
+            to attach it at each destination before the tags are set. Needs the permission \
+            id-token: write.",
+        ..ROW
+    },
+    Input {
+        name: "trusted-builders",
+        group: InputGroup::Signing,
+        of: &[PROMOTE],
+        description: "\
+            Workflows whose provenance a verification summary counts as SLSA_BUILD_LEVEL_3, one a \
+            line as https://github.com/OWNER/REPO/.github/workflows/FILE@REF, where a * may end the \
+            ref. Name only workflows that keep their callers away from the build. Others count as \
+            level 2 at most.",
         ..ROW
     },
     Input {
@@ -141,6 +165,41 @@ pub(super) const PROMOTING: &[Input] = &[
             What a part must have, as PART=KIND,KIND, one a line, as verify takes it. Parts are \
             index, platforms and attestations; kinds are signature, sbom, provenance or a \
             predicate type. Default is index=signature,provenance and platforms=signature.",
+        ..ROW
+    },
+    Input {
+        name: "verifier-id",
+        group: InputGroup::Policy,
+        of: &[PROMOTE],
+        description: "\
+            Whose verification summary stands in place of the evidence, the verifier.id that it \
+            must name. Without require the index then needs a verification-summary alone.",
+        ..ROW
+    },
+    Input {
+        name: "verifier-identity",
+        group: InputGroup::Policy,
+        of: &[PROMOTE],
+        description: "\
+            Who must have signed that verification summary, where it is another than who signed \
+            the rest.",
+        ..ROW
+    },
+    Input {
+        name: "min-level",
+        group: InputGroup::Policy,
+        of: &[PROMOTE],
+        description: "\
+            The least level that the verification summary must say, such as SLSA_BUILD_LEVEL_2.",
+        ..ROW
+    },
+    Input {
+        name: "resource-uri",
+        group: InputGroup::Policy,
+        of: &[PROMOTE],
+        description: "\
+            What the verification summary must name as resourceUri, to the letter. Default is the \
+            repository of the source; a layout on disk has none.",
         ..ROW
     },
 ];

@@ -8,7 +8,7 @@ pub(super) const REACH: &[Input] = &[
         name: "allow-public-log",
         group: InputGroup::Trust,
         default: Some("false"),
-        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE, SCAN],
+        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE, PROMOTE, SCAN],
         description: "\
             Whether signing may write into a public log from a private repository. It would tell \
             the names of repository and workflow, the commit and the digests.",
@@ -17,7 +17,13 @@ pub(super) const REACH: &[Input] = &[
     Input {
         name: "signing-config",
         group: InputGroup::Trust,
-        of: &[PUBLISH.withheld(NO_FILES), MERGE.withheld(NO_FILES), BAKE, SCAN],
+        of: &[
+            PUBLISH.withheld(NO_FILES),
+            MERGE.withheld(NO_FILES),
+            BAKE,
+            PROMOTE.withheld(NO_FILES),
+            SCAN,
+        ],
         description: "\
             A Sigstore signing config file that names the services to sign with. Default is \
             Sigstore's public instance.",

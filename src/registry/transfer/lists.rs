@@ -14,7 +14,7 @@ const LISTED_LATE: u32 = 4;
 
 /// How a manifest is listed, by what it says itself: lists that others wrote may say otherwise
 /// (<https://github.com/docker/buildx/issues/4010>).
-fn entry_of(manifest: &RegistryManifest) -> Descriptor {
+pub fn entry_of(manifest: &RegistryManifest) -> Descriptor {
     let (artifact_type, annotations) = match manifest.document() {
         Ok(OciDocument::Index(index)) => (index.artifact_type, index.annotations),
         Ok(OciDocument::Image(image)) => (Some(image.kind().to_owned()), image.annotations),

@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 
-use self::order::TransferOrder;
+pub use self::lists::entry_of;
+pub use self::order::TransferOrder;
 use super::closure::Closure;
 use super::copy::{BlobArrival, BlobSource, Meter};
 use super::manifest::{Descriptor, RegistryManifest};

@@ -11,20 +11,20 @@ use crate::image::{Digest, Tag};
 
 /// What is written, in order.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct TransferOrder {
+pub struct TransferOrder {
     /// Manifests: each group after the one before it.
-    pub(super) groups: Vec<Vec<Digest>>,
+    pub groups: Vec<Vec<Digest>>,
     /// The blobs that each manifest consists of.
-    pub(super) blobs: BTreeMap<Digest, Vec<Descriptor>>,
+    pub blobs: BTreeMap<Digest, Vec<Descriptor>>,
     /// By the manifests that are their subjects.
-    pub(super) referrers: BTreeMap<Digest, Vec<Digest>>,
+    pub referrers: BTreeMap<Digest, Vec<Digest>>,
     /// Tags that are digests with a suffix.
-    pub(super) attached: BTreeMap<Tag, Digest>,
+    pub attached: BTreeMap<Tag, Digest>,
 }
 
 impl TransferOrder {
     /// The order of a closure, or the digest of a part that is not there.
-    pub(super) fn of(closure: &Closure) -> Result<Self, Digest> {
+    pub fn of(closure: &Closure) -> Result<Self, Digest> {
         let children = Children::of(closure);
         let mut order = Self::default();
         let mut seen = BTreeSet::new();

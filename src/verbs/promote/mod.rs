@@ -3,29 +3,35 @@
 //! tagged. It builds and signs nothing.
 
 mod carry;
+mod layouts;
 mod source;
+mod summarize;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 
 use self::carry::CarryOfImage;
+use self::layouts::{SourceLayout, WrittenLayout};
 pub(super) use self::source::resolved;
+use self::summarize::SummaryMaker;
 use super::beginning::{Beginning, begin, say_plan};
 use super::ending;
 use super::hand_over::RunEnd;
 use super::outside::{Outside, line};
 use super::release::{ReleaseRun, say_elsewhere, with_consequence};
 use super::verify::{EvidenceJudge, for_reader, named_signer};
+use crate::build::merge::claims::SourceImage;
 use crate::environment::Environment;
 use crate::error::Consequence::NothingTagged;
 use crate::error::{OrRemedy as _, Remedy as _};
 use crate::github::RunContext;
 use crate::image::name::ImageName;
 use crate::image::{ImageRef, Repository};
-use crate::inputs::{Action, RunSettings};
+use crate::inputs::{Action, NOWHERE, PromotionSource, RunSettings};
 use crate::page::RefusalPage;
 use crate::plan::promote::{PromotePlan, Promotion, plan};
 use crate::preflight;
@@ -34,10 +40,11 @@ use crate::publish::{
     self, Baseline, KeptName, NamingTerms, OnTagConflict, Published, VerifiedLot,
 };
 use crate::registry::closure::{self, Closure};
-use crate::registry::transfer::{Copied, LackingParts, TransferEnd};
+use crate::registry::transfer::{LackingParts, TransferEnd};
 use crate::registry::{Registry, RegistryError};
 use crate::report::Report;
 use crate::sigstore::settled::SettledTrust;
+use crate::summary::promoted::{PromotedLayout, PromotedTexts};
 use crate::summary::{self, markdown, promoted};
 use crate::text::plural;
 use crate::verify::VerifiedImage;
@@ -82,28 +89,108 @@ struct PromotionReady {
 
 impl Promote<'_> {
     async fn run(&self) -> anyhow::Result<()> {
+        let path = match &self.plan.source {
+            PromotionSource::Registry(image) => {
+                return self.from(OpenedSource::Registry(image)).await;
+            }
+            PromotionSource::Layout(path) => path,
+        };
+        let layout = SourceLayout::open(path).await;
+        let layout = layout.with_context(|| format!("source `{}`", self.plan.source))?;
+        let outcome = self.from(OpenedSource::Layout(&layout)).await;
+        layout.close().await;
+        outcome
+    }
+
+    async fn from(&self, source: OpenedSource<'_>) -> anyhow::Result<()> {
         let Self { env, context, settings, trust, plan, report } = self;
         let stages = ReleaseRun { env, context, settings, trust, release: &plan.release, report };
-        let source = &plan.source.repository;
-        let (outside, credentials) = stages.outside_with(std::slice::from_ref(source)).await?;
+        let (outside, credentials) = stages.outside_with(source.repositories()).await?;
         // Of what is only read, a login may have no right but to read.
         let reader = Registry::new(line(&settings.network)?, credentials);
         let allowed = &plan.release.allowed;
-        let policy = named_signer(&plan.policy, allowed, source, trust, context)?;
+        let at = match &plan.source {
+            PromotionSource::Registry(image) => image.repository.to_string(),
+            PromotionSource::Layout(_) => NOWHERE.to_owned(),
+        };
+        let policy = named_signer(&plan.policy, allowed, &at, trust, context)?;
         let judge = EvidenceJudge::new(&policy)?;
-        let waiting = resolved(&reader, &plan.source, plan.wait_for_source, report);
+        let waiting = source.image(&reader, plan.wait_for_source, report);
         let image = report.stage("source", waiting).await?;
         let checking = self.preflight(&stages, &outside, &reader, &judge, &image);
-        let ready = report.stage("preflight", checking).await?;
+        let (ready, maker) = report.stage("preflight", checking).await?;
         if plan.dry_run {
-            return self.rehearsed(&image, &ready);
+            return self.rehearsed(&image, &ready, maker.as_ref());
         }
         let from = TransferEnd { registry: &reader, repository: &image.repository };
         let carry = CarryOfImage { closure: &ready.closure, from, to: &outside.registry, report };
-        let copied = report.stage("copy", carry.all(&ready.lacking)).await?;
-        let verified = report.stage("verify", self.arrived(&outside, &judge, &ready)).await?;
-        let published = report.stage("tag", self.name(&outside, &ready, verified)).await?;
-        self.hand_over(&published, &image, &copied)
+        let is_nowhere = plan.release.images().is_empty();
+        let (mut copied, mut verified) = (BTreeMap::new(), Vec::new());
+        if !is_nowhere {
+            copied = report.stage("copy", carry.all(&ready.lacking)).await?;
+        }
+        let written = self.written(&reader, &image, &ready.closure).await?;
+        if !is_nowhere {
+            verified = report.stage("verify", self.arrived(&outside, &judge, &ready)).await?;
+        }
+        let in_layouts = self.verified_in(&written, &reader, &judge, &image).await?;
+        let summaries = match maker {
+            Some(maker) => {
+                let making = maker.summarize(self, &outside, &image, &verified, &ready.closure);
+                report.stage("summarize", making).await?
+            }
+            None => Vec::new(),
+        };
+        let layouts: Vec<PromotedLayout> =
+            written.into_iter().map(WrittenLayout::place).collect::<anyhow::Result<_>>()?;
+        layouts.iter().for_each(|layout| report.say(&format!("wrote {}", layout.shown)));
+        let proven = if is_nowhere { in_layouts } else { verified };
+        let mut published = report.stage("tag", self.name(&outside, &ready, proven)).await?;
+        if is_nowhere {
+            // What served the layout is gone.
+            published.images.clear();
+        }
+        let texts = PromotedTexts { layouts: &layouts, copied: &copied, summaries: &summaries };
+        self.hand_over(&published, &image, &texts)
+    }
+
+    /// The image as OCI layouts, each beside its place.
+    async fn written(
+        &self,
+        reader: &Registry,
+        image: &ImageRef,
+        closure: &Closure,
+    ) -> anyhow::Result<Vec<WrittenLayout>> {
+        let mut written = Vec::new();
+        for to in &self.plan.layouts {
+            let names = &self.plan.layout_names;
+            let writing = async {
+                let layout = WrittenLayout::write(reader, image, closure, names, to).await?;
+                let told = layout.told();
+                anyhow::Ok((layout, told))
+            };
+            written.push(self.report.stage("write", writing).await?);
+        }
+        Ok(written)
+    }
+
+    /// The same looked at as by somebody who has nothing but the layout.
+    async fn verified_in(
+        &self,
+        written: &[WrittenLayout],
+        reader: &Registry,
+        judge: &EvidenceJudge<'_>,
+        image: &ImageRef,
+    ) -> anyhow::Result<Vec<VerifiedImage>> {
+        let mut verified = Vec::new();
+        for layout in written {
+            let judged = async {
+                let image = layout.verified(reader, judge, &image.repository).await?;
+                anyhow::Ok((image, layout.shown()))
+            };
+            verified.push(self.report.stage("verify", judged).await?);
+        }
+        Ok(verified)
     }
 
     /// Everything that can be known to fail before the first byte, as one list.
@@ -114,13 +201,14 @@ impl Promote<'_> {
         reader: &Registry,
         judge: &EvidenceJudge<'_>,
         image: &ImageRef,
-    ) -> anyhow::Result<(PromotionReady, String)> {
+    ) -> anyhow::Result<((PromotionReady, Option<SummaryMaker<'_>>), String)> {
         let release = &self.plan.release;
         let (destinations, names) = (release.images(), release.names());
-        let (verified, closure, baseline) = tokio::join!(
+        let (verified, closure, baseline, maker) = tokio::join!(
             judge.image(reader, image),
             closure::of_image(reader, image),
             Baseline::observe(&outside.registry, &names),
+            SummaryMaker::of(self, stages, outside, judge, image),
         );
         say_elsewhere(reader, self.report).await;
         say_elsewhere(&outside.registry, self.report).await;
@@ -132,6 +220,11 @@ impl Promote<'_> {
             (None, closure) => closure.ok(),
         };
         let baseline = problems.take(baseline);
+        let maker = problems.take(maker).flatten();
+        if let (Some(maker), Some(verified), Some(closure)) = (&maker, &verified, &closure) {
+            let at = (verified, &image.repository);
+            problems.take(maker.drafts(outside, image, at, closure));
+        }
         for problem in baseline.iter().flat_map(|baseline| self.taken(&names, baseline, image)) {
             problems.add(problem);
         }
@@ -146,6 +239,9 @@ impl Promote<'_> {
                 );
             }
         }
+        for to in &self.plan.layouts {
+            problems.take(layouts::may_write(to));
+        }
         // Only now, as a repository is made by the first that is pushed to it.
         let probes = destinations.iter().map(|repository| self.may_push(outside, repository));
         for probe in join_all(probes).await {
@@ -158,8 +254,9 @@ impl Promote<'_> {
         let kept = stages.kept(outside, &verified.evidence().signer, &baseline).await?;
         let kept = kept.into_iter().flatten().collect();
         self.told(&verified, &lacking);
-        let outcome = to_copy(&lacking);
-        Ok((PromotionReady { verified, closure, lacking, baseline, kept }, outcome))
+        let mut outcome = self.to_copy(&lacking);
+        outcome.extend(maker.iter().map(|maker| format!(", {}", maker.shown())));
+        Ok(((PromotionReady { verified, closure, lacking, baseline, kept }, maker), outcome))
     }
 
     /// Whether this run may push there; a rehearsal leaves nothing behind.
@@ -200,6 +297,16 @@ impl Promote<'_> {
         taken.collect()
     }
 
+    /// What is to be copied and written.
+    fn to_copy(&self, lacking: &[(Repository, LackingParts)]) -> String {
+        let layouts = plural(self.plan.layouts.len(), "layout");
+        match (self.plan.layouts.is_empty(), lacking.is_empty()) {
+            (true, _) => to_copy(lacking),
+            (false, true) => format!("all of it to {layouts}"),
+            (false, false) => format!("{}, all of it to {layouts}", to_copy(lacking)),
+        }
+    }
+
     /// What a person should know before anything moves.
     fn told(&self, verified: &VerifiedImage, lacking: &[(Repository, LackingParts)]) {
         self.report.say(&format!(
@@ -226,13 +333,29 @@ impl Promote<'_> {
     }
 
     /// Says what would be done.
-    fn rehearsed(&self, image: &ImageRef, ready: &PromotionReady) -> anyhow::Result<()> {
+    fn rehearsed(
+        &self,
+        image: &ImageRef,
+        ready: &PromotionReady,
+        maker: Option<&SummaryMaker<'_>>,
+    ) -> anyhow::Result<()> {
         let names: Vec<&ImageName> = self.moving(ready);
         for name in &names {
             self.report.say(&format!("would tag {name}"));
         }
         let mut rows = vec![("image", image.to_string())];
-        rows.push(("would copy", to_copy(&ready.lacking)));
+        rows.push(("would copy", self.to_copy(&ready.lacking)));
+        for layout in &self.plan.layouts {
+            let told = format!("oci-layout:{}", layout.display());
+            self.report.say(&format!("would write {told}"));
+            rows.push(("would write", told));
+        }
+        if let Some(maker) = maker {
+            let told =
+                format!("a verification summary of each part, as verifier {}", maker.verifier());
+            self.report.say(&format!("would sign {told}"));
+            rows.push(("would sign", told));
+        }
         rows.extend(names.iter().map(|name| ("would tag", name.to_string())));
         let done = summary::ended::EndedRun {
             title: "🔎 Promotion rehearsed",
@@ -268,7 +391,8 @@ impl Promote<'_> {
                 .hint("run again; if it stays so, this registry drops what it is given");
             }
             let image = repository.at(digest);
-            verified.push(judge.image(&outside.registry, &image).await?);
+            let from = &ready.verified.image().repository;
+            verified.push(judge.copy(&outside.registry, &image, from).await?);
         }
         let outcome = format!("{} in {}", digest.short(), plural(verified.len(), "repository"));
         Ok((verified, outcome))
@@ -309,7 +433,7 @@ impl Promote<'_> {
         &self,
         published: &Published,
         source: &ImageRef,
-        copied: &BTreeMap<Repository, Copied>,
+        texts: &PromotedTexts<'_>,
     ) -> anyhow::Result<()> {
         let (stages, elapsed) = (self.report.stages(), self.report.elapsed());
         let commands =
@@ -317,12 +441,44 @@ impl Promote<'_> {
         let run = super::hand_over::of(self.context);
         let times = (stages.as_slice(), elapsed);
         RunEnd {
-            outputs: promoted::outputs(published, copied, &self.settings.separators),
-            summary: Some(promoted::markdown(published, source, copied, &commands, &run, times)),
+            outputs: promoted::outputs(published, texts, &self.settings.separators),
+            summary: Some(promoted::markdown(published, source, texts, &commands, &run, times)),
             ..RunEnd::default()
         }
         .tell(self.context, self.report)
         .context("the image is promoted, but the workflow cannot be told")
+    }
+}
+
+/// A source while it can be read.
+enum OpenedSource<'a> {
+    Registry(&'a SourceImage),
+    Layout(&'a SourceLayout),
+}
+
+impl OpenedSource<'_> {
+    /// Those that a login may be needed for.
+    fn repositories(&self) -> &[Repository] {
+        match self {
+            Self::Registry(image) => std::slice::from_ref(&image.repository),
+            Self::Layout(_) => &[],
+        }
+    }
+
+    /// The image, once and for all, and how it was found.
+    async fn image(
+        &self,
+        reader: &Registry,
+        wait: Duration,
+        report: &Report,
+    ) -> anyhow::Result<(ImageRef, String)> {
+        match self {
+            Self::Registry(image) => source::resolved(reader, image, wait, report).await,
+            Self::Layout(layout) => {
+                let blobs = plural(layout.whole(reader).await?, "blob");
+                Ok((layout.image().clone(), format!("{}, {blobs} hashed", layout.image().digest)))
+            }
+        }
     }
 }
 

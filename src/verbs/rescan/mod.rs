@@ -201,7 +201,8 @@ impl Rescan<'_> {
         let Self { context, trust, plan, report, .. } = self;
         let arguments = match (&plan.policy, plan.images.first()) {
             (Some(policy), Some(first)) => {
-                Some(named_signer(policy, &plan.allowed, &first.repository, trust, context)?)
+                let at = first.repository.to_string();
+                Some(named_signer(policy, &plan.allowed, &at, trust, context)?)
             }
             _ => None,
         };

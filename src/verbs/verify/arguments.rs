@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use clap::{ArgGroup, Args};
 
-use crate::evidence::{EvidenceFormat, EvidencePart};
+use crate::error::{WithExit, exit};
+use crate::evidence::{EvidenceFormat, EvidenceKind, EvidencePart};
 use crate::image::spelling::ReferenceParts;
 use crate::image::{ImageRef, Platform, Repository, Tag};
 use crate::oci::Allowed;
@@ -18,6 +19,7 @@ use crate::verify::signer::{
     GITHUB_ISSUER, RepositoryId, Runner, SignerPolicy, SourceCommit, SourceRef, SourceRepository,
     SourceRule, Trigger,
 };
+use crate::verify::summary::{SlsaLevel, SummarizedResource, SummaryTerms};
 
 /// What `verify` is asked.
 #[derive(Debug, Args)]
@@ -76,8 +78,9 @@ pub struct VerifyArguments {
     pub trusted_root: Option<PathBuf>,
     /// What a part must have, as PART=KIND,KIND: parts are index, platforms and attestations, kinds
     /// are signature, sbom (SPDX or CycloneDX), provenance (SLSA, of version 1 or 0.2), vuln, vex,
-    /// test-result, vsa or a predicate type
-    #[arg(long, value_name = "PART=KINDS", default_values = ["index=signature,provenance", "platforms=signature"])]
+    /// test-result, verification-summary or a predicate type [default: index=signature,provenance
+    /// platforms=signature, or with --verifier-id index=verification-summary]
+    #[arg(long, value_name = "PART=KINDS")]
     pub require: Vec<RequiredKinds>,
     /// Require the result of a scan that ended at most that long ago: a number of hours (`36h`) or
     /// days (`7d`). The newest counts, and those of this program alone can be read
@@ -101,6 +104,26 @@ pub struct VerifyArguments {
     /// The repository that the provenance of each platform must name as what was built
     #[arg(long, value_name = "URL")]
     pub build_source: Option<String>,
+    #[allow(rustdoc::bare_urls, reason = "this is what --help prints")]
+    /// Whose SLSA verification summary stands in place of the evidence: the verifier.id that it must
+    /// name, to the letter, such as https://github.com/OWNER/REPO/.github/workflows/promote.yml. It
+    /// must say PASSED, of this image in this repository. Anybody can write that name, so say who
+    /// signs for it as well
+    #[arg(long, value_name = "ID")]
+    pub verifier_id: Option<String>,
+    #[allow(rustdoc::bare_urls, reason = "this is what --help prints")]
+    /// Who must have signed verification summaries, where that is another than who signed the rest:
+    /// a workflow as https://github.com/OWNER/REPO/PATH@REF
+    #[arg(long, value_name = "IDENTITY", requires = "verifier_id")]
+    pub verifier_identity: Option<String>,
+    /// The least level that the verification summary must say, such as SLSA_BUILD_LEVEL_2; a level
+    /// implies those below it on its track
+    #[arg(long, value_name = "LEVEL", requires = "verifier_id")]
+    pub min_level: Option<SlsaLevel>,
+    /// What the verification summary must name as resourceUri, to the letter [default: the
+    /// repository of the image, in any spelling, with no digest but that of the part]
+    #[arg(long, value_name = "URI", requires = "verifier_id")]
+    pub resource_uri: Option<String>,
     /// A platform that must be there
     #[arg(long, value_name = "OS/ARCH")]
     pub platform: Vec<Platform>,
@@ -149,6 +172,10 @@ With an SBOM and provenance for every platform:
 Scanned in the last week, with no critical vulnerability left open:
   supply-action verify --repo octo/app --max-scan-age 7d --fail-on critical ghcr.io/octo/app:v1.2.3
 
+Verified by the workflow that promoted it, whose word is enough here:
+  supply-action verify --repo octo/app --certificate-identity-regexp '.*/promote\\.yml@.*' \\
+    --verifier-id https://github.com/octo/app/.github/workflows/promote.yml --min-level SLSA_BUILD_LEVEL_2 quay.io/octo/app:v1.2.3
+
 What a rehearsal left on disk:
   supply-action verify --layout rehearsal/image --trusted-root rehearsal/trusted_root.json --certificate-identity …
 
@@ -170,10 +197,52 @@ impl VerifyArguments {
         }
     }
 
-    /// What is asked of each part. Both formats are read unless some are named.
-    pub(super) fn requirements(&self) -> Requirements {
+    /// What a part must have, by the user's words or by default.
+    pub(super) fn required(&self) -> Vec<RequiredKinds> {
+        let default = match &self.verifier_id {
+            Some(_) => &["index=verification-summary"][..],
+            None => &["index=signature,provenance", "platforms=signature"],
+        };
+        match self.require.is_empty() {
+            true => default.iter().filter_map(|text| text.parse().ok()).collect(),
+            false => self.require.clone(),
+        }
+    }
+
+    /// Refuses words that ask for nothing together.
+    pub(super) fn agree(&self) -> anyhow::Result<()> {
+        let required = self.required();
+        let needs = required.iter().flat_map(|required| &required.needs);
+        let kinds: Vec<_> = needs.filter_map(EvidenceNeed::kind).collect();
+        let wrong = match (&self.verifier_id, kinds.contains(&EvidenceKind::VerificationSummary)) {
+            (None, true) => {
+                "a verification summary is worth what its verifier is worth: name the one you trust with --verifier-id"
+            }
+            (Some(_), false) => {
+                "--verifier-id asks for nothing, as --require does not name `verification-summary`"
+            }
+            _ => return Ok(()),
+        };
+        Err(WithExit { code: exit::BAD_INPUT, message: format!("nothing was verified: {wrong}") }
+            .into())
+    }
+
+    /// What a verification summary must say about what lies in a repository.
+    fn summary(&self, repository: &Repository) -> Option<Check> {
+        let resource = match &self.resource_uri {
+            Some(uri) => SummarizedResource::Uri(uri.clone()),
+            None => SummarizedResource::In(repository.clone()),
+        };
+        let verifier = self.verifier_id.clone()?;
+        Some(Check::Summarized(SummaryTerms { verifier, resource, lowest: self.min_level.clone() }))
+    }
+
+    /// What is asked of each part of an image that lies in a repository. Both formats are read unless
+    /// some are named.
+    pub(super) fn requirements(&self, repository: &Repository) -> Requirements {
+        let required = self.required();
         let of = |part: EvidencePart| -> Vec<PolicyRule> {
-            self.require
+            required
                 .iter()
                 .filter(|required| required.part == part)
                 .flat_map(|required| required.needs.iter().cloned().map(PolicyRule::from))
@@ -198,7 +267,7 @@ impl VerifyArguments {
         } else {
             &self.signature_formats
         };
-        Requirements {
+        let requirements = Requirements {
             platforms: self.platform.clone(),
             index: of(EvidencePart::Index),
             platform: of(EvidencePart::Platform),
@@ -211,7 +280,19 @@ impl VerifyArguments {
             },
         }
         .checking_scans(&checks, self.scan_signer().as_ref())
-        .checking_builds(&builds)
+        .checking_builds(&builds);
+        match self.summary(repository) {
+            Some(check) => requirements.checking_summaries(&check, self.verifier().as_ref()),
+            None => requirements,
+        }
+    }
+
+    /// Who signs for the verifier, in a run of the repository that its workflow is of.
+    fn verifier(&self) -> Option<SignerPolicy> {
+        let identity = self.verifier_identity.clone()?;
+        let issuer = self.certificate_oidc_issuer.clone();
+        let issuer = issuer.unwrap_or_else(|| GITHUB_ISSUER.to_owned());
+        Some(Signer::Keyless { identity, issuer }.into())
     }
 
     /// Who scans again, in a run of the image's repository.

@@ -2,6 +2,7 @@
 //! registry. It only reads, and believes only what it fetched and hashed.
 
 mod arguments;
+mod effective;
 mod policy;
 mod told;
 mod whose;
@@ -26,7 +27,7 @@ use crate::registry::{Credentials, Registry};
 use crate::report::Report;
 use crate::sigstore::load_trusted_root;
 use crate::sigstore::verifier::BundleVerifier;
-use crate::verify::policy::{EvidencePolicy, FormatsAccepted};
+use crate::verify::policy::{EvidencePolicy, FormatsAccepted, Requirements};
 use crate::verify::signer::SignerPolicy;
 use crate::verify::{self, CarriedEvidence, Reasons, VerifiedImage};
 
@@ -113,7 +114,7 @@ async fn of_wanted(
         WantedReference::Digest(image) => image.clone(),
         WantedReference::Tag(repository, tag) => named(&registry, repository, tag).await?,
     };
-    let found = judge.found(&registry, &image).await;
+    let found = judge.found(&registry, &image, repository).await;
     say_elsewhere(&registry, report).await;
     found
 }
@@ -128,6 +129,7 @@ pub(super) struct EvidenceJudge<'a> {
 
 impl<'a> EvidenceJudge<'a> {
     pub(super) fn new(arguments: &'a VerifyArguments) -> anyhow::Result<Self> {
+        arguments.agree()?;
         let whose = SignatureAskedFor::of(arguments)?;
         let verifier = BundleVerifier::new(&load_trusted_root(arguments.trusted_root.as_deref())?)?;
         let verifier =
@@ -140,19 +142,41 @@ impl<'a> EvidenceJudge<'a> {
         Self { documents: verify::SbomDocuments::Kept, ..self }
     }
 
+    /// The policy in force, as canonical JSON.
+    pub(super) fn policy(&self) -> anyhow::Result<Vec<u8>> {
+        self.arguments.effective()
+    }
+
+    /// What is asked of each part of an image that lies in a repository.
+    pub(super) fn requirements(&self, repository: &Repository) -> Requirements {
+        self.arguments.requirements(repository)
+    }
+
     /// The image, if it is verified. What is told of a failure is for somebody who only reads.
     pub(super) async fn image(
         &self,
         registry: &Registry,
         image: &ImageRef,
     ) -> anyhow::Result<VerifiedImage> {
-        Ok(self.found(registry, image).await.map_err(told::for_reader)?.image)
+        self.copy(registry, image, &image.repository).await
+    }
+
+    /// The same of an image that was copied from a repository: that is what those who verified it
+    /// there speak of.
+    pub(super) async fn copy(
+        &self,
+        registry: &Registry,
+        image: &ImageRef,
+        from: &Repository,
+    ) -> anyhow::Result<VerifiedImage> {
+        Ok(self.found(registry, image, from).await.map_err(told::for_reader)?.image)
     }
 
     async fn found(
         &self,
         registry: &Registry,
         image: &ImageRef,
+        resource: &Repository,
     ) -> anyhow::Result<VerifiedFormats> {
         let Self { arguments, whose, verifier, documents } = self;
         let not_verified = || format!("`{image}` is not verified");
@@ -161,7 +185,7 @@ impl<'a> EvidenceJudge<'a> {
         } else {
             verify::WantedAmount::All
         };
-        let requirements = arguments.requirements();
+        let requirements = arguments.requirements(resource);
         let carried = CarriedEvidence::read(
             registry,
             verifier,
@@ -172,7 +196,68 @@ impl<'a> EvidenceJudge<'a> {
         )
         .await;
         let carried = carried.with_context(not_verified)?;
-        judged(arguments, whose, registry, carried).await.with_context(not_verified)
+        self.judged(registry, carried, requirements).await.with_context(not_verified)
+    }
+
+    /// Every part must be by one signer, so each who may be is tried for the whole image.
+    async fn judged(
+        &self,
+        registry: &Registry,
+        mut carried: CarriedEvidence,
+        requirements: Requirements,
+    ) -> anyhow::Result<VerifiedFormats> {
+        let Self { arguments, whose, .. } = self;
+        let claims = carried.claims();
+        let policy = |signer| EvidencePolicy {
+            signer: SignerPolicy { signer, source: arguments.source() },
+            requirements: requirements.clone(),
+        };
+        let among = if arguments.signature_formats.is_empty() {
+            FormatsAccepted::Any
+        } else {
+            FormatsAccepted::Each(&arguments.signature_formats)
+        };
+        let mut refused: Option<(EvidencePolicy, Reasons)> = None;
+        for signer in whose.signers(&claims) {
+            let policy = policy(signer);
+            match carried.judged(&policy, among, jiff::Timestamp::now()) {
+                Ok(evidence) => {
+                    let formats = told::formats(arguments, &carried, &policy);
+                    let (artifact, ignores_log) =
+                        (carried.artifact().map(str::to_owned), arguments.insecure_ignore_tlog);
+                    return Ok(VerifiedFormats {
+                        image: carried.verified(evidence)?,
+                        formats,
+                        ignores_log,
+                        artifact,
+                        layout: None,
+                    });
+                }
+                // Who lacks least is most likely who was meant.
+                Err(reasons)
+                    if refused
+                        .as_ref()
+                        .is_none_or(|(_, known)| reasons.extent() < known.extent()) =>
+                {
+                    refused = Some((policy, reasons))
+                }
+                Err(_) => {}
+            }
+        }
+        if let Some((format, error)) = carried.unread() {
+            return Err(
+                error.context(format!("what it has as {} could not be read", told::name(format)))
+            );
+        }
+        let unsigned = carried.unsigned(registry).await;
+        Err(told::VerifyRefusal {
+            whose,
+            claims: &claims,
+            carried: &carried,
+            refused,
+            unsigned: &unsigned,
+        }
+        .error())
     }
 }
 
@@ -187,62 +272,4 @@ async fn named(
     let named =
         named.with_context(|| format!("nothing was verified: there is no `{repository}:{tag}`"))?;
     Ok(repository.at(&named.descriptor.digest))
-}
-
-/// Every part must be by one signer, so each who may be is tried for the whole image.
-async fn judged(
-    arguments: &VerifyArguments,
-    whose: &SignatureAskedFor,
-    registry: &Registry,
-    mut carried: CarriedEvidence,
-) -> anyhow::Result<VerifiedFormats> {
-    let claims = carried.claims();
-    let policy = |signer| EvidencePolicy {
-        signer: SignerPolicy { signer, source: arguments.source() },
-        requirements: arguments.requirements(),
-    };
-    let among = if arguments.signature_formats.is_empty() {
-        FormatsAccepted::Any
-    } else {
-        FormatsAccepted::Each(&arguments.signature_formats)
-    };
-    let mut refused: Option<(EvidencePolicy, Reasons)> = None;
-    for signer in whose.signers(&claims) {
-        let policy = policy(signer);
-        match carried.judged(&policy, among, jiff::Timestamp::now()) {
-            Ok(evidence) => {
-                let formats = told::formats(arguments, &carried, &policy);
-                let (artifact, ignores_log) =
-                    (carried.artifact().map(str::to_owned), arguments.insecure_ignore_tlog);
-                return Ok(VerifiedFormats {
-                    image: carried.verified(evidence)?,
-                    formats,
-                    ignores_log,
-                    artifact,
-                    layout: None,
-                });
-            }
-            // Who lacks least is most likely who was meant.
-            Err(reasons)
-                if refused.as_ref().is_none_or(|(_, known)| reasons.parts() < known.parts()) =>
-            {
-                refused = Some((policy, reasons))
-            }
-            Err(_) => {}
-        }
-    }
-    if let Some((format, error)) = carried.unread() {
-        return Err(
-            error.context(format!("what it has as {} could not be read", told::name(format)))
-        );
-    }
-    let unsigned = carried.unsigned(registry).await;
-    Err(told::VerifyRefusal {
-        whose,
-        claims: &claims,
-        carried: &carried,
-        refused,
-        unsigned: &unsigned,
-    }
-    .error())
 }

@@ -6,16 +6,15 @@ use clap::Parser;
 use super::arguments::VerifyArguments;
 use crate::error::{Remedy as _, WithExit, exit};
 use crate::github::RunContext;
-use crate::image::Repository;
 use crate::inputs::PolicyTexts;
 use crate::oci::Allowed;
 use crate::sigstore::settled::SettledTrust;
 
 #[derive(Debug, Parser)]
 #[command(no_binary_name = true)]
-struct AskedPolicy {
+pub(super) struct AskedPolicy {
     #[command(flatten)]
-    arguments: VerifyArguments,
+    pub(super) arguments: VerifyArguments,
 }
 
 /// What must be proven of an image. Where no signer is named, one of the workflows of the run's own
@@ -23,7 +22,7 @@ struct AskedPolicy {
 pub(in crate::verbs) fn named_signer(
     policy: &PolicyTexts,
     allowed: &Allowed,
-    repository: &Repository,
+    image: &str,
     trust: &SettledTrust,
     context: &RunContext,
 ) -> anyhow::Result<VerifyArguments> {
@@ -43,7 +42,7 @@ pub(in crate::verbs) fn named_signer(
     if let Some(root) = &trust.trusted_root.path {
         words.push(format!("--trusted-root={}", root.display()));
     }
-    words.push(repository.to_string());
+    words.push(image.to_owned());
     let parsed = AskedPolicy::try_parse_from(words).map_err(|error| {
         let text = error.to_string();
         let first = text.lines().next().unwrap_or_default();

@@ -17,6 +17,8 @@ use crate::sigstore::verifier::Signer;
 #[derive(Debug, Default)]
 pub struct Reasons {
     parts: Vec<String>,
+    /// How many statements are not there at all.
+    missing: usize,
     remedies: Vec<String>,
     /// Whether something counts as soon as a log's clock is no more ahead of ours.
     passes: bool,
@@ -46,9 +48,9 @@ impl Reasons {
         self.parts.join("; ")
     }
 
-    /// How many parts lack something.
-    pub fn parts(&self) -> usize {
-        self.parts.len()
+    /// How far it is from enough: parts that lack something, and statements that are not there.
+    pub fn extent(&self) -> (usize, usize) {
+        (self.parts.len(), self.missing)
     }
 
     /// What mends one or another, for who signs as for who verifies.
@@ -95,6 +97,7 @@ pub(super) fn judge(
         if missing.is_empty() {
             continue;
         }
+        reasons.missing += missing.len();
         let mut part = format!("{name} (`{digest}`) has no valid {}", by_signer(&missing, policy));
         let missing: Vec<(&EvidenceNeed, String)> =
             missing.into_iter().map(|(rule, name)| (&rule.need, name)).collect();
@@ -275,10 +278,7 @@ fn failed(
         };
         for format in &formats {
             let found = required.meeting(evidence, (&need, rule.by.as_ref()), *format);
-            let counting: Vec<&VerifiedStatement> = match is_scan {
-                true => check::newest(found.into_iter()).into_iter().collect(),
-                false => found,
-            };
+            let counting = check::counting(found, &rule.checks, is_scan);
             let whys = |statement: &VerifiedStatement| -> Vec<String> {
                 let whys = rule.checks.iter().filter_map(|check| check.holds(statement, now).err());
                 whys.map(|why| why.to_string()).collect()

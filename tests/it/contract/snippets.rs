@@ -301,6 +301,7 @@ impl Stage {
         let run = world.publish().await;
         assert_eq!(run.code, Some(0), "{}", run.log);
         let issuer = world.env["SIGSTORE_ISSUER"].clone();
+        promoted(&mut world, &image, &issuer).await;
         let stage = Self { world, issuer };
         let clone = stage.clone();
         std::fs::create_dir_all(clone.join(".github/workflows")).unwrap();
@@ -309,6 +310,8 @@ impl Stage {
         std::fs::write(clone.join(".github/workflows/publish.yml"), start).unwrap();
         std::fs::write(clone.join("Dockerfile"), "FROM scratch\n").unwrap();
         std::fs::write(clone.join("app.tar.gz"), "an archive").unwrap();
+        let root = stage.world.sandbox.trusted_root();
+        std::fs::copy(root, clone.join("trusted_root.json")).unwrap();
         let bake = serde_json::json!({ "target": { "default": {
             "context": ".", "platforms": ["linux/amd64"], "tags": ["ghcr.io/octo/app:v1"],
         } } });
@@ -338,6 +341,7 @@ impl Stage {
              verify-bundle) exec {program} verify-bundle --trusted-root {root} \"$@\" ;;\n\
              sign-bundle) exec {program} sign-bundle --signing-config {config} --trusted-root {root} \"$@\" ;;\n\
              advisories) exec {program} advisories \"$@\" --from {osv} ;;\n\
+             promote) exec {program} promote -i trusted-root={root} -i certificate-oidc-issuer={issuer} \"$@\" ;;\n\
              scan) exec {program} scan --osv-url {osv} \"$@\" ;;\n\
              sandbox) exec {program} sandbox \"$@\" --help ;;\n\
              *) exec {program} $verb \"$@\" ;;\nesac\n"
@@ -363,6 +367,7 @@ impl Stage {
     fn here(&self, command: &str) -> String {
         command
             .replace("OWNER/REPO", "octo/app")
+            .replace("registry.lan", &format!("{}/lan", self.world.sandbox.registry()))
             .replace("ghcr.io/octo/app", &format!("{}/octo/app", self.world.sandbox.registry()))
             .replace("https://token.actions.githubusercontent.com/ENTERPRISE", &self.issuer)
             .replace("https://token.actions.githubusercontent.com", &self.issuer)
@@ -391,6 +396,24 @@ impl Stage {
         let said = [output.stdout, output.stderr].concat();
         (output.status.success(), String::from_utf8_lossy(&said).into_owned())
     }
+}
+
+/// The same image, of which the workflow that promotes says that it verified it.
+async fn promoted(world: &mut World, image: &str, issuer: &str) {
+    let claims = || Claims::of("octo/app", "refs/tags/v1.2.3", "push");
+    let workflow = "octo/app/.github/workflows/promote.yml@refs/tags/v1.2.3".to_owned();
+    world.act_as(Claims { job_workflow_ref: workflow, ..claims() });
+    let source = format!("{image}:v1.2.3");
+    let inputs = [
+        ("INPUT_SOURCE", source.as_str()),
+        ("INPUT_DESTINATIONS", image),
+        ("INPUT_CERTIFICATE-OIDC-ISSUER", issuer),
+        ("INPUT_VERIFICATION-SUMMARY", "true"),
+        ("INPUT_ALLOW-ANY-BRANCH", "true"),
+    ];
+    let run = world.run(&["promote"], &inputs).await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    world.act_as(claims());
 }
 
 #[tokio::test(flavor = "multi_thread")]
