@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use crate::assess::accepted;
+use crate::assess::search::waivers;
 use crate::error::{Remedy as _, WithExit, exit};
 use crate::report::Report;
 use crate::report::text::visible;
@@ -19,7 +20,7 @@ use crate::sbom::source::rootfs::Rootfs;
 use crate::sbom::source::{FileSource as _, SourceFile, Visitor};
 use crate::secrets::leak::Leak;
 use crate::secrets::verdict::{SecretsTerms, SecretsVerdict, Waiver, judge_leaks};
-use crate::secrets::{detector, excuses, rules, shown};
+use crate::secrets::{detector, excuses, shown};
 use crate::text::plural;
 
 /// What `secrets` is asked.
@@ -105,7 +106,7 @@ impl Visitor for Leaks<'_> {
 }
 
 pub fn run(arguments: &SecretsArguments, report: &Report) -> anyhow::Result<()> {
-    let waivers = waivers(&arguments.ignore_file, report)?;
+    let waivers = accepted_by(&arguments.ignore_file, report)?;
     let exclude = Exclude::new(&arguments.exclude).map_err(|error| bad(error.to_string()))?;
     let directory = &arguments.directory;
     let is_directory = std::fs::metadata(directory)
@@ -141,27 +142,17 @@ fn bad(message: String) -> WithExit {
     WithExit { code: exit::BAD_INPUT, message: format!("no secret was looked for: {message}") }
 }
 
-/// What may stay. Rules of these files that are about packages or flaws are those of `scan`.
-/// Whatever is no rule's id and no fingerprint is named, as it may be misspelt.
-fn waivers(files: &[PathBuf], report: &Report) -> anyhow::Result<Vec<Waiver>> {
+/// What may stay. Whatever is no rule's id and no fingerprint is named, as it may be misspelt.
+fn accepted_by(files: &[PathBuf], report: &Report) -> anyhow::Result<Vec<Waiver>> {
     let accepted = accepted(files).context("no secret was looked for")?;
-    let is_ours = |id: &str| id.starts_with("sha256:") || rules::all().any(|rule| rule.id == id);
-    for risk in accepted.risks() {
-        let id = risk.id.as_deref().filter(|_| risk.package.is_none()).unwrap_or_default();
-        if !is_ours(id) {
-            let (id, place) = (risk.id.as_deref().unwrap_or("a package"), visible(&risk.place));
-            report.notice(&format!(
-                "`{}` ({place}) accepts no secret: it is no rule's id and no fingerprint",
-                visible(id)
-            ));
-        }
+    for risk in accepted.risks().iter().filter(|risk| !waivers::is_about_secrets(risk)) {
+        let (id, place) = (risk.id.as_deref().unwrap_or("a package"), visible(&risk.place));
+        report.notice(&format!(
+            "`{}` ({place}) accepts no secret: it is no rule's id and no fingerprint",
+            visible(id)
+        ));
     }
-    let about_secrets = accepted.risks().iter().filter_map(|risk| {
-        let id = risk.id.clone().filter(|id| is_ours(id) && risk.package.is_none())?;
-        let (reason, place) = (risk.reason.clone(), risk.place.clone());
-        Some(Waiver { id, path: None, reason, expires: risk.expires, place })
-    });
-    Ok(about_secrets.collect())
+    Ok(waivers::of(&accepted))
 }
 
 fn write(format: SecretsFormat, found: &Leaks<'_>, verdict: &SecretsVerdict, report: &Report) {

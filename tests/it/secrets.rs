@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Output;
 
 /// A token as GitHub makes them: 30 letters, and their checksum in base 62.
-fn token(letters: &str) -> String {
+pub(crate) fn token(letters: &str) -> String {
     const DIGITS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut sum = crc32fast::hash(letters.as_bytes());
     let mut digits = [b'0'; 6];

@@ -286,6 +286,7 @@ impl ImageReading {
             threads: self.threads,
             cache: self.cache.as_ref(),
             watcher: progress,
+            watch: None,
             files: self.files,
             exclude: self.exclude.clone(),
             diff_ids: false,
