@@ -243,7 +243,8 @@ pub fn plan(
             asked,
         )? {
             Released::Release(release) => {
-                let mut release = release.settled(inputs, trust)?.searched(inputs).scanned(inputs)?;
+                let mut release =
+                    release.settled(inputs, trust)?.searched(inputs).scanned(inputs)?;
                 release
                     .about
                     .notices

@@ -108,9 +108,8 @@ impl PlannedRelease {
             "no known vulnerability is looked up, so none can refuse the image: {why}"
         ));
         // What is about secrets as well changes something there.
-        let is_shared = |name: &&str| {
-            self.search.is_wanted() && ["ignore-file", "sarif-file"].contains(name)
-        };
+        let is_shared =
+            |name: &&str| self.search.is_wanted() && ["ignore-file", "sarif-file"].contains(name);
         let given: Vec<&str> = scan.given.iter().copied().filter(|it| !is_shared(it)).collect();
         self.about.notices.extend(unused(&given, &format!("nothing is scanned ({why})")));
         Ok(self)

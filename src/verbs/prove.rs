@@ -223,8 +223,13 @@ async fn prove_one(
     let repository = image.built.repositories().first().cloned().context("no repository")?;
     let platforms = image.built.platforms().to_vec();
     let materials = async { materials.await.unwrap_or_default() };
-    let searching =
-        means.searching.search(&outside.registry, &repository, &platforms, materials, &means.layers);
+    let searching = means.searching.search(
+        &outside.registry,
+        &repository,
+        &platforms,
+        materials,
+        &means.layers,
+    );
     let signing = sign_one(outside, opened, workflow, image, means, &gate);
     let ((attested, scanned, told), searched) = futures_util::try_join!(signing, searching)?;
     Ok((Proven { attested, scanned, searched }, told))

@@ -304,11 +304,12 @@ impl ReleaseRun<'_> {
         sboms: &Sboms<'_>,
     ) -> anyhow::Result<Vec<Published>> {
         let Self { context, settings, release, report, .. } = self;
-        let ReleaseReady { authority, baseline, github, policies, kept, scanning, searching, .. } = ready;
+        let ReleaseReady {
+            authority, baseline, github, policies, kept, scanning, searching, ..
+        } = ready;
         let layers = sboms.searched_layers();
         let (scanning, searching) = (&scanning, &searching);
-        let means =
-            EvidenceMeans { sboms, targets: &release.targets, scanning, searching, layers };
+        let means = EvidenceMeans { sboms, targets: &release.targets, scanning, searching, layers };
         let proving = prove(outside, context, authority, built, &policies, &means);
         let proven = report.stage("sign, attest", sboms.shown(report, proving)).await?;
         let (mut attested, mut scanned, mut searched) = (Vec::new(), Vec::new(), Vec::new());
@@ -341,7 +342,9 @@ impl ReleaseRun<'_> {
         for (published, stored) in published.iter_mut().zip(stored) {
             published.stored = stored;
         }
-        for (published, (scanned, searched)) in published.iter_mut().zip(scanned.into_iter().zip(searched)) {
+        for (published, (scanned, searched)) in
+            published.iter_mut().zip(scanned.into_iter().zip(searched))
+        {
             (published.scanned, published.searched) = (scanned, searched);
         }
         self.write_evidence(outside, &published).await?;

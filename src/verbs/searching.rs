@@ -178,4 +178,3 @@ fn run(
         image: name,
     }
 }
-

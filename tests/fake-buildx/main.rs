@@ -339,7 +339,8 @@ async fn image(
         let of_base = all.len();
         all.push(tar(&own));
         all.extend(planted.layers.iter().map(|files| tar(&borrowed(files))));
-        let mut config = json!({ "os": os, "architecture": architecture, "created": "2026-01-02T03:04:05Z" });
+        let mut config =
+            json!({ "os": os, "architecture": architecture, "created": "2026-01-02T03:04:05Z" });
         if !planted.env.is_empty() {
             config["config"] = json!({ "Env": planted.env });
         }
@@ -359,8 +360,7 @@ async fn image(
             provenance["buildDefinition"]["resolvedDependencies"] = json!([{ "uri": format!("pkg:docker/{host}/base@12?platform={os}%2F{architecture}"), "digest": { "sha256": hex } }]);
         }
         if sbom || provenance.is_some() {
-            attestations
-                .push(attestation(pusher, &image, sbom, provenance.as_ref(), mode).await);
+            attestations.push(attestation(pusher, &image, sbom, provenance.as_ref(), mode).await);
         }
         image["platform"] = json!({ "os": os, "architecture": architecture });
         entries.push(image);
@@ -406,10 +406,9 @@ impl Planted {
                 encoder.write_all(tar).unwrap();
                 (encoder.finish().unwrap(), "application/vnd.oci.image.layer.v1.tar+gzip")
             }
-            "zstd" => (
-                zstd::encode_all(tar, 1).unwrap(),
-                "application/vnd.oci.image.layer.v1.tar+zstd",
-            ),
+            "zstd" => {
+                (zstd::encode_all(tar, 1).unwrap(), "application/vnd.oci.image.layer.v1.tar+zstd")
+            }
             _ => (tar.to_vec(), "application/vnd.oci.image.layer.v1.tar"),
         }
     }
@@ -420,12 +419,7 @@ fn borrowed(files: &[(String, String)]) -> Vec<(&str, &str)> {
 }
 
 /// The manifest of an image with these layers.
-async fn pushed(
-    pusher: &Pusher,
-    tars: &[Vec<u8>],
-    planted: &Planted,
-    mut config: Value,
-) -> Value {
+async fn pushed(pusher: &Pusher, tars: &[Vec<u8>], planted: &Planted, mut config: Value) -> Value {
     let (mut layers, mut ids) = (Vec::new(), Vec::new());
     for (at, tar) in tars.iter().enumerate() {
         let (bytes, media_type) = planted.compressed(tar);

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use supply_action::sandbox::{FaultEffect, SandboxService};
 
+use crate::bake;
 use crate::secrets::token;
 use crate::support::{Run, World, always};
 
@@ -129,7 +130,10 @@ async fn what_a_later_layer_deletes_and_what_the_config_has_is_published_all_the
         &refused(&world).await,
         &["1 secret in the image's own layers", "in root/.netrc.sh:2", "removes nothing"],
     );
-    plant(&world, &json!({ "env": [format!("GITHUB_TOKEN={}", planted())], "compression": "gzip" }));
+    plant(
+        &world,
+        &json!({ "env": [format!("GITHUB_TOKEN={}", planted())], "compression": "gzip" }),
+    );
     tell(
         &refused(&world).await,
         &["nothing was tagged: 1 secret in the image's config", "environment GITHUB_TOKEN"],
@@ -148,26 +152,19 @@ async fn what_the_base_image_or_a_package_brings_is_told() {
     world.set("INPUT_SBOM", "registry");
     let run = published(&world).await;
     tell(&run, &["in opt/base/key.sh:2", ": it lies in the base image", "2 layers of the base"]);
+    let layer = layer(&run);
     let fetched = |world: &World| {
-        let requests = world.sandbox.requests();
-        let mut blobs: Vec<String> = requests
-            .into_iter()
-            .filter(|it| it.service == SandboxService::Registry && it.method == "GET")
-            .filter(|it| it.path.starts_with("/v2/app/blobs/"))
-            .map(|it| it.path)
-            .collect();
-        let all = blobs.len();
-        blobs.sort_unstable();
-        blobs.dedup();
-        (all, blobs.len())
+        let requests = world.sandbox.requests().into_iter();
+        let of_app = requests.filter(|it| it.path == format!("/v2/app/blobs/{layer}"));
+        of_app.filter(|it| it.method == "GET").count()
     };
-    let (all, unique) = fetched(&world);
-    assert_eq!(all, unique, "a layer or a config was fetched twice");
+    assert_eq!(fetched(&world), 1, "for SBOM and search, and for both platforms");
     // Where they come from the build, nobody reads the base image for its own sake.
     world.unset("INPUT_SBOM").set("FAKE_BUILDX_SALT", "2");
     let run = published(&world).await;
     tell(&run, &["2 layers of the base image not read"]);
     assert!(!run.log.contains("opt/base/key.sh"), "{}", run.log);
+    assert_eq!(fetched(&world), 1);
     let list = "/.\n/usr\n/usr/share/tool/test.key\n";
     let status = "Package: tool\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n";
     let package = json!({ "layers": [[
@@ -235,9 +232,8 @@ async fn a_layer_that_is_not_what_its_digest_says_is_no_release_and_an_encrypted
     tell(&run, &["nothing was tagged: secrets were not looked for", &layer]);
     assert!(world.tags().await.is_empty());
     plant(&world, &json!({ "layers": [[["app/x", "true"]]], "encrypted": true }));
-    let run = world
-        .run(&[], &[("INPUT_ON-TAG-CONFLICT", "overwrite"), ("FAKE_BUILDX_SALT", "3")])
-        .await;
+    let run =
+        world.run(&[], &[("INPUT_ON-TAG-CONFLICT", "overwrite"), ("FAKE_BUILDX_SALT", "3")]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
     tell(&run, &["nobody knows whether a secret is in it", "is encrypted"]);
 }
@@ -255,8 +251,66 @@ async fn misconfiguration_refuses_where_that_is_asked() {
     assert_eq!(run.code, Some(1), "{}", run.log);
     tell(&run, &["nothing was tagged: 1 misconfiguration", "root-user (medium", "runs as root"]);
     let file = world.folder.path().join("risks.yaml");
-    std::fs::write(&file, "accepted:\n  - id: root-user\n    reason: it drops its rights\n").unwrap();
+    std::fs::write(&file, "accepted:\n  - id: root-user\n    reason: it drops its rights\n")
+        .unwrap();
     let path = file.display().to_string();
     world.set("INPUT_IGNORE-FILE", &path);
     published(&world).await;
+}
+
+/// Whoever pushes by digest has a later job judge it.
+#[tokio::test]
+async fn merged_and_baked_images_are_searched_before_the_first_tag() {
+    let world = world(&json!({ "layers": [[["app/deploy.sh", line()]]] })).await;
+    let own = [("INPUT_PLATFORMS", "linux/amd64"), ("INPUT_PUSH-BY-DIGEST", "true")];
+    let pushed = world.run(&[], &own).await;
+    assert_eq!(pushed.code, Some(0), "{}", pushed.log);
+    let digests = [("INPUT_DIGESTS", pushed.outputs["digests"].as_str())];
+    let merged = world.run(&["merge"], &digests).await;
+    assert_eq!(merged.code, Some(1), "{}", merged.log);
+    tell(&merged, &["nothing was tagged: 1 secret in the image's own layers"]);
+    assert!(world.tags().await.is_empty());
+    let told = [digests[0], ("INPUT_FAIL-ON-SECRETS", "none")];
+    let merged = world.run(&["merge"], &told).await;
+    assert_eq!(merged.code, Some(0), "{}", merged.log);
+
+    let mut world = bake::world().await;
+    plant(&world, &json!({ "env": [format!("GITHUB_TOKEN={}", planted())] }));
+    let file = world.folder.path().join("planted.json").display().to_string();
+    world.set("FAKE_BUILDX_PLANTED", &file);
+    let run = world.run(&["bake"], &[]).await;
+    assert_eq!(run.code, Some(1), "{}", run.log);
+    tell(&run, &["nothing was tagged: 1 secret in the image's config"]);
+    for path in ["api", "web", "mirror/web"] {
+        assert!(world.tags_of(path).await.is_empty(), "{path}");
+    }
+}
+
+/// An image is searched wherever it is, and nobody's layers are excused as a base image's.
+#[tokio::test]
+async fn an_image_of_a_registry_is_searched_by_hand() {
+    let mut world = world(&json!({ "layers": [[["app/deploy.sh", line()]]] })).await;
+    world.set("INPUT_FAIL-ON-SECRETS", "none");
+    let image = published(&world).await.outputs["image-ref"].clone();
+    let secrets = async |more: &[&str], image: &str| {
+        let arguments = [&["secrets", "--platform", "linux/amd64"], more, &[image]].concat();
+        let output = world.command().args(arguments).output().await.unwrap();
+        let said = [output.stdout, output.stderr].map(|it| String::from_utf8(it).unwrap());
+        (output.status.code(), said.concat())
+    };
+    let (code, said) = secrets(&[], &image).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("app/deploy.sh:2") && said.contains("holds 1 secret"), "{said}");
+    assert!(!said.contains(&planted()[8..]), "{said}");
+    let (code, said) = secrets(&["--fail-on", "none", "--format", "json"], &image).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("\"own_layers\":3") && said.contains("root-user"), "{said}");
+    let (code, said) = secrets(&["--exclude", "app/**"], &image).await;
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) =
+        secrets(&["--exclude", "app/**", "--fail-on-misconfig", "medium"], &image).await;
+    assert!(code == Some(1) && said.contains("1 misconfiguration"), "{said}");
+    let gone = format!("{}@sha256:{}", image.split('@').next().unwrap(), "0".repeat(64));
+    let (code, said) = secrets(&[], &gone).await;
+    assert_eq!(code, Some(4), "{said}");
 }

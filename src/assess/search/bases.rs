@@ -81,8 +81,6 @@ pub(super) fn base_of(
             config: Some(base.config.clone()),
             unknown: None,
         },
-        None => {
-            BaseLayers { unknown: unread.first().cloned(), ..BaseLayers::default() }
-        }
+        None => BaseLayers { unknown: unread.first().cloned(), ..BaseLayers::default() },
     }
 }

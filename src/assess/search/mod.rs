@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use self::bases::BaseLayers;
-pub use self::layers::SearchedLayers;
 use self::layers::LayerLeaks;
+pub use self::layers::SearchedLayers;
 pub use self::published::{PlatformMaterials, of_release};
 use crate::sbom::SbomError;
 use crate::sbom::exclude::Exclude;
@@ -95,7 +95,7 @@ pub fn search(
     let wanted: BTreeSet<&Blob> =
         own.filter(is_readable).filter(|layer| how.layers.of(layer).is_none()).collect();
     let wanted: Vec<Blob> = wanted.into_iter().cloned().collect();
-    watched(&wanted, &reading(how)).map_err(told)?;
+    watched(&wanted, &reading(how)).map_err(image_error)?;
     let mut owners = BTreeMap::new();
     images.iter().map(|image| of_image(image, how, &mut owners)).collect()
 }
@@ -114,7 +114,7 @@ fn reading<'a>(how: &LayerSearch<'a>) -> LayerReading<'a> {
 }
 
 /// What keeps an image from being read, in words that are not about an SBOM.
-fn told(error: SbomError) -> anyhow::Error {
+pub fn image_error(error: SbomError) -> anyhow::Error {
     let text = error.to_string();
     let message = text.strip_prefix("no sbom was written: ").unwrap_or(&text).to_owned();
     match error {
@@ -134,8 +134,11 @@ fn of_image(
     owners: &mut LayerOwners,
 ) -> anyhow::Result<PlatformSearch> {
     let SearchedImage { platform, image, base } = searched;
-    let mut found =
-        PlatformSearch { platform: platform.clone(), base: base.clone(), ..PlatformSearch::default() };
+    let mut found = PlatformSearch {
+        platform: platform.clone(),
+        base: base.clone(),
+        ..PlatformSearch::default()
+    };
     let mut stack: Vec<Arc<LayerLeaks>> = Vec::new();
     for (at, layer) in image.layers.iter().enumerate() {
         let is_base = at < base.count;
@@ -155,7 +158,7 @@ fn of_image(
             .filter(|leak| !leak.path().is_some_and(|path| how.exclude.matches(path)))
             .map(|leak| leak.clone().in_layer(layer.name(), is_base))
             .collect();
-        owners::excuse(&mut leaks, layer, how, owners).map_err(told)?;
+        owners::excuse(&mut leaks, layer, how, owners).map_err(image_error)?;
         found.leaks.extend(leaks);
         stack.push(known);
     }

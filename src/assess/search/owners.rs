@@ -37,10 +37,7 @@ pub(super) fn excuse(
 
 /// Of each file that a package brought, its name. A layer whose packages cannot be understood has
 /// none.
-fn of_layer(
-    layer: &Blob,
-    how: &LayerSearch<'_>,
-) -> Result<BTreeMap<String, String>, SbomError> {
+fn of_layer(layer: &Blob, how: &LayerSearch<'_>) -> Result<BTreeMap<String, String>, SbomError> {
     let reading = LayerReading {
         blobs: how.blobs,
         threads: how.threads,
@@ -58,9 +55,8 @@ fn of_layer(
         Err(_) => return Ok(BTreeMap::new()),
         Ok(collected) => collected,
     };
-    let packages = collected
-        .into_iter()
-        .flat_map(|collected| Catalog::from_collected(collected).packages);
+    let packages =
+        collected.into_iter().flat_map(|collected| Catalog::from_collected(collected).packages);
     // Packages of languages may be the user's own, such as what `pip install .` makes.
     let installed = packages.filter(|listed| listed.package.ecosystem.is_distribution());
     Ok(installed

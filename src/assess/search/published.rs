@@ -9,12 +9,12 @@ use anyhow::Context as _;
 use futures_util::future::join_all;
 
 use super::bases::{NamedBase, base_of, named};
-use super::{LayerSearch, PlatformSearch, SearchedImage, SearchedLayers, search, told};
+use super::{LayerSearch, PlatformSearch, SearchedImage, SearchedLayers, image_error, search};
 use crate::image::{Platform, Repository};
 use crate::provenance::Resource;
+use crate::registry::Registry;
 use crate::registry::contents::PlatformImage;
 use crate::registry::layers::reading_for;
-use crate::registry::Registry;
 use crate::sbom::SbomError;
 use crate::sbom::exclude::Exclude;
 use crate::sbom::image::{CatalogedImage, threads};
@@ -46,7 +46,7 @@ pub async fn of_release(
     reading_for(registry, repository, UNSEARCHED, move |source| {
         let image = |(part, bases): (&PlatformImage, &Candidates)| {
             let image =
-                source.image(&part.descriptor.digest, Some(&part.platform)).map_err(told)?;
+                source.image(&part.descriptor.digest, Some(&part.platform)).map_err(image_error)?;
             let base = base_of(&image, &bases.read, &bases.unread);
             Ok(SearchedImage { platform: part.platform.to_string(), image, base })
         };
@@ -73,11 +73,7 @@ struct Candidates {
     unread: Vec<String>,
 }
 
-async fn candidates(
-    registry: &Registry,
-    named: Vec<NamedBase>,
-    platform: &Platform,
-) -> Candidates {
+async fn candidates(registry: &Registry, named: Vec<NamedBase>, platform: &Platform) -> Candidates {
     let reads = named.into_iter().map(|base| async move {
         let (digest, platform) = (base.image.digest.clone(), platform.clone());
         let read = reading_for(registry, &base.image.repository, UNSEARCHED, move |source| {
@@ -85,7 +81,7 @@ async fn candidates(
                 Ok(image) => Ok(Some(image)),
                 // It is of another platform, and so it is no base of this one.
                 Err(SbomError::BadImage(_)) => Ok(None),
-                Err(error) => Err(told(error)),
+                Err(error) => Err(image_error(error)),
             }
         });
         let outcome = tokio::time::timeout(PATIENCE, read).await;

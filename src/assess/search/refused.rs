@@ -96,9 +96,10 @@ fn merged<T: Clone + PartialEq>(
         let known = merged.len();
         for found in of(platform) {
             // What one platform has twice is there twice.
-            let same = merged.iter_mut().take(known).find(|it| {
-                it.found == *found && !it.platforms.contains(&platform.platform)
-            });
+            let same = merged
+                .iter_mut()
+                .take(known)
+                .find(|it| it.found == *found && !it.platforms.contains(&platform.platform));
             match same {
                 Some(same) => drop(same.platforms.insert(platform.platform.clone())),
                 None => merged.push(OfPlatforms {
@@ -127,8 +128,7 @@ impl SearchVerdict {
         if secrets.is_empty() && weak.is_empty() {
             return None;
         }
-        let in_file =
-            |it: &&OfPlatforms<Leak>| matches!(it.found.place, LeakPlace::File { .. });
+        let in_file = |it: &&OfPlatforms<Leak>| matches!(it.found.place, LeakPlace::File { .. });
         let in_layers = secrets.iter().filter(|places| places.iter().any(in_file)).count();
         let in_config = secrets.len() - in_layers;
         let mut parts = Vec::new();

@@ -49,8 +49,7 @@ pub struct WeaknessCounts {
 impl SearchSummary {
     pub fn of(platforms: &[PlatformSearch], verdict: &SearchVerdict) -> Self {
         let most = |of: fn(&PlatformSearch) -> usize| platforms.iter().map(of).max();
-        let (refused, accepted) =
-            (verdict.secrets.reasons.len(), verdict.secrets.accepted.len());
+        let (refused, accepted) = (verdict.secrets.reasons.len(), verdict.secrets.accepted.len());
         let told = verdict.told();
         let mut misconfigurations =
             WeaknessCounts { accepted: verdict.accepted.len(), ..WeaknessCounts::default() };

@@ -7,9 +7,8 @@ use crate::secrets::{rules, weakness};
 
 /// By what each is known: a fingerprint or a rule of ours, and no package.
 pub fn is_about_secrets(risk: &AcceptedRisk) -> bool {
-    let is_ours = |id: &str| {
-        id.starts_with("sha256:") || rules::is_rule(id) || weakness::is_rule(id)
-    };
+    let is_ours =
+        |id: &str| id.starts_with("sha256:") || rules::is_rule(id) || weakness::is_rule(id);
     risk.package.is_none() && risk.id.as_deref().is_some_and(is_ours)
 }
 

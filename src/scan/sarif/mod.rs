@@ -146,10 +146,8 @@ fn other_run(other: OtherRun) -> (Value, usize) {
     let left_out = results.len().saturating_sub(MOST_RESULTS);
     if left_out > 0 {
         results.truncate(MOST_RESULTS);
-        notes.push(format!(
-            "{} left out: GitHub keeps {MOST_RESULTS}.",
-            plural(left_out, "result")
-        ));
+        notes
+            .push(format!("{} left out: GitHub keeps {MOST_RESULTS}.", plural(left_out, "result")));
     }
     let note = |text: String| json!({ "level": "note", "message": { "text": unlinked(&text) } });
     let count = results.len();
