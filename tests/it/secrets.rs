@@ -70,7 +70,7 @@ fn a_checksum_that_is_wrong_is_no_token_and_no_directory_is_no_answer() {
     let (code, said) = secrets(&folder.path().join("nowhere"), &[]);
     assert!(code == Some(2) && said.contains("nowhere` is not there"), "{said}");
     let (code, said) = secrets(&folder.path().join("a"), &[]);
-    assert!(code == Some(4) && said.contains("is no saved image"), "{said}");
+    assert!(code == Some(4) && said.contains("is malformed"), "{said}");
     let (code, said) = secrets(folder.path(), &["--fail-on-misconfig", "low"]);
     assert!(code == Some(2) && said.contains("`--fail-on-misconfig`"), "{said}");
     let risks = folder.path().join("risks.yaml");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::sbom::layers::{Blob, EntryWatch, LayerWatch, SeenEntry, SeenKind};
+use crate::sbom::layers::{Blob, EntryWatch, LayerWatch, WatchedEntry, WatchedKind};
 use crate::secrets::detector::Detector;
 use crate::secrets::excuses;
 use crate::secrets::leak::{Confidence, Leak};
@@ -114,7 +114,7 @@ impl LayerSeeker {
 }
 
 impl EntryWatch for LayerSeeker {
-    fn entry(&mut self, entry: &SeenEntry<'_>) {
+    fn entry(&mut self, entry: &WatchedEntry<'_>) {
         self.end_file();
         let (parent, name) = entry.path.rsplit_once('/').unwrap_or(("", entry.path));
         if name == OPAQUE {
@@ -127,15 +127,15 @@ impl EntryWatch for LayerSeeker {
         // What is here for itself hides what lies below; of a directory it hides the mode.
         self.found.entries.push(hash(entry.path));
         let kind = match entry.kind {
-            SeenKind::File => LayerEntryKind::File,
-            SeenKind::Directory => LayerEntryKind::Directory,
-            SeenKind::Other => LayerEntryKind::Other,
+            WatchedKind::File => LayerEntryKind::File,
+            WatchedKind::Directory => LayerEntryKind::Directory,
+            WatchedKind::Other => LayerEntryKind::Other,
         };
         let weak = LayerEntry { path: entry.path, mode: entry.mode, uid: entry.uid, kind };
         if self.found.weaknesses.len() < MOST_WEAKNESSES {
             self.found.weaknesses.extend(of_entry(&weak));
         }
-        if entry.kind == SeenKind::File {
+        if entry.kind == WatchedKind::File {
             self.file = Some((entry.path.to_owned(), Detector::new(entry.path)));
         }
     }

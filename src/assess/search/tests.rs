@@ -9,7 +9,7 @@ use super::summary::SearchSummary;
 use super::*;
 use crate::provenance::Resource;
 use crate::sbom::image::LayoutPlatform;
-use crate::sbom::layers::{LayerWatch as _, SeenEntry, SeenKind};
+use crate::sbom::layers::{LayerWatch as _, WatchedEntry, WatchedKind};
 use crate::secrets::leak::{Confidence, LeakPlace};
 use crate::secrets::verdict::{SecretsTerms, Waiver};
 use crate::secrets::weakness::{Gravity, is_rule};
@@ -52,8 +52,8 @@ fn token() -> String {
 fn seen(layers: &SearchedLayers, name: &str, files: &[(&str, u32, &str)]) {
     let mut watch = layers.begin(&layer(name)).unwrap();
     for (path, mode, text) in files {
-        let kind = if path.ends_with('/') { SeenKind::Directory } else { SeenKind::File };
-        watch.entry(&SeenEntry { path: path.trim_end_matches('/'), kind, mode: *mode, uid: 0 });
+        let kind = if path.ends_with('/') { WatchedKind::Directory } else { WatchedKind::File };
+        watch.entry(&WatchedEntry { path: path.trim_end_matches('/'), kind, mode: *mode, uid: 0 });
         text.as_bytes().chunks(7).for_each(|piece| watch.bytes(piece));
     }
     watch.done();
@@ -63,7 +63,7 @@ struct NoBlobs;
 
 impl LayerBlobs for NoBlobs {
     fn open(&self, layer: &Blob) -> std::io::Result<Box<dyn std::io::Read + Send>> {
-        Err(std::io::Error::other(layer.name().to_owned()))
+        Err(std::io::Error::other(format!("no disk for {}", layer.name())))
     }
 }
 
@@ -182,14 +182,17 @@ fn what_nobody_can_read_is_said_and_what_cannot_be_fetched_is_an_error() {
     let image = image(&["gone"]);
     let searched = SearchedImage { platform: String::new(), image, base: BaseLayers::default() };
     let error = search(&[searched], &how).unwrap_err();
-    assert_eq!(crate::error::message(&error), "layer `sha256:gone` cannot be read: sha256:gone");
+    assert_eq!(
+        crate::error::message(&error),
+        "layer `sha256:gone` cannot be read: no disk for sha256:gone"
+    );
 }
 
 #[test]
 fn what_was_not_what_its_digest_says_counts_for_nothing() {
     let layers = SearchedLayers::default();
     let mut watch = layers.begin(&layer("a")).unwrap();
-    watch.entry(&SeenEntry { path: "k.pem", kind: SeenKind::File, mode: 0o600, uid: 0 });
+    watch.entry(&WatchedEntry { path: "k.pem", kind: WatchedKind::File, mode: 0o600, uid: 0 });
     watch.bytes(token().as_bytes());
     drop(watch);
     assert!(layers.of(&layer("a")).is_none());

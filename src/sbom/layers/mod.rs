@@ -21,7 +21,7 @@ use kept::Ledger;
 use scan::{Layer, LayerContext, LayerFailure};
 use stream::Stream;
 use tar::{Forward, Tar, TarError};
-pub use watch::{EntryWatch, LayerWatch, SeenEntry, SeenKind, watched};
+pub use watch::{EntryWatch, LayerWatch, WatchedEntry, WatchedKind, watched};
 
 mod ahead;
 mod cache;

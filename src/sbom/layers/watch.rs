@@ -13,7 +13,7 @@ pub trait LayerWatch: Send + Sync {
 
 /// Sees one layer, front to back: each entry, and then its bytes.
 pub trait EntryWatch: Send {
-    fn entry(&mut self, entry: &SeenEntry<'_>);
+    fn entry(&mut self, entry: &WatchedEntry<'_>);
     /// The next of the last entry. A hole of a sparse file is one zero.
     fn bytes(&mut self, piece: &[u8]);
     /// The layer has ended, and is what its digest says.
@@ -22,24 +22,24 @@ pub trait EntryWatch: Send {
 
 /// What a header says that matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SeenEntry<'a> {
+pub struct WatchedEntry<'a> {
     /// From the root, without `.` and `..`, and with the marks of what is taken away.
     pub path: &'a str,
-    pub kind: SeenKind,
+    pub kind: WatchedKind,
     /// With the bits for setuid, setgid and sticky.
     pub mode: u32,
     pub uid: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SeenKind {
+pub enum WatchedKind {
     File,
     Directory,
     /// Links and devices, which hold nothing.
     Other,
 }
 
-impl From<TarKind> for SeenKind {
+impl From<TarKind> for WatchedKind {
     fn from(kind: TarKind) -> Self {
         match kind {
             TarKind::File => Self::File,

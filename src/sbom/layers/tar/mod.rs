@@ -10,7 +10,7 @@ use self::header::{BLOCK, Block, TarHeader, number, until_zero};
 use self::pax::{Pax, piece};
 use super::paths;
 use super::sparse::Map;
-use super::watch::{EntryWatch, SeenEntry, SeenKind};
+use super::watch::{EntryWatch, WatchedEntry, WatchedKind};
 
 mod header;
 mod pax;
@@ -109,8 +109,8 @@ impl<R: Forward> Tar<R> {
         if let (Some(entry), Some(watch)) = (&next, &mut self.watch)
             && let Some(path) = paths::clean(&entry.path)?
         {
-            let (kind, mode, uid) = (SeenKind::from(entry.kind), entry.mode, entry.uid);
-            watch.entry(&SeenEntry { path: &path, kind, mode, uid });
+            let (kind, mode, uid) = (WatchedKind::from(entry.kind), entry.mode, entry.uid);
+            watch.entry(&WatchedEntry { path: &path, kind, mode, uid });
         }
         Ok(next)
     }
