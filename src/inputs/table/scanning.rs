@@ -118,7 +118,7 @@ pub(super) const SCANNING: &[Input] = &[
         description: "\
             For which secrets in the image's own layers and its config nothing is tagged, \
             verifiable (private keys, and tokens whose format says that they are real), any, none \
-            (they are told), or skip, which reads no layer.",
+            (they are listed), or skip, which reads no layer.",
         ..ROW
     },
     Input {
