@@ -94,9 +94,9 @@ enum CliVerb {
     /// Without IMAGE it is the action `scan`: what is published is verified, scanned again, and the
     /// new result signed. Inputs come from INPUT_* and GITHUB_*
     Scan(Box<verbs::scan::ScanArguments>),
-    /// List private keys and tokens in the files of a directory, such as a checkout; fail on those
-    /// whose format says that they are real
-    Secrets(verbs::secrets::SecretsArguments),
+    /// List private keys and tokens in the layers and the config of an image, or in the files of a
+    /// directory such as a checkout; fail on those whose format says that they are real
+    Secrets(Box<verbs::secrets::SecretsArguments>),
     /// Delete what no tag leads to any more, and leave every image that is kept whole, with its
     /// evidence; a dry run without --delete
     Prune(verbs::prune::PruneArguments),
@@ -190,7 +190,7 @@ async fn dispatch(verb: CliVerb, env: &Environment, report: &Report) -> anyhow::
             Some(inputs) => verbs::rescan::run(&with_inputs(env, inputs), report).await,
             None => verbs::scan::run(&arguments, env, report).await,
         },
-        CliVerb::Secrets(arguments) => verbs::secrets::run(&arguments, report),
+        CliVerb::Secrets(arguments) => verbs::secrets::run(&arguments, env, report).await,
         CliVerb::Prune(arguments) => verbs::prune::run(&arguments, env, report).await,
         CliVerb::Advisories(arguments) => verbs::advisories::run(&arguments, env, report).await,
         CliVerb::VerifyBundle(arguments) => verbs::verify_bundle::run(&arguments, report),

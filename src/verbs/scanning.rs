@@ -20,6 +20,7 @@ use crate::plan::scanning::ScanPlan;
 use crate::report::Report;
 use crate::scan::attestation::ScanInvocation;
 use crate::scan::report::ImageScan;
+use crate::scan::sarif::OtherRun;
 use crate::scan::{sarif, shown};
 
 /// What a release is scanned with, or why it is not.
@@ -78,13 +79,10 @@ impl Scanning {
         }
     }
 
-    /// Says what people should know of the scans; refuses where the rules do. The findings are
-    /// written to the file that the user named in either case.
+    /// Says what people should know of the scans; refuses where the rules do.
     pub(super) fn judged(
         &self,
         images: &[(ImageRef, &Scanned)],
-        sarif_file: Option<&Path>,
-        context: &RunContext,
         report: &Report,
     ) -> anyhow::Result<()> {
         let Self::Scan(scan) = self else { return Ok(()) };
@@ -106,10 +104,6 @@ impl Scanning {
                 }
                 Scanned::Not(_) => {}
             }
-        }
-        if let Some(file) = sarif_file {
-            let scans: Vec<ImageScan> = all.iter().map(|it| it.scan.clone()).collect();
-            write_sarif(&scans, file, context)?;
         }
         match refusal(&all) {
             None => Ok(()),
@@ -145,14 +139,16 @@ pub(super) fn refused(refusal: &ScanRefusal, attached: &[&ImageRef]) -> anyhow::
     refused.err().unwrap_or_else(|| anyhow::anyhow!("the scan refuses the image"))
 }
 
-/// One document with a run for each platform of each image; the files that it took.
+/// One document with a run for each platform of each image, and those of others: the files that it
+/// took.
 pub(super) fn write_sarif(
     scans: &[ImageScan],
+    others: Vec<OtherRun>,
     file: &Path,
     context: &RunContext,
 ) -> anyhow::Result<Vec<String>> {
     let unwritten = || format!("input `sarif-file`: `{}` was not written", file.display());
-    let documents = sarif::documents(scans).with_context(unwritten)?;
+    let documents = sarif::documents(scans, others).with_context(unwritten)?;
     let folder = context.workspace.clone().unwrap_or_default();
     let mut written = Vec::new();
     for (at, document) in documents.iter().enumerate() {

@@ -27,6 +27,7 @@ mod hints;
 mod hosts;
 mod keys;
 mod layouts;
+mod leaks;
 mod links;
 #[path = "../markdown.rs"]
 mod markdown;

@@ -106,7 +106,7 @@ impl Rescan<'_> {
             report.details("findings", &lines);
         }
         let files = match &self.settings.sarif_file {
-            Some(file) => write_sarif(&told_apart(&scanned), file, self.context)?,
+            Some(file) => write_sarif(&told_apart(&scanned), Vec::new(), file, self.context)?,
             None => Vec::new(),
         };
         let attached = match signing {

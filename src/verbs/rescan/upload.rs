@@ -55,7 +55,7 @@ async fn uploaded(
         .context("GitHub's API cannot be used")?
         .context("there is no `GITHUB_REPOSITORY` whose code scanning it would be")?;
     anyhow::ensure!(settings.logins.github_token.is_some(), "there is no `github-token`");
-    let documents = sarif::documents(scans)?;
+    let documents = sarif::documents(scans, Vec::new())?;
     let mut errors = Vec::new();
     for document in &documents {
         let upload = SarifUpload {

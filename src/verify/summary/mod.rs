@@ -23,7 +23,7 @@ const CLOCKS: SignedDuration = SignedDuration::from_mins(5);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SummaryStatement {
-    /// `verifier.id`: whose name it is says the signature, not this.
+    /// `verifier.id`: whose tag it is says the signature, not this.
     pub verifier: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_verified: Option<Timestamp>,
