@@ -4,7 +4,6 @@
 use anyhow::Context as _;
 use serde_json::json;
 
-use crate::error::Remedy as _;
 use crate::github::RunContext;
 use crate::github::api::Api;
 use crate::github::issues::IssueRefusal;
