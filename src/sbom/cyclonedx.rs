@@ -35,6 +35,7 @@ pub fn document(catalog: &Catalog, about: &DocumentSubject) -> String {
     let mut metadata = json!({
         "timestamp": about.created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         "lifecycles": [{ "phase": "post-build" }],
+        "manufacturer": maker(),
         "tools": tools(),
         "component": image(about),
         "properties": [property("coverage", &coverage())],
@@ -60,6 +61,11 @@ pub fn document(catalog: &Catalog, about: &DocumentSubject) -> String {
 
 pub(super) fn tools() -> Value {
     json!({ "components": [{ "type": "application", "name": "supply-action", "version": env!("CARGO_PKG_VERSION") }] })
+}
+
+/// Who made the document: <https://cyclonedx.org/docs/1.6/json/#metadata_manufacturer>.
+pub(super) fn maker() -> Value {
+    json!({ "name": "supply-action", "url": [env!("CARGO_PKG_REPOSITORY")] })
 }
 
 /// Unique by content.

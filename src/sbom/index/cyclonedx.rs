@@ -12,7 +12,7 @@ use super::{
     Contained, DocumentPackage, DocumentedIndex, DocumentedPlatform, IndexDetail, SaidByDocument,
     only,
 };
-use crate::sbom::cyclonedx::{property, serial_number, tools};
+use crate::sbom::cyclonedx::{maker, property, serial_number, tools};
 use crate::sbom::foreign::{ForeignError, parsed};
 use crate::sbom::spdx::oci_purl;
 use crate::sbom::text::Text;
@@ -146,6 +146,8 @@ pub(super) fn document(index: &DocumentedIndex, detail: IndexDetail) -> String {
     let contained = index.contained(&written);
     let mut metadata = json!({
         "lifecycles": [{ "phase": "post-build" }],
+        "manufacturer": maker(),
+        "manufacturer": maker(),
         "tools": tools(),
         "component": described(INDEX, &index.name, &index.digest, index.supplier()),
         "properties": [property("coverage", &index.remark(detail))],
