@@ -84,9 +84,9 @@ enum CliVerb {
     Sbom(verbs::sbom::SbomArguments),
     /// Say which known vulnerabilities an image has, wherever it is, or what an SBOM lists
     Scan(Box<verbs::scan::ScanArguments>),
-    /// List private keys and tokens in the files of a directory, such as a checkout; fail on those
-    /// whose format says that they are real
-    Secrets(verbs::secrets::SecretsArguments),
+    /// List private keys and tokens in the layers and the config of an image, or in the files of a
+    /// directory such as a checkout; fail on those whose format says that they are real
+    Secrets(Box<verbs::secrets::SecretsArguments>),
     /// Delete what no name leads to any more, and leave every image that is kept whole, with its
     /// evidence; a dry run without --delete
     Prune(verbs::prune::PruneArguments),
@@ -171,7 +171,7 @@ async fn dispatch(verb: CliVerb, env: &Environment, report: &Report) -> anyhow::
         CliVerb::Verify(arguments) => verbs::verify::run(&arguments, env, report).await,
         CliVerb::Sbom(arguments) => verbs::sbom::run(&arguments, env, report).await,
         CliVerb::Scan(arguments) => verbs::scan::run(&arguments, env, report).await,
-        CliVerb::Secrets(arguments) => verbs::secrets::run(&arguments, report),
+        CliVerb::Secrets(arguments) => verbs::secrets::run(&arguments, env, report).await,
         CliVerb::Prune(arguments) => verbs::prune::run(&arguments, env, report).await,
         CliVerb::Advisories(arguments) => verbs::advisories::run(&arguments, env, report).await,
         CliVerb::VerifyBundle(arguments) => verbs::verify_bundle::run(&arguments, report),

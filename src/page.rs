@@ -31,6 +31,7 @@ pub enum RefusalPage {
     StatementTooLarge,
     SbomRefused,
     KnownVulnerabilities,
+    SecretsInTheImage,
     ProvenanceOfAnotherSource,
     NoDigests,
     DigestNotInTheRegistry,
@@ -49,7 +50,7 @@ pub enum RefusalPage {
 
 impl RefusalPage {
     /// Every one, in the order of the page.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::NoOidcToken,
         Self::NoLogin,
         Self::NoRightToPush,
@@ -77,6 +78,7 @@ impl RefusalPage {
         Self::StatementTooLarge,
         Self::SbomRefused,
         Self::KnownVulnerabilities,
+        Self::SecretsInTheImage,
         Self::ProvenanceOfAnotherSource,
         Self::NoDigests,
         Self::DigestNotInTheRegistry,
@@ -132,6 +134,7 @@ impl RefusalPage {
             Self::StatementTooLarge => "statement-too-large",
             Self::SbomRefused => "sbom-refused",
             Self::KnownVulnerabilities => "known-vulnerabilities",
+            Self::SecretsInTheImage => "secrets-in-the-image",
             Self::ProvenanceOfAnotherSource => "provenance-of-another-source",
             Self::NoDigests => "no-digests",
             Self::DigestNotInTheRegistry => "digest-not-in-the-registry",

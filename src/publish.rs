@@ -8,6 +8,7 @@ use futures_util::future::{LocalBoxFuture, join_all, try_join_all};
 use serde::Serialize;
 
 use crate::assess::Scanned;
+use crate::assess::search::summary::SearchSummary;
 use crate::build::progress::PlatformWork;
 use crate::error::{
     Consequence, OrRemedy as _, Remedy as _, WithExit, exit, remedied, with_hint, with_see,
@@ -79,6 +80,8 @@ pub struct Published {
     /// The numbers of the attestations that GitHub keeps.
     pub stored: Vec<u64>,
     pub scanned: Scanned,
+    /// Where its layers and config were searched for secrets.
+    pub searched: Option<SearchSummary>,
 }
 
 /// What happens when somebody moved a tag between plan and publish.
@@ -170,6 +173,7 @@ pub async fn publish(
             work: Vec::new(),
             stored: Vec::new(),
             scanned: Scanned::Not(String::new()),
+            searched: None,
         })
     });
     Ok(published.collect())

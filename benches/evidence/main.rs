@@ -18,6 +18,7 @@ mod rekor2;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use image::{PLATFORMS, Pushed};
@@ -40,6 +41,7 @@ use supply_action::sigstore::identity;
 use supply_action::sigstore::settled::{SettledTrust, TrustFile};
 use supply_action::sigstore::verifier::{BundleVerifier, Signer};
 use supply_action::verbs::scanning::Scanning;
+use supply_action::verbs::searching::Searching;
 use supply_action::verbs::{outside, prove, publish, release};
 use supply_action::verify::policy::{EvidencePolicy, Requirements};
 use supply_action::{sigstore, verify};
@@ -262,6 +264,7 @@ impl World {
         env
     }
 
+    #[expect(clippy::too_many_lines, reason = "one run, step by step")]
     async fn ours(&self, name: &str) -> Run {
         let repository = self.repository(name);
         let pushed = image::push(&self.registry, &repository).await;
@@ -324,6 +327,8 @@ impl World {
             sboms: &Sboms::Build,
             targets: &plan.release.targets,
             scanning: &Scanning::Not(String::new()),
+            searching: &Searching::Not(String::new()),
+            layers: Arc::default(),
         };
         let (proven, _) = prove::prove(
             &outside,

@@ -50,12 +50,14 @@ fuzz_target!(|bytes: &[u8]| {
         size: Some(layer.len() as u64),
         diff_id: Digest::of(&[&NOTHING[..], &text].concat()).to_string(),
         is_foreign: false,
+        is_encrypted: false,
     };
     let reading = Reading {
         blobs: &One(layer),
         threads: usize::from(threads & 1) + 1,
         cache: None,
         watcher: &Unwatched,
+        watch: None,
         files: false,
         exclude: supply_action::sbom::exclude::Exclude::default(),
         diff_ids: true,

@@ -34,6 +34,7 @@ impl Memory {
             size,
             diff_id: Digest::of(plain).to_string(),
             is_foreign: false,
+            is_encrypted: false,
         };
         self.0.insert(blob.diff_id.clone(), compressed);
         blob
@@ -54,6 +55,7 @@ impl Memory {
                 threads,
                 cache,
                 watcher: &Unwatched,
+                watch: None,
                 files: true,
                 exclude: supply_action::sbom::exclude::Exclude::default(),
                 diff_ids: true,

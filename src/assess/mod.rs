@@ -5,6 +5,7 @@
 mod judged;
 mod lists;
 pub mod refused;
+pub mod search;
 mod sources;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 
 use self::lists::HandedLists;
 pub use self::lists::accepted;
+use self::search::waivers::is_about_secrets;
 use crate::advisories::gather::Sources;
 use crate::error::{Remedy as _, WithExit, exit, exit_code};
 use crate::github::network::Network;
@@ -220,7 +222,9 @@ impl Assessor {
         // What one image does not have another may.
         let unused = assessed.iter().map(|assessed| &assessed.verdict.unused);
         if let Some(first) = assessed.first() {
-            for risk in &first.verdict.unused {
+            // What is about secrets is judged beside the scan.
+            let ours = first.verdict.unused.iter().filter(|risk| !is_about_secrets(risk));
+            for risk in ours {
                 if unused.clone().all(|unused| unused.contains(risk)) {
                     say(format!("`{}` accepts nothing that was found", visible(&risk.place)));
                 }

@@ -12,7 +12,7 @@ use crate::error::{OrRemedy as _, Remedy as _};
 use crate::evidence::{SLSA_1, SPDX};
 use crate::image::Repository;
 use crate::provenance::{
-    BuildStatement, BuildTimes, Provenance, ProvenanceTerms, Slsa, SourceOrigin,
+    BuildStatement, BuildTimes, Provenance, ProvenanceTerms, Resource, Slsa, SourceOrigin,
 };
 use crate::registry::Registry;
 use crate::registry::contents::PlatformImage;
@@ -33,6 +33,8 @@ pub struct StatedByBuild {
     pub origins: Vec<SourceOrigin>,
     /// What the emptiest of its SBOMs lists.
     pub listed: Option<ListedAmount>,
+    /// All that its builds fetched.
+    pub materials: Vec<Resource>,
 }
 
 /// What one statement comes to.
@@ -43,6 +45,7 @@ pub struct Rebuilt {
     times: BuildTimes,
     origin: Option<SourceOrigin>,
     listed: Option<ListedAmount>,
+    materials: Vec<Resource>,
 }
 
 /// What the build stated of each platform's image, in their order; provenances in these versions.
@@ -71,6 +74,7 @@ async fn of_platform(
         stated.drafts.extend(rebuilt.drafts);
         stated.times = stated.times.with(rebuilt.times);
         stated.origins.extend(rebuilt.origin);
+        stated.materials.extend(rebuilt.materials);
         stated.listed = stated.listed.into_iter().chain(rebuilt.listed).min();
     }
     Ok(stated)
@@ -129,7 +133,7 @@ pub fn rebuild(
         let draft = draft(kind, unsigned.predicate, repository, part)?;
         return Ok(Rebuilt { drafts: vec![draft], listed: Some(listed), ..Rebuilt::default() });
     }
-    let (predicate, origin, times) =
+    let AcceptedProvenance { predicate, origin, times, materials } =
         accepted(kind, unsigned.predicate, terms).with_context(|| refusal(part))?;
     let mut drafts = Vec::new();
     for version in versions.iter().filter(|_| kind == SLSA_1) {
@@ -140,7 +144,7 @@ pub fn rebuild(
         let predicate = older.as_deref().unwrap_or(&predicate);
         drafts.push(draft(version.predicate_type(), predicate, repository, part)?);
     }
-    Ok(Rebuilt { drafts, origin: Some(origin), times, listed: None })
+    Ok(Rebuilt { drafts, origin: Some(origin), times, listed: None, materials })
 }
 
 /// What a refused provenance means.
@@ -148,19 +152,29 @@ fn refusal(part: &PlatformImage) -> String {
     format!("the provenance that the build made for `{}` is not signed", part.platform)
 }
 
-/// The predicate as it is signed, whose source it names, and when it was built.
+/// A provenance that says what was asked for.
+struct AcceptedProvenance {
+    /// As it is signed.
+    predicate: String,
+    /// Whose source it names.
+    origin: SourceOrigin,
+    times: BuildTimes,
+    materials: Vec<Resource>,
+}
+
 fn accepted(
     kind: &str,
     predicate: &str,
     terms: &ProvenanceTerms,
-) -> anyhow::Result<(String, SourceOrigin, BuildTimes)> {
+) -> anyhow::Result<AcceptedProvenance> {
     let read = Provenance::read(kind, predicate)?;
     let verdict = terms.check(&read)?;
     let predicate = match &verdict.builder {
         Some(builder) => Provenance::completed(kind, predicate, builder)?,
         None => predicate.to_owned(),
     };
-    Ok((predicate, verdict.origin, read.times))
+    let (times, materials) = (read.times, read.materials);
+    Ok(AcceptedProvenance { predicate, origin: verdict.origin, times, materials })
 }
 
 fn about(unsigned: &BuildStatement<'_>, part: &PlatformImage) -> anyhow::Result<()> {

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 
 use self::provenance::Foreign;
 use self::sboms::Sboms;
+use crate::assess::search::PlatformMaterials;
 use crate::build::BuiltImage;
 use crate::build::merge::TakenImage;
 use crate::error::OrRemedy as _;
@@ -78,9 +79,15 @@ pub struct AcceptedEvidence {
     foreign: Vec<Foreign>,
     /// When the builds ran.
     times: BuildTimes,
+    materials: Vec<PlatformMaterials>,
 }
 
 impl AcceptedEvidence {
+    /// What each platform was built from, as its provenance says.
+    pub fn materials(&self) -> &[PlatformMaterials] {
+        &self.materials
+    }
+
     /// What was built from something else than this run's commit.
     pub fn foreign(&self) -> &[Foreign] {
         &self.foreign
@@ -107,6 +114,9 @@ pub async fn accept(
         })
         .collect();
     let listed = stated.iter().map(|stated| stated.listed).collect();
+    let materials = stated.iter().map(|stated| stated.materials.clone());
+    let materials =
+        parts.platforms.iter().map(|part| part.platform.clone()).zip(materials).collect();
     let mut drafts: Vec<Draft> = stated.into_iter().flat_map(|stated| stated.drafts).collect();
     match sboms {
         Sboms::Build => sboms::not_empty(registry, parts, listed).await?,
@@ -114,7 +124,7 @@ pub async fn accept(
         // A job may have made some before its image was merged; each platform gets one.
         Sboms::Layers(_) => drafts.retain(|draft| draft.predicate_type != SPDX),
     }
-    Ok(AcceptedEvidence { drafts, foreign, times })
+    Ok(AcceptedEvidence { drafts, foreign, times, materials })
 }
 
 /// Collects what is to be attested: what was accepted, SBOMs of layers, and the workflow's
@@ -132,7 +142,7 @@ pub async fn draft(
             Sboms::Build | Sboms::Files(_) => Ok(Vec::new()),
         }
     };
-    let (AcceptedEvidence { mut drafts, foreign, times }, of_layers) =
+    let (AcceptedEvidence { mut drafts, foreign, times, .. }, of_layers) =
         futures_util::try_join!(accepted, of_layers)?;
     drafts.extend(of_layers);
     let predicate = provenance::predicate(workflow, &parts.taken, &foreign);

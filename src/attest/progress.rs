@@ -159,6 +159,7 @@ mod tests {
             size: Some(size),
             diff_id: format!("sha256:{digit}"),
             is_foreign: false,
+            is_encrypted: false,
         };
         let (progress, one, two) =
             (ReadingProgress::default(), blob("1", 1_000_000), blob("2", 3_000_000));

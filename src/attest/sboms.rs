@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::progress::{self, ReadingProgress};
 use super::{Draft, DraftParts, statement};
+use crate::assess::search::SearchedLayers;
 use crate::build::sbom::UserSbom;
 use crate::environment::Environment;
 use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
@@ -24,7 +25,7 @@ use crate::sbom::catalog::Catalog;
 use crate::sbom::exclude::Exclude;
 use crate::sbom::foreign::{self, ForeignFormat, ListedAmount};
 use crate::sbom::image::{CatalogedImage, threads};
-use crate::sbom::layers::{Cache, LayerReading, Unwatched, collect};
+use crate::sbom::layers::{Cache, LayerReading, LayerWatch, Unwatched, collect};
 use crate::sbom::{cyclonedx, spdx};
 
 /// Where the SBOMs come from.
@@ -55,6 +56,14 @@ impl Sboms<'_> {
             Self::Build | Self::Files(_) => work.await,
         }
     }
+
+    /// What is found in layers while they are read for SBOMs, if they are.
+    pub fn searched_layers(&self) -> Arc<SearchedLayers> {
+        match self {
+            Self::Layers(how) => how.search.clone().unwrap_or_default(),
+            Self::Build | Self::Files(_) => Arc::default(),
+        }
+    }
 }
 
 /// How SBOMs are made of layers.
@@ -67,9 +76,16 @@ pub struct LayerSboms {
     progress: Arc<ReadingProgress>,
     /// What is missing or assumed, one sentence each; told when the work is done.
     remarks: Arc<Mutex<Vec<String>>>,
+    /// Who looks for secrets in what is read.
+    search: Option<Arc<SearchedLayers>>,
 }
 
 impl LayerSboms {
+    /// Looks for secrets in the layers that are read, where that is planned.
+    pub fn with_search(self, wanted: bool) -> Self {
+        Self { search: wanted.then(Arc::default), ..self }
+    }
+
     /// Tells beforehand what would keep a finished build from its SBOMs.
     ///
     /// A cache that is not authenticated is not used: what other jobs wrote there would be signed.
@@ -114,6 +130,7 @@ impl LayerSboms {
             threads: threads(),
             cache: self.cache.as_ref(),
             watcher: &*self.progress,
+            watch: self.search.as_deref().map(|search| search as &dyn LayerWatch),
             files: self.written.files,
             exclude: Exclude::default(),
             diff_ids: true,
@@ -224,6 +241,7 @@ async fn held(
             threads: threads(),
             cache: None,
             watcher: &Unwatched,
+            watch: None,
             files: false,
             exclude: Exclude::default(),
             diff_ids: true,

@@ -10,6 +10,8 @@ use crate::assess::{ScanTerms, TermsAuthor};
 use crate::evidence::{COSIGN_VULNERABILITIES, IN_TOTO_VULNERABILITIES};
 use crate::scan::gate::GateRules;
 use crate::scan::severity::SeverityLevel;
+use crate::secrets::verdict::SecretsTerms;
+use crate::secrets::weakness::Gravity;
 use crate::text::age::Age;
 use crate::text::lists;
 
@@ -22,6 +24,10 @@ pub struct ScanInputs {
     /// The predicate types in which the result is signed.
     pub vuln_attestation: Vec<&'static str>,
     pub sarif_file: Option<PathBuf>,
+    /// What refuses an image of the secrets in it; `None`: nobody looks for any.
+    pub fail_on_secrets: Option<SecretsTerms>,
+    /// The least that refuses an image, of what is set in an unwise way.
+    pub fail_on_misconfig: Option<Gravity>,
     /// The inputs of this group that were set beside `scan`, by their names.
     pub given: Vec<&'static str>,
 }
@@ -78,7 +84,17 @@ impl ScanInputs {
                 "it is about `advisories`, which is not set: a service is as new as its answer",
             );
         }
+        let fail_on_secrets = fail_on_secrets(given, problems);
+        let fail_on_misconfig = fail_on_misconfig(given, problems);
+        if fail_on_secrets.is_none() && fail_on_misconfig.is_some() {
+            problems.say(
+                "fail-on-misconfig",
+                "layers are read for it, and `fail-on-secrets` is `skip`; write `none` there",
+            );
+        }
         Self {
+            fail_on_secrets,
+            fail_on_misconfig,
             scan: wish("scan", given, problems),
             on_scan_failure: match given.get("on-scan-failure").map(str::trim) {
                 None | Some("fail") => OnScanFailure::Fail,
@@ -112,6 +128,38 @@ fn fail_on(given: &InputTexts, problems: &mut InputProblems) -> Option<SeverityL
                 Some(SeverityLevel::Critical)
             }
         },
+    }
+}
+
+fn fail_on_secrets(given: &InputTexts, problems: &mut InputProblems) -> Option<SecretsTerms> {
+    match given.get("fail-on-secrets").map(str::trim) {
+        None | Some("verifiable") => Some(SecretsTerms::Verifiable),
+        Some("any") => Some(SecretsTerms::Any),
+        Some("none") => Some(SecretsTerms::Never),
+        Some("skip") => None,
+        Some(other) => {
+            problems.say(
+                "fail-on-secrets",
+                format_args!("`{other}` is none of `verifiable`, `any`, `none`, `skip`"),
+            );
+            Some(SecretsTerms::Verifiable)
+        }
+    }
+}
+
+fn fail_on_misconfig(given: &InputTexts, problems: &mut InputProblems) -> Option<Gravity> {
+    match given.get("fail-on-misconfig").map(str::trim) {
+        None | Some("none") => None,
+        Some("high") => Some(Gravity::Error),
+        Some("medium") => Some(Gravity::Warning),
+        Some("low") => Some(Gravity::Note),
+        Some(other) => {
+            problems.say(
+                "fail-on-misconfig",
+                format_args!("`{other}` is none of `high`, `medium`, `low`, `none`"),
+            );
+            None
+        }
     }
 }
 

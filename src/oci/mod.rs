@@ -138,6 +138,12 @@ impl Descriptor {
             || self.media_type.contains(".layer.nondistributable.")
     }
 
+    /// Whether the bytes are nothing without a key:
+    /// <https://github.com/containers/ocicrypt/blob/main/spec/spec.go>.
+    pub fn is_encrypted(&self) -> bool {
+        self.media_type.ends_with("+encrypted")
+    }
+
     fn read(json: &Json, at: &str) -> Result<Self, UnreadableDocument> {
         let object = StrictObject::open(json, at, &DESCRIPTOR, &[])?;
         let digest = object.expect_text("digest")?;

@@ -127,6 +127,7 @@ pub fn plan(
     ));
     let release = PlannedRelease::of(about, targets.collect(), inputs, facts)
         .settled(inputs, trust)?
+        .searched(inputs)
         .scanned(inputs)?;
     Ok(BakePlan::Publish(Box::new(Bake { release, build, definition, goods })))
 }

@@ -101,7 +101,7 @@ pub fn plan(
     };
     Ok(match outline.release(inputs, facts, &inputs.build.platforms, attested, asked)? {
         Released::Release(release) => {
-            let release = release.settled(inputs, trust)?.scanned(inputs)?;
+            let release = release.settled(inputs, trust)?.searched(inputs).scanned(inputs)?;
             let supplier = supplier(&release.about.metadata.labels, context);
             let written = WrittenSboms {
                 format: inputs.sboms.sbom_format.unwrap_or_default(),

@@ -10,6 +10,7 @@ pub mod merge;
 pub mod names;
 pub mod promote;
 pub mod scanning;
+pub mod searching;
 pub mod shown;
 mod texts;
 mod told;
@@ -43,6 +44,7 @@ use crate::verify::policy::Requirements;
 use self::building::{build, supplier};
 use self::names::LinesByTag;
 use self::scanning::ScanPlan;
+use self::searching::SearchPlan;
 use self::told::{Goal, told};
 use self::trusted::PlannedTrust;
 
@@ -116,6 +118,8 @@ pub struct PlannedRelease {
     pub key: Option<Digest>,
     /// Whether known vulnerabilities are looked up before a tag is put.
     pub scan: ScanPlan,
+    /// Whether layers and configs are searched for secrets before that.
+    pub search: SearchPlan,
     /// What images may hold that is refused otherwise.
     pub allowed: Allowed,
     /// Whom the run believes, and where it signs; `None`: nobody could say yet.
@@ -239,7 +243,8 @@ pub fn plan(
             asked,
         )? {
             Released::Release(release) => {
-                let mut release = release.settled(inputs, trust)?.scanned(inputs)?;
+                let mut release =
+                    release.settled(inputs, trust)?.searched(inputs).scanned(inputs)?;
                 release
                     .about
                     .notices
@@ -398,6 +403,7 @@ impl PlannedRelease {
                 .any(|login| login.method.needs_oidc()),
             branch_by_default: false,
             scan: ScanPlan::Not(String::new()),
+            search: SearchPlan::Not(String::new()),
             trust: None,
             allowed: inputs.build.allowed.clone(),
         }

@@ -107,7 +107,11 @@ impl PlannedRelease {
         self.about.notices.push(format!(
             "no known vulnerability is looked up, so none can refuse the image: {why}"
         ));
-        self.about.notices.extend(unused(&scan.given, &format!("nothing is scanned ({why})")));
+        // What is about secrets as well changes something there.
+        let is_shared =
+            |name: &&str| self.search.is_wanted() && ["ignore-file", "sarif-file"].contains(name);
+        let given: Vec<&str> = scan.given.iter().copied().filter(|it| !is_shared(it)).collect();
+        self.about.notices.extend(unused(&given, &format!("nothing is scanned ({why})")));
         Ok(self)
     }
 }
@@ -123,11 +127,13 @@ pub(super) fn unused_scan(inputs: &Inputs, goal: Goal) -> Option<String> {
     }
 }
 
+/// What a workflow sets for all of its runs is no mistake, nor is what is about secrets.
+const OF_ALL_RUNS: [&str; 4] = ["scan", "osv-url", "fail-on-secrets", "fail-on-misconfig"];
+
 fn unused(given: &[&str], why: &str) -> Option<String> {
-    // What a workflow sets for all of its runs is no mistake.
     let given: Vec<String> = given
         .iter()
-        .filter(|name| !["scan", "osv-url"].contains(name))
+        .filter(|name| !OF_ALL_RUNS.contains(name))
         .map(|name| format!("`{name}`"))
         .collect();
     match given.as_slice() {

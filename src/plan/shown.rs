@@ -198,6 +198,7 @@ impl PlannedRelease {
     fn add_to(&self, json: &mut Value) {
         json["forward"] = self.targets.iter().flat_map(PublishTarget::forward).collect();
         json["scan"] = self.scan.json();
+        json["search"] = self.search.json();
         json["trust"] = self.trust_json();
         json["subjects"] = self.targets.iter().flat_map(PublishTarget::subjects).collect();
     }
@@ -247,7 +248,8 @@ impl PlannedRelease {
         let with = self.key.as_ref().map(|key| format!(", with a key ({key})")).unwrap_or_default();
         let lines = self.targets.first().map(|target| target.evidence_lines(&with));
         let scanned = format!("Scanned:    {}", self.scan.words());
-        lines.unwrap_or_default().into_iter().chain([scanned]).collect()
+        let searched = format!("Searched:   {}", self.search.words());
+        lines.unwrap_or_default().into_iter().chain([scanned, searched]).collect()
     }
 }
 

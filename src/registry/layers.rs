@@ -17,11 +17,21 @@ use crate::sbom::SbomError;
 use crate::sbom::image::{self, CatalogedImage, ImageStore, MOST, SearchStart};
 use crate::sbom::layers::{Blob, LayerBlobs};
 
-/// Reads images of a repository on a thread that may wait. Where a request failed, the registry's
-/// own words tell, with their remedy.
+/// Reads images of a repository for an SBOM.
 pub async fn reading<T: Send + 'static>(
     registry: &Registry,
     repository: &Repository,
+    work: impl FnOnce(&LayerRepository) -> anyhow::Result<T> + Send + 'static,
+) -> anyhow::Result<T> {
+    reading_for(registry, repository, "no sbom was written", work).await
+}
+
+/// Reads images of a repository on a thread that may wait. Where a request failed, the registry's
+/// own words tell, with their remedy, and what did not happen.
+pub async fn reading_for<T: Send + 'static>(
+    registry: &Registry,
+    repository: &Repository,
+    consequence: &'static str,
     work: impl FnOnce(&LayerRepository) -> anyhow::Result<T> + Send + 'static,
 ) -> anyhow::Result<T> {
     let source = LayerRepository {
@@ -34,11 +44,11 @@ pub async fn reading<T: Send + 'static>(
         let outcome = work(&source);
         let failure = source.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (outcome, failure) {
-            (Err(_), Some(failure)) => Err(remedied(failure)).context("no sbom was written"),
+            (Err(_), Some(failure)) => Err(remedied(failure)).context(consequence),
             (outcome, _) => outcome,
         }
     });
-    reading.await.context("no sbom was written: the reading stopped")?
+    reading.await.with_context(|| format!("{consequence}: the reading stopped"))?
 }
 
 /// A platform as the cataloger calls it.

@@ -146,12 +146,14 @@ fn every_case_is_the_same_in_a_layer_and_makes_whole_documents() {
         tar.append_dir_all("", folder.join(case)).unwrap();
         let one = OneLayer(tar.into_inner().unwrap());
         let diff_id = format!("sha256:{}", hex::encode(Sha256::digest(&one.0)));
-        let blob = Blob { digest: None, size: None, diff_id, is_foreign: false };
+        let blob =
+            Blob { digest: None, size: None, diff_id, is_foreign: false, is_encrypted: false };
         let reading = LayerReading {
             blobs: &one,
             threads: 1,
             cache: None,
             watcher: &Unwatched,
+            watch: None,
             files: true,
             exclude: Exclude::default(),
             diff_ids: true,
@@ -224,6 +226,7 @@ fn an_archive_that_is_compressed_as_a_whole_is_read() {
         threads: 1,
         cache: None,
         watcher: &Unwatched,
+        watch: None,
         files: false,
         exclude: Exclude::default(),
         diff_ids: true,

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::leak::{Confidence, Leak, LeakPlace, LeakSpot};
+use super::leak::{Confidence, Fingerprint, Leak, LeakPlace, LeakSpot};
 use super::verdict::{SecretsVerdict, Waiver};
+use super::weakness::{Gravity, WeakPlace, Weakness};
 use crate::text::seen::visible;
 
 const HELP: &str = "Whoever can pull the image has it. Revoke it, then build without it: a secret \
@@ -46,6 +47,73 @@ pub fn rows(
     SarifRows { rules: by_id.into_values().map(rule).collect(), results }
 }
 
+/// The same of what is set in an unwise way; `accepted` are places in the list, each with the
+/// waiver that it stays by.
+pub fn weak_rows(
+    weaknesses: &[Weakness],
+    accepted: &[(usize, usize)],
+    waivers: &[Waiver],
+    offset: usize,
+) -> SarifRows {
+    let mut by_id: BTreeMap<&str, &Weakness> = BTreeMap::new();
+    for weak in weaknesses {
+        by_id.entry(&weak.rule).or_insert(weak);
+    }
+    let places: BTreeMap<&str, usize> =
+        by_id.keys().enumerate().map(|(at, id)| (*id, at + offset)).collect();
+    let results = weaknesses.iter().enumerate().map(|(at, weak)| {
+        let waiver = accepted.iter().find(|(place, _)| *place == at);
+        let waiver = waiver.and_then(|(_, number)| waivers.get(*number));
+        let (path, line) = match &weak.place {
+            WeakPlace::Entry(path) => (path.as_str(), 1),
+            WeakPlace::Line { file, line } => (file.as_str(), u64::from(*line)),
+            _ => ("image", 1),
+        };
+        json!({
+            "ruleId": visible(&weak.rule),
+            "ruleIndex": places.get(weak.rule.as_ref()),
+            "kind": "fail",
+            "level": weak.gravity.as_str(),
+            "message": { "text": unlinked(&format!("{} in {}. {}", weak.message, weak.place, weak.hint)) },
+            "locations": [place(path, line, &weak.place.to_string())],
+            "partialFingerprints": {
+                "primaryLocationLineHash": shortened(&weak.rule, &weak.place.to_string()),
+            },
+            "suppressions": suppressions(waiver),
+        })
+    });
+    let results = results.collect();
+    let rule = |weak: &Weakness| {
+        json!({
+            "id": visible(&weak.rule),
+            "shortDescription": { "text": unlinked(&weak.message) },
+            "help": { "text": unlinked(&weak.hint) },
+            "defaultConfiguration": { "level": weak.gravity.as_str() },
+            "properties": {
+                "tags": ["security", "misconfiguration"],
+                "precision": "high",
+                "security-severity": match weak.gravity {
+                    Gravity::Note => "2.0",
+                    Gravity::Warning => "5.0",
+                    Gravity::Error => "8.0",
+                },
+            },
+        })
+    };
+    SarifRows { rules: by_id.into_values().map(rule).collect(), results }
+}
+
+fn unlinked(text: &str) -> String {
+    visible(text).replace("](", "] (")
+}
+
+fn suppressions(waiver: Option<&Waiver>) -> Vec<Value> {
+    let written = waiver.iter().map(|it| {
+        json!({ "kind": "external", "status": "accepted", "justification": visible(&it.reason) })
+    });
+    written.collect()
+}
+
 fn rule(leak: &Leak) -> Value {
     let is_sure = leak.rule.confidence == Confidence::Verifiable;
     json!({
@@ -66,19 +134,15 @@ fn result(leak: &Leak, index: usize, waiver: Option<&Waiver>, number: usize) -> 
         leak.excuse.as_ref().map(|it| format!(" It is only told: {it}.")).unwrap_or_default();
     let times = if leak.times > 1 { format!(", {} times", leak.times) } else { String::new() };
     let text = format!("{} {} in {}{times}.{excuse}", leak.rule.what, leak.shown, leak.place);
-    let suppressions: Vec<Value> = waiver
-        .iter()
-        .map(|it| json!({ "kind": "external", "status": "accepted", "justification": visible(&it.reason) }))
-        .collect();
     json!({
         "ruleId": leak.rule.id,
         "ruleIndex": index,
         "kind": "fail",
         "level": if leak.confidence == Confidence::Verifiable { "error" } else { "note" },
-        "message": { "text": visible(&text).replace("](", "] (") },
+        "message": { "text": unlinked(&text) },
         "locations": [location(leak)],
         "partialFingerprints": { "primaryLocationLineHash": format!("{}:{number}", identity(leak)) },
-        "suppressions": suppressions,
+        "suppressions": suppressions(waiver),
         "properties": { "fingerprint": leak.fingerprint, "layer": leak.layer.as_deref().map(visible) },
     })
 }
@@ -89,12 +153,16 @@ fn location(leak: &Leak) -> Value {
         LeakPlace::File { path, .. } => (path.as_str(), 1),
         _ => ("image", 1),
     };
+    place(path, line, &leak.place.to_string())
+}
+
+fn place(path: &str, line: u64, logical: &str) -> Value {
     json!({
         "physicalLocation": {
             "artifactLocation": { "uri": relative(path) },
             "region": { "startLine": line.max(1) },
         },
-        "logicalLocations": [{ "kind": "object", "fullyQualifiedName": leak.place.to_string() }],
+        "logicalLocations": [{ "kind": "object", "fullyQualifiedName": logical }],
     })
 }
 
@@ -104,8 +172,11 @@ fn identity(leak: &Leak) -> String {
         LeakPlace::File { path, .. } => path.clone(),
         other => other.to_string(),
     };
-    let place =
-        super::leak::Fingerprint::of_place(leak.rule.id, &format!("{}{place}", leak.fingerprint));
+    shortened(leak.rule.id, &format!("{}{place}", leak.fingerprint))
+}
+
+fn shortened(rule: &str, place: &str) -> String {
+    let place = Fingerprint::of_place(rule, place);
     place.to_string().chars().skip("sha256:".len()).take(32).collect()
 }
 

@@ -62,6 +62,11 @@ impl SecretsVerdict {
 }
 
 impl Waiver {
+    /// Whether it counts on a day.
+    pub fn holds(&self, today: Date) -> bool {
+        self.expires.is_none_or(|last| today <= last) && !self.reason.trim().is_empty()
+    }
+
     fn is_about(&self, leak: &Leak) -> bool {
         let is_it = self.id == leak.rule.id || self.id == leak.fingerprint.to_string();
         let own = |path: &str| path.trim_matches('/').to_owned();
@@ -83,9 +88,7 @@ pub fn judge_leaks(
     waivers: &[Waiver],
     today: Date,
 ) -> SecretsVerdict {
-    let holds = |waiver: &Waiver| {
-        waiver.expires.is_none_or(|last| today <= last) && !waiver.reason.trim().is_empty()
-    };
+    let holds = |waiver: &Waiver| waiver.holds(today);
     let mut verdict = SecretsVerdict::default();
     let mut is_used = vec![false; waivers.len()];
     let mut reasons: BTreeMap<(&'static str, Fingerprint), Vec<usize>> = BTreeMap::new();

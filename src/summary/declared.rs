@@ -80,6 +80,15 @@ const OUTPUTS: &[DeclaredOutput] = &[
             scanned.",
     },
     DeclaredOutput {
+        name: "secrets-found",
+        group: EVIDENCE,
+        of: &[Action::Publish, Action::Merge],
+        description: "\
+            What the search of layers and config comes to, counts of secrets and of \
+            misconfigurations by severity, how many layers were read, and what could not be, as a \
+            JSON object without any value; null where nothing was searched.",
+    },
+    DeclaredOutput {
         name: "copied",
         group: EVIDENCE,
         of: &[Action::Promote],

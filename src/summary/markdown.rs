@@ -2,6 +2,7 @@
 //! Pure. It lets no text of others become Markdown.
 
 use crate::assess::Scanned;
+use crate::assess::search::summary::{SearchSummary, WeaknessCounts};
 use crate::evidence::EvidenceKind;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -19,6 +20,7 @@ use crate::scan::shown;
 use crate::sigstore::key;
 use crate::sigstore::verifier::Signer;
 pub(super) use crate::text::markdown::{code, plain};
+use crate::text::plural;
 use crate::text::seen::visible;
 use crate::verify::built::Built;
 use crate::verify::{VerifiedEvidence, VerifiedStatement};
@@ -119,6 +121,7 @@ pub(super) fn section(published: &Published, commands: &[Command], run: &Summary
     text += &parts(&published.evidence);
     text += &platforms(published);
     text += &scanned(&published.scanned);
+    text += &published.searched.as_ref().map(searched).unwrap_or_default();
     let _ = writeln!(
         text,
         "\n<details><summary>Check it yourself</summary>\n\n{}\n</details>\n",
@@ -143,6 +146,41 @@ fn scanned(scanned: &Scanned) -> String {
             shown::markdown(&scans, MOST)
         }
     }
+}
+
+/// What layers and config hold, as far as they were read.
+fn searched(searched: &SearchSummary) -> String {
+    const MOST: usize = 50;
+    let SearchSummary { secrets, misconfigurations, .. } = searched;
+    let mut text = format!(
+        "\n**Secrets**: {}; {} told, {} accepted\n",
+        plain(&searched.sentence),
+        secrets.told,
+        secrets.accepted
+    );
+    for gap in &searched.gaps {
+        let _ = writeln!(text, "\n⚠️ {}", plain(gap));
+    }
+    let mut list = |title: String, lines: &[String]| {
+        if lines.is_empty() {
+            return;
+        }
+        let _ = writeln!(text, "\n<details><summary>{title}</summary>\n");
+        for line in lines.iter().take(MOST) {
+            let _ = writeln!(text, "- {}", plain(line));
+        }
+        if lines.len() > MOST {
+            let _ = writeln!(text, "- and {} more", lines.len() - MOST);
+        }
+        let _ = writeln!(text, "\n</details>");
+    };
+    list(plural(searched.told.len(), "secret that refuses nothing"), &searched.told);
+    let WeaknessCounts { high, medium, low, .. } = misconfigurations;
+    list(
+        format!("Misconfiguration: {high} high, {medium} medium, {low} low"),
+        &searched.weaknesses,
+    );
+    text
 }
 
 /// What provenances of builds name, each once.

@@ -123,6 +123,7 @@ pub fn outputs(
         ("metadata", metadata.to_string()),
         ("evidence", evidence(published).to_string()),
         ("vulnerabilities", vulnerabilities(published).to_string()),
+        ("secrets-found", json!(published.searched).to_string()),
     ]
 }
 

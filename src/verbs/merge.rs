@@ -104,7 +104,8 @@ pub(super) async fn publish(
         Sboms::Layers(
             problems
                 .take(LayerSboms::prepare(cache, key, plan.written.clone(), env))
-                .unwrap_or_default(),
+                .unwrap_or_default()
+                .with_search(plan.release.search.is_wanted()),
         )
     } else {
         Sboms::Build

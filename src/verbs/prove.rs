@@ -1,6 +1,7 @@
 //! `BuiltImage` → `VerifiedImage`, for all images of a run at once and with one certificate: sign,
 //! attest, read back. It names nothing.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -11,7 +12,9 @@ use tokio::sync::{oneshot, watch};
 use super::outside::Outside;
 use super::release::SigningAuthority;
 use super::scanning::Scanning;
+use super::searching::Searching;
 use crate::assess::Scanned;
+use crate::assess::search::{PlatformMaterials, Searched, SearchedLayers};
 use crate::attest::provenance::{Foreign, WorkflowOfRun};
 use crate::attest::sboms::Sboms;
 use crate::attest::{self, AcceptedEvidence, AttestedImage};
@@ -47,12 +50,16 @@ pub struct EvidenceMeans<'a> {
     /// One for each image.
     pub targets: &'a [PublishTarget],
     pub scanning: &'a Scanning,
+    pub searching: &'a Searching,
+    /// What is found in layers, whoever reads them.
+    pub layers: Arc<SearchedLayers>,
 }
 
-/// An image with its evidence attached, and what its scan found.
+/// An image with its evidence attached, and what its scan and its search found.
 pub struct Proven {
     pub attested: AttestedImage,
     pub scanned: Scanned,
+    pub searched: Searched,
 }
 
 /// Sign, attest and scan, by the policy of each image: drafts are collected while the certificate
@@ -175,13 +182,67 @@ fn share_a_part(one: &BuiltImage, other: &BuiltImage) -> bool {
             .any(|(_, part)| parts.iter().any(|(_, its)| its.digest == part.digest))
 }
 
+/// Hands on what an image was built from, as soon as its layers may be searched: where SBOMs are
+/// made of layers, who makes them has seen the layers by then, and none is read twice.
+struct MaterialsGate {
+    after_layers: bool,
+    sender: Cell<Option<oneshot::Sender<Vec<PlatformMaterials>>>>,
+    materials: Cell<Vec<PlatformMaterials>>,
+}
+
+impl MaterialsGate {
+    fn accepted(&self, materials: &[PlatformMaterials]) {
+        self.materials.set(materials.to_vec());
+        if !self.after_layers {
+            self.open();
+        }
+    }
+
+    fn open(&self) {
+        if let Some(sender) = self.sender.take() {
+            // Whoever waits for it is gone only when something failed.
+            let _ = sender.send(self.materials.take());
+        }
+    }
+}
+
+/// Proves an image, and searches its layers meanwhile.
 async fn prove_one(
+    outside: &Outside,
+    opened: OpenedSession,
+    workflow: &WorkflowOfRun,
+    image: ImageToProve<'_>,
+    means: &EvidenceMeans<'_>,
+) -> anyhow::Result<(Proven, ProgressOfImage)> {
+    let (sender, materials) = oneshot::channel();
+    let gate = MaterialsGate {
+        after_layers: matches!(means.sboms, Sboms::Layers(_)),
+        sender: Cell::new(Some(sender)),
+        materials: Cell::default(),
+    };
+    let repository = image.built.repositories().first().cloned().context("no repository")?;
+    let platforms = image.built.platforms().to_vec();
+    let materials = async { materials.await.unwrap_or_default() };
+    let searching = means.searching.search(
+        &outside.registry,
+        &repository,
+        &platforms,
+        materials,
+        &means.layers,
+    );
+    let signing = sign_one(outside, opened, workflow, image, means, &gate);
+    let ((attested, scanned, told), searched) = futures_util::try_join!(signing, searching)?;
+    Ok((Proven { attested, scanned, searched }, told))
+}
+
+async fn sign_one(
     outside: &Outside,
     mut opened: OpenedSession,
     workflow: &WorkflowOfRun,
     ImageToProve { built, wanted: (policy, reusable), accepted }: ImageToProve<'_>,
     EvidenceMeans { sboms, scanning, .. }: &EvidenceMeans<'_>,
-) -> anyhow::Result<(Proven, ProgressOfImage)> {
+    gate: &MaterialsGate,
+) -> anyhow::Result<(AttestedImage, Scanned, ProgressOfImage)> {
     let wanted = &policy.requirements;
     let Outside { registry, services, .. } = outside;
     let now = jiff::Timestamp::now();
@@ -205,9 +266,11 @@ async fn prove_one(
     let accepted = async {
         let accepted = accepted.await.context("what others say of the image was not read")?;
         noted.extend(accepted.foreign().iter().map(Foreign::shown));
+        gate.accepted(accepted.materials());
         Ok(accepted)
     };
-    let drafts = attest::draft(registry, &parts, workflow, sboms, accepted).boxed_local();
+    let drafts = attest::draft(registry, &parts, workflow, sboms, accepted);
+    let drafts = drafts.inspect(|_| gate.open()).boxed_local();
     let mut told = ProgressOfImage {
         signatures: crate::sign::signed_parts(&built, wanted).len(),
         ..ProgressOfImage::default()
@@ -249,7 +312,7 @@ async fn prove_one(
         attest::attest(registry, &session, &repositories, &wanted.formats, now, drafts, signing)
             .await?;
     told.left_out.extend(foreign);
-    Ok((Proven { attested, scanned }, told))
+    Ok((attested, scanned, told))
 }
 
 /// The log of version 1 takes whole envelopes; later versions take what was signed of them.

@@ -8,12 +8,13 @@ use anyhow::Context as _;
 use futures_util::FutureExt as _;
 
 use super::hand_over::UNWRITTEN;
+use super::judged::JudgedRun;
 use super::outside::Outside;
-use super::prove::{EvidenceMeans, Proven, prove, verify_all};
+use super::prove::{EvidenceMeans, prove, verify_all};
 use super::scanning::Scanning;
+use super::searching::Searching;
 use super::{evidence_dir, store};
 use crate::assess::Scanned;
-use crate::attest::AttestedImage;
 use crate::attest::sboms::{LayerSboms, Sboms};
 use crate::build::BuiltImage;
 use crate::build::arguments::Generator;
@@ -90,6 +91,7 @@ pub struct ReleaseReady {
     /// The image of each target, where an earlier run of this commit has published all.
     earlier: Option<Vec<Vec<VerifiedImage>>>,
     scanning: Scanning,
+    searching: Searching,
 }
 
 impl ReleaseReady {
@@ -141,7 +143,8 @@ impl ReleaseRun<'_> {
             let (cache, key) = (sbom_cache.as_deref(), sbom_cache_key.as_ref());
             LayerSboms::prepare(cache, key, build.written(), self.env)
         };
-        build.sbom.may_be_of_layers().then(|| problems.take(prepared())).flatten()
+        let layers = build.sbom.may_be_of_layers().then(|| problems.take(prepared())).flatten();
+        layers.map(|layers| layers.with_search(self.release.search.is_wanted()))
     }
 
     /// Everything that can be known to fail before an hour of building, as one list: the right to
@@ -176,12 +179,17 @@ impl ReleaseRun<'_> {
         let baseline = problems.take(baseline);
         let made = problems.take(made);
         let scanning = problems.take(scanning);
+        // Who scans reads the same files first, and has said what is wrong with them.
+        let searching = match Searching::open(&release.search) {
+            Err(_) if scanning.is_none() => None,
+            opened => problems.take(opened),
+        };
         for probe in probes {
             problems.take(probe.remedied());
         }
         problems.into_result()?;
-        let (Some(authority), Some(baseline), Some(made), Some(scanning)) =
-            (authority, baseline, made, scanning)
+        let (Some(authority), Some(baseline), Some(made), Some(scanning), Some(searching)) =
+            (authority, baseline, made, scanning, searching)
         else {
             anyhow::bail!("the preflight lost a result")
         };
@@ -206,7 +214,16 @@ impl ReleaseRun<'_> {
         let outcome =
             format!("{} and push to {}", authority.shown(), plural(images.len(), "repository"));
         let kept = self.kept(outside, &signer.signer, &baseline).await?;
-        let ready = ReleaseReady { authority, baseline, github, policies, kept, earlier, scanning };
+        let ready = ReleaseReady {
+            authority,
+            baseline,
+            github,
+            policies,
+            kept,
+            earlier,
+            scanning,
+            searching,
+        };
         Ok(((ready, made), outcome))
     }
 
@@ -291,16 +308,22 @@ impl ReleaseRun<'_> {
         sboms: &Sboms<'_>,
     ) -> anyhow::Result<Vec<Published>> {
         let Self { context, settings, release, report, .. } = self;
-        let ReleaseReady { authority, baseline, github, policies, kept, scanning, .. } = ready;
-        let means = EvidenceMeans { sboms, targets: &release.targets, scanning: &scanning };
+        let ReleaseReady {
+            authority, baseline, github, policies, kept, scanning, searching, ..
+        } = ready;
+        let layers = sboms.searched_layers();
+        let (scanning, searching) = (&scanning, &searching);
+        let means = EvidenceMeans { sboms, targets: &release.targets, scanning, searching, layers };
         let proving = prove(outside, context, authority, built, &policies, &means);
         let proven = report.stage("sign, attest", sboms.shown(report, proving)).await?;
-        let (attested, scanned): (Vec<AttestedImage>, Vec<Scanned>) =
-            proven.into_iter().map(|Proven { attested, scanned }| (attested, scanned)).unzip();
-        let first = |attested: &AttestedImage| attested.built().images().next();
-        let images = attested.iter().filter_map(first).zip(&scanned).collect::<Vec<_>>();
-        let sarif_file = settings.sarif_file.as_deref();
-        scanning.judged(&images, sarif_file, context, report)?;
+        let (mut attested, mut scanned, mut searched) = (Vec::new(), Vec::new(), Vec::new());
+        for proven in proven {
+            attested.push(proven.attested);
+            scanned.push(proven.scanned);
+            searched.push(proven.searched);
+        }
+        let judged = JudgedRun { scanning, searching, settings, context, report };
+        let searched = judged.judged(&attested, &scanned, &searched)?;
         let policies: Vec<EvidencePolicy> = policies
             .into_iter()
             .zip(&scanned)
@@ -323,8 +346,10 @@ impl ReleaseRun<'_> {
         for (published, stored) in published.iter_mut().zip(stored) {
             published.stored = stored;
         }
-        for (published, scanned) in published.iter_mut().zip(scanned) {
-            published.scanned = scanned;
+        for (published, (scanned, searched)) in
+            published.iter_mut().zip(scanned.into_iter().zip(searched))
+        {
+            (published.scanned, published.searched) = (scanned, searched);
         }
         self.write_evidence(outside, &published).await?;
         Ok(published)

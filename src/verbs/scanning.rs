@@ -20,6 +20,7 @@ use crate::plan::scanning::ScanPlan;
 use crate::report::Report;
 use crate::scan::attestation::ScanInvocation;
 use crate::scan::report::ImageScan;
+use crate::scan::sarif::OtherRun;
 use crate::scan::{sarif, shown};
 
 /// What a release is scanned with, or why it is not.
@@ -78,13 +79,10 @@ impl Scanning {
         }
     }
 
-    /// Says what people should know of the scans; refuses where the rules do. The findings are
-    /// written to the file that the user named in either case.
+    /// Says what people should know of the scans; refuses where the rules do.
     pub(super) fn judged(
         &self,
         images: &[(ImageRef, &Scanned)],
-        sarif_file: Option<&Path>,
-        context: &RunContext,
         report: &Report,
     ) -> anyhow::Result<()> {
         let Self::Scan(scan) = self else { return Ok(()) };
@@ -105,9 +103,6 @@ impl Scanning {
                 }
                 Scanned::Not(_) => {}
             }
-        }
-        if let Some(file) = sarif_file {
-            write_sarif(&all, file, context)?;
         }
         match refusal(&all) {
             None => Ok(()),
@@ -138,11 +133,21 @@ fn refused(refusal: &ScanRefusal, images: &[(ImageRef, &Scanned)]) -> anyhow::Er
     refused.err().unwrap_or_else(|| anyhow::anyhow!("the scan refuses the image"))
 }
 
-/// One document with a run for each platform of each image.
-fn write_sarif(all: &[&Assessed], file: &Path, context: &RunContext) -> anyhow::Result<()> {
+/// One document with a run for each platform of each image, and those of others; none where nothing
+/// was looked at.
+pub(super) fn write_sarif(
+    images: &[(ImageRef, &Scanned)],
+    others: Vec<OtherRun>,
+    file: &Path,
+    context: &RunContext,
+) -> anyhow::Result<()> {
     let unwritten = || format!("input `sarif-file`: `{}` was not written", file.display());
-    let scans: Vec<ImageScan> = all.iter().map(|assessed| assessed.scan.clone()).collect();
-    let documents = sarif::documents(&scans).with_context(unwritten)?;
+    if others.is_empty() && images.iter().all(|(_, it)| matches!(it, Scanned::Not(_))) {
+        return Ok(());
+    }
+    let all = images.iter().flat_map(|(_, scanned)| scanned.assessed());
+    let scans: Vec<ImageScan> = all.map(|assessed| assessed.scan.clone()).collect();
+    let documents = sarif::documents(&scans, others).with_context(unwritten)?;
     let folder = context.workspace.clone().unwrap_or_default();
     for (at, document) in documents.iter().enumerate() {
         // GitHub takes twenty runs a file.

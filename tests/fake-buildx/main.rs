@@ -332,21 +332,35 @@ async fn image(
         }
         let (os, architecture) = platform.split_once('/').unwrap();
         let name = format!(r#"{{"name":"app-{architecture}","version":"1.0.0"}}"#);
-        let mut layers = Vec::new();
-        for files in
-            [&BASE[..], &[("app/package.json", name.as_str()), ("app/salt", salt.as_str())]]
-        {
-            layers.push(pusher.blob(&tar(files), "application/vnd.oci.image.layer.v1.tar").await);
+        let own = [("app/package.json", name.as_str()), ("app/salt", salt.as_str())];
+        let planted = Planted::read();
+        let mut all = vec![tar(&BASE)];
+        all.extend(planted.base.iter().map(|files| tar(&borrowed(files))));
+        let of_base = all.len();
+        all.push(tar(&own));
+        all.extend(planted.layers.iter().map(|files| tar(&borrowed(files))));
+        let mut config =
+            json!({ "os": os, "architecture": architecture, "created": "2026-01-02T03:04:05Z" });
+        if !planted.env.is_empty() {
+            config["config"] = json!({ "Env": planted.env });
         }
-        let ids: Vec<&Value> = layers.iter().map(|layer| &layer["digest"]).collect();
-        let config = json!({ "os": os, "architecture": architecture, "created": "2026-01-02T03:04:05Z", "rootfs": { "type": "layers", "diff_ids": ids } });
-        let config = pusher
-            .blob(config.to_string().as_bytes(), "application/vnd.oci.image.config.v1+json")
-            .await;
-        let mut image =
-            pusher.manifest(&json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers }), MANIFEST).await;
+        let mut image = pushed(pusher, &all, &planted, config).await;
+        let mut provenance = provenance.cloned();
+        if let (Some(provenance), false) = (&mut provenance, planted.base.is_empty()) {
+            let beside = pusher.base.rsplit_once('/').unwrap().0;
+            let pusher = Pusher {
+                http: pusher.http.clone(),
+                base: format!("{beside}/base"),
+                authorization: pusher.authorization.clone(),
+            };
+            let config = json!({ "os": os, "architecture": architecture });
+            let base = pushed(&pusher, &all[..of_base], &planted, config).await;
+            let hex = &base["digest"].as_str().unwrap()["sha256:".len()..];
+            let host = beside.split("//").nth(1).unwrap().split('/').next().unwrap();
+            provenance["buildDefinition"]["resolvedDependencies"] = json!([{ "uri": format!("pkg:docker/{host}/base@12?platform={os}%2F{architecture}"), "digest": { "sha256": hex } }]);
+        }
         if sbom || provenance.is_some() {
-            attestations.push(attestation(pusher, &image, sbom, provenance, mode).await);
+            attestations.push(attestation(pusher, &image, sbom, provenance.as_ref(), mode).await);
         }
         image["platform"] = json!({ "os": os, "architecture": architecture });
         entries.push(image);
@@ -362,6 +376,65 @@ async fn image(
     }
     let index = pusher.manifest_of(index.into_bytes(), INDEX).await;
     index["digest"].as_str().unwrap().to_owned()
+}
+
+/// What `FAKE_BUILDX_PLANTED`, a file of JSON, adds to each platform's image: layers of the base
+/// image and of the image's own, each a list of paths and texts, and the environment.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Planted {
+    base: Vec<Vec<(String, String)>>,
+    layers: Vec<Vec<(String, String)>>,
+    env: Vec<String>,
+    /// How layers are compressed: `gzip` or `zstd`.
+    compression: String,
+    /// Whether the last layer says that it is encrypted.
+    encrypted: bool,
+}
+
+impl Planted {
+    fn read() -> Self {
+        let Ok(file) = std::env::var("FAKE_BUILDX_PLANTED") else { return Self::default() };
+        serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
+    }
+
+    fn compressed(&self, tar: &[u8]) -> (Vec<u8>, &'static str) {
+        use std::io::Write as _;
+        match self.compression.as_str() {
+            "gzip" => {
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Default::default());
+                encoder.write_all(tar).unwrap();
+                (encoder.finish().unwrap(), "application/vnd.oci.image.layer.v1.tar+gzip")
+            }
+            "zstd" => {
+                (zstd::encode_all(tar, 1).unwrap(), "application/vnd.oci.image.layer.v1.tar+zstd")
+            }
+            _ => (tar.to_vec(), "application/vnd.oci.image.layer.v1.tar"),
+        }
+    }
+}
+
+fn borrowed(files: &[(String, String)]) -> Vec<(&str, &str)> {
+    files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect()
+}
+
+/// The manifest of an image with these layers.
+async fn pushed(pusher: &Pusher, tars: &[Vec<u8>], planted: &Planted, mut config: Value) -> Value {
+    let (mut layers, mut ids) = (Vec::new(), Vec::new());
+    for (at, tar) in tars.iter().enumerate() {
+        let (bytes, media_type) = planted.compressed(tar);
+        let mut layer = pusher.blob(&bytes, media_type).await;
+        if planted.encrypted && at + 1 == tars.len() {
+            layer["mediaType"] = json!(format!("{media_type}+encrypted"));
+        }
+        layers.push(layer);
+        ids.push(format!("sha256:{}", hex::encode(Sha256::digest(tar))));
+    }
+    config["rootfs"] = json!({ "type": "layers", "diff_ids": ids });
+    let config = pusher
+        .blob(config.to_string().as_bytes(), "application/vnd.oci.image.config.v1+json")
+        .await;
+    pusher.manifest(&json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers }), MANIFEST).await
 }
 
 fn tar(files: &[(&str, &str)]) -> Vec<u8> {

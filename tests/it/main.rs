@@ -26,6 +26,7 @@ mod golden;
 mod hints;
 mod hosts;
 mod keys;
+mod leaks;
 mod links;
 #[path = "../markdown.rs"]
 mod markdown;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Output;
 
 /// A token as GitHub makes them: 30 letters, and their checksum in base 62.
-fn token(letters: &str) -> String {
+pub(crate) fn token(letters: &str) -> String {
     const DIGITS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut sum = crc32fast::hash(letters.as_bytes());
     let mut digits = [b'0'; 6];
@@ -68,9 +68,11 @@ fn a_checksum_that_is_wrong_is_no_token_and_no_directory_is_no_answer() {
     let (code, said) = secrets(folder.path(), &[]);
     assert_eq!(code, Some(0), "{said}");
     let (code, said) = secrets(&folder.path().join("nowhere"), &[]);
-    assert!(code == Some(2) && said.contains("nowhere` cannot be read"), "{said}");
+    assert!(code == Some(2) && said.contains("nowhere` is not there"), "{said}");
     let (code, said) = secrets(&folder.path().join("a"), &[]);
-    assert!(code == Some(2) && said.contains("is no directory"), "{said}");
+    assert!(code == Some(4) && said.contains("is malformed"), "{said}");
+    let (code, said) = secrets(folder.path(), &["--fail-on-misconfig", "low"]);
+    assert!(code == Some(2) && said.contains("`--fail-on-misconfig`"), "{said}");
     let risks = folder.path().join("risks.yaml");
     std::fs::write(&risks, "accepted:\n- id: github-tokn\n  reason: misspelt\n").unwrap();
     let (_, said) = secrets(folder.path(), &["--ignore-file", risks.to_str().unwrap()]);

@@ -111,6 +111,28 @@ pub(super) const SCANNING: &[Input] = &[
         ..ROW
     },
     Input {
+        name: "fail-on-secrets",
+        group: InputGroup::Scan,
+        default: Some("verifiable"),
+        of: OF_ALL,
+        description: "\
+            For which secrets in the image's own layers and its config nothing is tagged, \
+            verifiable (private keys, and tokens whose format says that they are real), any, none \
+            (they are listed), or skip, which reads no layer.",
+        ..ROW
+    },
+    Input {
+        name: "fail-on-misconfig",
+        group: InputGroup::Scan,
+        default: Some("none"),
+        of: OF_ALL,
+        description: "\
+            The lowest severity of misconfiguration for which nothing is tagged, high (a secret in \
+            the environment), medium (it runs as root, a file that everybody may change), low, or \
+            none.",
+        ..ROW
+    },
+    Input {
         name: "ignore-file",
         group: InputGroup::Scan,
         of: OF_FILES,

@@ -253,9 +253,11 @@ fn from_docker(
             size: None,
             diff_id: diff_id.to_string(),
             is_foreign: false,
+            is_encrypted: false,
         })
         .collect();
     let image = from_config(&config, layers, saved.layers.len(), wanted)?;
+    let image = CatalogedImage { config: bytes, ..image };
     let paths = image
         .layers
         .iter()

@@ -87,6 +87,8 @@ pub struct CatalogedImage {
     pub vendor: Option<String>,
     /// Lowest first.
     pub layers: Vec<Blob>,
+    /// As it is.
+    pub config: Vec<u8>,
 }
 
 impl CatalogedImage {
@@ -193,9 +195,10 @@ fn image(
         size: Some(layer.size),
         diff_id: diff_id.to_string(),
         is_foreign: layer.is_foreign(),
+        is_encrypted: layer.is_encrypted(),
     });
     let image = from_config(&found, blobs.collect(), manifest.layers.len(), wanted)?;
-    Ok(CatalogedImage { digest: Some(digest.to_owned()), ..image })
+    Ok(CatalogedImage { digest: Some(digest.to_owned()), config: bytes, ..image })
 }
 
 fn config(bytes: &[u8], name: &str) -> Result<ImageConfig, SbomError> {
@@ -228,6 +231,7 @@ fn from_config(
         created,
         vendor: vendor.map(str::to_owned),
         layers,
+        config: Vec::new(),
     })
 }
 

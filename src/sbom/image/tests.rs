@@ -86,6 +86,7 @@ fn packages(local: &LocalImage) -> Vec<String> {
         threads: 1,
         cache: None,
         watcher: &Unwatched,
+        watch: None,
         files: false,
         exclude: Exclude::default(),
         diff_ids: false,

@@ -196,6 +196,7 @@ mod tests {
             size: Some(7),
             diff_id: format!("sha256:{diff_id}"),
             is_foreign: false,
+            is_encrypted: false,
         }
     }
 

@@ -20,7 +20,8 @@ use inflate::{Inflated, UnreadableLayer};
 use kept::Ledger;
 use scan::{Layer, LayerContext, LayerFailure};
 use stream::Stream;
-use tar::{Tar, TarError};
+use tar::{Forward, Tar, TarError};
+pub use watch::{EntryWatch, LayerWatch, WatchedEntry, WatchedKind, watched};
 
 mod ahead;
 mod cache;
@@ -35,6 +36,7 @@ mod stream;
 pub(super) mod tar;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 /// A layer as an image names it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +48,8 @@ pub struct Blob {
     pub diff_id: String,
     /// Whether its bytes may lie elsewhere than with the image.
     pub is_foreign: bool,
+    /// Whether nobody can read it without a key.
+    pub is_encrypted: bool,
 }
 
 impl Blob {
@@ -82,6 +86,8 @@ pub struct LayerReading<'a> {
     pub threads: usize,
     pub cache: Option<&'a Cache>,
     pub watcher: &'a dyn Watcher,
+    /// Who sees the bytes of all layers that are read; what a cache knows is not read.
+    pub watch: Option<&'a dyn LayerWatch>,
     /// Whether the files of packages are asked for; then the cache must be one of
     /// [`Cache::with_files`].
     pub files: bool,
@@ -114,11 +120,10 @@ pub fn collect(
         ledger: Ledger::new(reading.files, reading.exclude.clone()),
         threads: SpareThreads::new(reading.threads.max(1)),
     };
-    let unique: BTreeSet<&Blob> = images.iter().flatten().collect();
-    let mut waiting: Vec<&Blob> = unique.into_iter().collect();
-    // The largest first, or its thread is the last to end.
-    waiting.sort_by_key(|blob| std::cmp::Reverse(blob.size));
-    let mut layers = read_all(&waiting, reading, &shared)?;
+    let known = |blob: &Blob| known_or_read(blob, reading, &shared).map(Arc::new);
+    let unique: BTreeSet<Blob> = images.iter().flatten().cloned().collect();
+    let unique: Vec<Blob> = unique.into_iter().collect();
+    let mut layers = each(&unique, &shared.threads, &known)?;
     let mut uses: BTreeMap<&Blob, usize> = BTreeMap::new();
     images.iter().flatten().for_each(|blob| *uses.entry(blob).or_default() += 1);
     // Whoever is the last to use a layer has it alone.
@@ -149,39 +154,43 @@ fn stacked(
     Ok(collected)
 }
 
-/// Every layer. The first in the list that fails tells why there is none of them.
-fn read_all<'a>(
-    waiting: &[&'a Blob],
-    reading: &LayerReading<'_>,
-    shared: &SharedReaders,
-) -> Result<BTreeMap<&'a Blob, Arc<Layer>>, SbomError> {
+/// What is made of each layer, several at once. The first in the list that fails tells why there is
+/// nothing of any.
+fn each<'a, T: Send>(
+    layers: &'a [Blob],
+    threads: &SpareThreads,
+    read: &(dyn Fn(&Blob) -> Result<T, SbomError> + Sync),
+) -> Result<BTreeMap<&'a Blob, T>, SbomError> {
+    let mut waiting: Vec<&Blob> = layers.iter().collect();
+    // The largest first, or its thread is the last to end.
+    waiting.sort_by_key(|blob| std::cmp::Reverse(blob.size));
     let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let outcomes: Mutex<BTreeMap<usize, Result<Layer, SbomError>>> = Mutex::default();
+    let outcomes: Mutex<BTreeMap<usize, Result<T, SbomError>>> = Mutex::default();
     let work = || {
         while let place = next.fetch_add(1, Ordering::Relaxed)
             && let Some(blob) = waiting.get(place)
             && !failed.load(Ordering::Relaxed)
         {
-            let outcome = known_or_read(blob, reading, shared);
+            let outcome = read(blob);
             failed.fetch_or(outcome.is_err(), Ordering::Relaxed);
             outcomes.lock().unwrap_or_else(PoisonError::into_inner).insert(place, outcome);
         }
-        shared.threads.give_back();
+        threads.give_back();
     };
     // All at once, so that no layer gets a second thread before each has its first.
-    let workers = shared.threads.take(waiting.len());
+    let workers = threads.take(waiting.len());
     std::thread::scope(|scope| {
         for _ in 1..workers {
             scope.spawn(work);
         }
         work();
     });
-    shared.threads.take(1);
+    threads.take(1);
     let outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
     outcomes
         .into_iter()
         .filter_map(|(place, outcome)| Some((*waiting.get(place)?, outcome)))
-        .map(|(blob, outcome)| Ok((blob, Arc::new(outcome?))))
+        .map(|(blob, outcome)| Ok((blob, outcome?)))
         .collect()
 }
 
@@ -230,6 +239,35 @@ fn read_once(
     reading: &LayerReading<'_>,
     shared: &SharedReaders,
 ) -> Result<(Layer, LayerContext), SbomError> {
+    read_by(blob, reading, &shared.threads, &PackageReader { context, ledger: &shared.ledger })
+}
+
+/// What is made of a layer's entries.
+trait LayerReader {
+    type Found;
+    fn read<R: Forward>(&self, tar: &mut Tar<R>) -> Result<Self::Found, LayerFailure>;
+}
+
+struct PackageReader<'a> {
+    context: &'a LayerContext,
+    ledger: &'a Ledger,
+}
+
+impl LayerReader for PackageReader<'_> {
+    type Found = (Layer, LayerContext);
+
+    fn read<R: Forward>(&self, tar: &mut Tar<R>) -> Result<Self::Found, LayerFailure> {
+        scan::scan(tar, self.context, self.ledger)
+    }
+}
+
+/// Opens a layer, has it read, and believes nothing of it that is not what its digest says.
+fn read_by<T: LayerReader>(
+    blob: &Blob,
+    reading: &LayerReading<'_>,
+    threads: &SpareThreads,
+    reader: &T,
+) -> Result<T::Found, SbomError> {
     let name = || blob.name().to_owned();
     let unreadable = |source| SbomError::UnreadableLayer { layer: name(), source };
     let bad = |reason: String| SbomError::BadLayer { layer: name(), reason };
@@ -239,16 +277,15 @@ fn read_once(
         )),
         false => unreadable(error),
     })?;
-    let watched = WatchedReader { inner: opened, watcher: reading.watcher };
-    let inflated = Inflated::new(watched, blob.size)
-        .map_err(|error| trouble(TarError::Read(error), &bad, &unreadable))?;
+    let inflated =
+        Inflated::new(WatchedReader { inner: opened, watcher: reading.watcher }, blob.size)
+            .map_err(|error| trouble(TarError::Read(error), &bad, &unreadable))?;
     std::thread::scope(|scope| {
-        let mut tar = Tar::new(Stream::new(
-            Supply::new(inflated, scope, &shared.threads),
-            reading.needs_diff_id(blob),
-        ));
-        let outcome = scan::scan(&mut tar, context, &shared.ledger);
-        let stream = tar.into_inner();
+        let supply = Supply::new(inflated, scope, threads);
+        let watch = reading.watch.and_then(|watch| watch.begin(blob));
+        let mut tar = Tar::watched(Stream::new(supply, reading.needs_diff_id(blob)), watch);
+        let outcome = reader.read(&mut tar);
+        let (stream, watch) = tar.into_parts();
         match outcome {
             Ok(found) => {
                 let sums = stream
@@ -262,6 +299,9 @@ fn read_once(
                         "inflates to other bytes than the image says: `{diff_id}` instead of `{}`",
                         blob.diff_id
                     )));
+                }
+                if let Some(watch) = watch {
+                    watch.done();
                 }
                 Ok(found)
             }

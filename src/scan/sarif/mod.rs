@@ -39,8 +39,19 @@ pub fn category(scan: &ImageScan) -> String {
     format!("supply-action/{}/{}", image.trim_matches('/'), platform.unwrap_or_default())
 }
 
+/// A run that is about something else than packages.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OtherRun {
+    pub category: String,
+    pub rules: Vec<Value>,
+    pub results: Vec<Value>,
+    /// What people should know beside the results, a sentence each.
+    pub notes: Vec<String>,
+    pub image: String,
+}
+
 /// Files that GitHub takes, one after the other; more than one only of many images.
-pub fn documents(scans: &[ImageScan]) -> Result<Vec<Value>, SameCategory> {
+pub fn documents(scans: &[ImageScan], others: Vec<OtherRun>) -> Result<Vec<Value>, SameCategory> {
     let mut categories = BTreeSet::new();
     let mut runs = Vec::new();
     for scan in scans {
@@ -49,6 +60,12 @@ pub fn documents(scans: &[ImageScan]) -> Result<Vec<Value>, SameCategory> {
         if !categories.insert(category.clone()) {
             return Err(SameCategory(category));
         }
+    }
+    for other in others {
+        if !categories.insert(other.category.clone()) {
+            return Err(SameCategory(other.category));
+        }
+        runs.push(other_run(other));
     }
     let file = |runs: Vec<Value>| {
         json!({
@@ -120,6 +137,36 @@ fn run(scan: &ImageScan, category: &str) -> (Value, usize) {
         }],
         "results": results,
         "properties": { "image": visible(&scan.image), "digest": scan.digest },
+    });
+    (run, count)
+}
+
+fn other_run(other: OtherRun) -> (Value, usize) {
+    let OtherRun { category, rules, mut results, mut notes, image } = other;
+    let left_out = results.len().saturating_sub(MOST_RESULTS);
+    if left_out > 0 {
+        results.truncate(MOST_RESULTS);
+        notes
+            .push(format!("{} left out: GitHub keeps {MOST_RESULTS}.", plural(left_out, "result")));
+    }
+    let note = |text: String| json!({ "level": "note", "message": { "text": unlinked(&text) } });
+    let count = results.len();
+    let run = json!({
+        "tool": { "driver": {
+            "name": "supply-action",
+            "version": SCANNER_VERSION,
+            "semanticVersion": SCANNER_VERSION,
+            "informationUri": SCANNER,
+            "rules": rules,
+        }},
+        "automationDetails": { "id": category },
+        "columnKind": "unicodeCodePoints",
+        "invocations": [{
+            "executionSuccessful": true,
+            "toolExecutionNotifications": notes.into_iter().map(note).collect::<Vec<_>>(),
+        }],
+        "results": results,
+        "properties": { "image": visible(&image) },
     });
     (run, count)
 }

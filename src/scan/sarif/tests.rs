@@ -2,7 +2,7 @@ use super::super::sample::{self, HOSTILE, finding};
 use super::*;
 
 fn only(scans: &[ImageScan]) -> Value {
-    let mut files = documents(scans).unwrap();
+    let mut files = documents(scans, Vec::new()).unwrap();
     assert_eq!(files.len(), 1);
     files.remove(0)
 }
@@ -30,7 +30,7 @@ fn everything_found_is_as_recorded() {
 fn two_scans_of_one_category_are_refused() {
     let twice = [sample::scan("amd64"), sample::scan("amd64")];
     assert_eq!(
-        documents(&twice).unwrap_err().to_string(),
+        documents(&twice, Vec::new()).unwrap_err().to_string(),
         "two scans have the category `supply-action/ghcr.io/acme/app/linux/amd64/`"
     );
 }

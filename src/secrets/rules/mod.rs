@@ -198,6 +198,11 @@ pub fn all() -> impl Iterator<Item = &'static SecretRule> {
     [files::ROWS, forges::ROWS, clouds::ROWS, services::ROWS].into_iter().flatten()
 }
 
+/// Whether a secret may be found by a rule of this id.
+pub fn is_rule(id: &str) -> bool {
+    all().chain([&NAMED, &ADDRESS]).any(|rule| rule.id == id)
+}
+
 /// The rows with their shapes ready, compiled when they are first asked for.
 pub(super) fn ready() -> &'static [CompiledRule] {
     static READY: OnceLock<Vec<CompiledRule>> = OnceLock::new();

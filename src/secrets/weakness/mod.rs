@@ -33,6 +33,15 @@ impl Gravity {
             Self::Error => "error",
         }
     }
+
+    /// In the words that inputs and other scanners have.
+    pub fn severity(self) -> &'static str {
+        match self {
+            Self::Note => "low",
+            Self::Warning => "medium",
+            Self::Error => "high",
+        }
+    }
 }
 
 /// Something that is set in an unwise way.
@@ -71,6 +80,28 @@ impl fmt::Display for WeakPlace {
             Self::Line { file, line } => write!(formatter, "{}:{line}", visible(file)),
         }
     }
+}
+
+/// What is looked for here; the checks of BuildKit have names of their own, behind `buildkit/`.
+const RULES: [&str; 13] = [
+    "root-user",
+    "moving-base",
+    "no-healthcheck",
+    "exposes-ssh",
+    "secret-in-environment",
+    "secret-in-build",
+    "unchecked-download",
+    "sudo",
+    "argument-for-secret",
+    "setuid",
+    "setgid",
+    "world-writable-directory",
+    "world-writable-file",
+];
+
+/// Whether a weakness may have this id.
+pub fn is_rule(id: &str) -> bool {
+    RULES.contains(&id) || id.starts_with("buildkit/")
 }
 
 fn weakness(

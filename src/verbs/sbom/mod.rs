@@ -286,6 +286,7 @@ impl ImageReading {
             threads: self.threads,
             cache: self.cache.as_ref(),
             watcher: progress,
+            watch: None,
             files: self.files,
             exclude: self.exclude.clone(),
             diff_ids: false,
@@ -304,7 +305,8 @@ pub(super) async fn of(
 ) -> anyhow::Result<(Catalog, DocumentSubject)> {
     match subject {
         SbomSubject::Registry(wanted) => {
-            let (registry, image) = found(wanted, env).await.map_err(registry::for_reader)?;
+            let (registry, image) =
+                found(wanted, "no sbom was written", env).await.map_err(registry::for_reader)?;
             let read = of_image(&registry, &image, how, report).await;
             say_elsewhere(&registry, report).await;
             read.map_err(registry::for_reader)
@@ -336,8 +338,9 @@ async fn of_image(
 }
 
 /// The digest that a name stands for now, and a client for its registry.
-async fn found(
+pub(super) async fn found(
     wanted: &WantedReference,
+    consequence: &'static str,
     env: &Environment,
 ) -> anyhow::Result<(Registry, ImageRef)> {
     let repository: &Repository = match wanted {
@@ -354,15 +357,14 @@ async fn found(
     };
     let registry = Registry::new(
         crate::verbs::outside::line(&context.network)?,
-        login::stored_credentials(&asked).context("no sbom was written")?,
+        login::stored_credentials(&asked).context(consequence)?,
     );
     let image = match wanted {
         WantedReference::Digest(image) => image.clone(),
         WantedReference::Tag(repository, tag) => {
+            let named = registry.tagged(repository, tag).await.remedied().context(consequence)?;
             let named =
-                registry.tagged(repository, tag).await.remedied().context("no sbom was written")?;
-            let named = named
-                .with_context(|| format!("no sbom was written: there is no `{repository}:{tag}`"));
+                named.with_context(|| format!("{consequence}: there is no `{repository}:{tag}`"));
             let named = named.hint("a path on this machine is looked at only if it exists; see `supply-action sbom --help`")?;
             repository.at(&named.descriptor.digest)
         }

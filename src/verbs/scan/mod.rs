@@ -194,7 +194,7 @@ fn write(arguments: &ScanArguments, scan: &ImageScan, report: &Report) -> anyhow
         ResultFormat::Table => shown::table(&[scan], width, is_seen && report.has_colour()),
         ResultFormat::Json => serde_json::to_string_pretty(&shown::json(&[scan]))?,
         ResultFormat::Sarif => {
-            let documents = sarif::documents(std::slice::from_ref(scan))?;
+            let documents = sarif::documents(std::slice::from_ref(scan), Vec::new())?;
             let document = documents.first().context("nothing was written: no scan was made")?;
             serde_json::to_string_pretty(document)?
         }

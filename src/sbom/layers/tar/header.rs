@@ -29,6 +29,8 @@ pub(super) struct TarHeader {
     pub(super) link: Vec<u8>,
     pub(super) size: i64,
     pub(super) modified: i64,
+    pub(super) mode: u32,
+    pub(super) uid: u64,
     dialect: TarDialect,
 }
 
@@ -40,9 +42,8 @@ impl TarHeader {
             return malformed("it is no tar archive, or is damaged: a header does not sum up");
         }
         let dialect = TarDialect::of(block);
-        for field in [100..108, 108..116, 116..124] {
-            number(&block[field])?; // mode, user, group
-        }
+        let (mode, uid) = (number(&block[100..108])?, number(&block[108..116])?);
+        number(&block[116..124])?; // group
         let (size, modified) = (number(&block[124..136])?, number(&block[136..148])?);
         let prefix = dialect.prefix(block)?;
         let name = until_zero(&block[..100]);
@@ -53,6 +54,8 @@ impl TarHeader {
             link: until_zero(&block[157..257]).to_vec(),
             size,
             modified,
+            mode: u32::try_from(mode & 0o7777).unwrap_or_default(),
+            uid: u64::try_from(uid).unwrap_or_default(),
             dialect,
         })
     }

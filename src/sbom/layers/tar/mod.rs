@@ -8,7 +8,9 @@ use std::io::{self, BufRead, Read};
 
 use self::header::{BLOCK, Block, TarHeader, number, until_zero};
 use self::pax::{Pax, piece};
+use super::paths;
 use super::sparse::Map;
+use super::watch::{EntryWatch, WatchedEntry, WatchedKind};
 
 mod header;
 mod pax;
@@ -70,6 +72,8 @@ pub(in crate::sbom) struct TarEntry {
     pub(in crate::sbom) is_sparse: bool,
     /// Seconds since 1970.
     pub(in crate::sbom) modified: i64,
+    pub(in crate::sbom) mode: u32,
+    pub(in crate::sbom) uid: u64,
 }
 
 /// A tar stream; reading it gives the current entry's contents.
@@ -79,6 +83,8 @@ pub(in crate::sbom) struct Tar<R> {
     padding: u64,
     /// Bytes of entries and headers so far.
     at: u64,
+    /// Who sees every entry, and all bytes of files, also those that nobody reads.
+    watch: Option<Box<dyn EntryWatch>>,
 }
 
 /// Names that stand in front of a header, of GNU's kind; they win over PAX's.
@@ -90,11 +96,26 @@ struct LongNames {
 
 impl<R: Forward> Tar<R> {
     pub(in crate::sbom) fn new(reader: R) -> Self {
-        Self { reader, map: Map::whole(0), padding: 0, at: 0 }
+        Self::watched(reader, None)
+    }
+
+    pub(in crate::sbom) fn watched(reader: R, watch: Option<Box<dyn EntryWatch>>) -> Self {
+        Self { reader, map: Map::whole(0), padding: 0, at: 0, watch }
     }
 
     /// The next entry; what was not read of the last one is passed over.
     pub(in crate::sbom) fn next(&mut self) -> Result<Option<TarEntry>, TarError> {
+        let next = self.next_entry()?;
+        if let (Some(entry), Some(watch)) = (&next, &mut self.watch)
+            && let Some(path) = paths::clean(&entry.path)?
+        {
+            let (kind, mode, uid) = (WatchedKind::from(entry.kind), entry.mode, entry.uid);
+            watch.entry(&WatchedEntry { path: &path, kind, mode, uid });
+        }
+        Ok(next)
+    }
+
+    fn next_entry(&mut self) -> Result<Option<TarEntry>, TarError> {
         let (mut records, mut long) = (Vec::new(), LongNames::default());
         loop {
             let Some(block) = self.next_block()? else { return Ok(None) };
@@ -121,6 +142,8 @@ impl<R: Forward> Tar<R> {
                         size: 0,
                         is_sparse: false,
                         modified,
+                        mode: header.mode,
+                        uid: header.uid,
                     }));
                 }
                 _ => return self.entry(&block, header, Pax::parse(&records)?, long).map(Some),
@@ -186,6 +209,8 @@ impl<R: Forward> Tar<R> {
             size: self.map.size(),
             is_sparse: self.map.has_holes(),
             modified,
+            mode: header.mode,
+            uid: pax.uid.unwrap_or(header.uid),
         })
     }
 
@@ -299,7 +324,14 @@ impl<R: Forward> Tar<R> {
     /// Whether there was all of it, down to the padding.
     fn pass_rest(&mut self) -> Result<bool, TarError> {
         let rest = self.map.rest();
-        self.reader.skip(rest)?;
+        match self.watch.take() {
+            Some(mut watch) => {
+                let shown = self.show_rest(&mut *watch);
+                self.watch = Some(watch);
+                shown?;
+            }
+            None => self.reader.skip(rest)?,
+        }
         self.at = self.at.saturating_add(rest).saturating_add(self.padding);
         let mut padding = usize::try_from(self.padding).unwrap_or_default();
         (self.map, self.padding) = (Map::whole(0), 0);
@@ -314,13 +346,35 @@ impl<R: Forward> Tar<R> {
         Ok(true)
     }
 
+    /// What was not read of the current entry.
+    fn show_rest(&mut self, watch: &mut dyn EntryWatch) -> io::Result<()> {
+        while self.map.rest() > 0 {
+            let (length, is_hole) = self.map.next(usize::MAX);
+            if is_hole {
+                watch.bytes(&[0]);
+                self.map.advance(length);
+                continue;
+            }
+            let here = self.reader.fill_buf()?;
+            let piece = here.get(..length.min(here.len())).unwrap_or_default();
+            if piece.is_empty() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            watch.bytes(piece);
+            let length = piece.len();
+            self.reader.consume(length);
+            self.map.advance(length);
+        }
+        Ok(())
+    }
+
     /// Where the current entry's contents begin, if none were read yet.
     pub(in crate::sbom) fn position(&self) -> u64 {
         self.at
     }
 
-    pub(in crate::sbom) fn into_inner(self) -> R {
-        self.reader
+    pub(in crate::sbom) fn into_parts(self) -> (R, Option<Box<dyn EntryWatch>>) {
+        (self.reader, self.watch)
     }
 }
 
@@ -329,6 +383,9 @@ impl<R: Forward> Read for Tar<R> {
         let (length, is_hole) = self.map.next(bytes.len());
         let Some(bytes) = bytes.get_mut(..length) else { return Ok(0) };
         if is_hole {
+            if let Some(watch) = self.watch.as_mut().filter(|_| length > 0) {
+                watch.bytes(&[0]);
+            }
             bytes.fill(0);
             self.map.advance(length);
             return Ok(length);
@@ -336,6 +393,9 @@ impl<R: Forward> Read for Tar<R> {
         let read = self.reader.read(bytes)?;
         if read == 0 && length > 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if let (Some(watch), Some(read)) = (&mut self.watch, bytes.get(..read)) {
+            watch.bytes(read);
         }
         self.map.advance(read);
         self.at += read as u64;

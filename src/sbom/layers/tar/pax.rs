@@ -13,6 +13,7 @@ pub(super) struct Pax {
     pub(super) link: Option<Vec<u8>>,
     pub(super) size: Option<i64>,
     pub(super) modified: Option<i64>,
+    pub(super) uid: Option<u64>,
     pub(super) sparse: Option<Sparse>,
 }
 
@@ -34,9 +35,7 @@ impl Pax {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, TarError> {
         let records = records(bytes)?;
         let told = |key: &str| records.get(key.as_bytes()).filter(|value| !value.is_empty());
-        for key in ["uid", "gid"] {
-            told(key).map(|value| number(value)).transpose()?;
-        }
+        told("gid").map(|value| number(value)).transpose()?;
         for key in ["atime", "ctime"] {
             told(key).map(|value| seconds(value)).transpose()?;
         }
@@ -45,6 +44,10 @@ impl Pax {
             link: told("linkpath").cloned(),
             size: told("size").map(|value| number(value)).transpose()?,
             modified: told("mtime").map(|value| seconds(value)).transpose()?,
+            uid: told("uid")
+                .map(|value| number(value))
+                .transpose()?
+                .and_then(|uid| u64::try_from(uid).ok()),
             sparse: Sparse::of(&records)?,
         })
     }

@@ -130,12 +130,19 @@ fn a_failing_source_is_no_damaged_layer() {
             Box::new(io::Cursor::new(self).chain(Broken))
         }
     }
-    let blob = Blob { digest: None, size: None, diff_id: "sha256:x".into(), is_foreign: false };
+    let blob = Blob {
+        digest: None,
+        size: None,
+        diff_id: "sha256:x".into(),
+        is_foreign: false,
+        is_encrypted: false,
+    };
     let reading = LayerReading {
         blobs: &FailingBlobs,
         threads: 1,
         cache: None,
         watcher: &Unwatched,
+        watch: None,
         files: false,
         exclude: Exclude::default(),
         diff_ids: false,
@@ -155,13 +162,19 @@ fn a_foreign_layer_that_is_not_with_the_image_is_called_so() {
             Err(io::Error::other("it is not there"))
         }
     }
-    let blob =
-        |is_foreign| Blob { digest: None, size: None, diff_id: "sha256:x".into(), is_foreign };
+    let blob = |is_foreign| Blob {
+        digest: None,
+        size: None,
+        diff_id: "sha256:x".into(),
+        is_foreign,
+        is_encrypted: false,
+    };
     let reading = LayerReading {
         blobs: &BlobsNowhere,
         threads: 1,
         cache: None,
         watcher: &Unwatched,
+        watch: None,
         files: false,
         exclude: Exclude::default(),
         diff_ids: false,

@@ -119,6 +119,7 @@ impl LayersInMemory {
             size: Some(compressed.len() as u64),
             diff_id: sum(plain),
             is_foreign: false,
+            is_encrypted: false,
         };
         self.layers.insert(blob.diff_id.clone(), compressed);
         blob
@@ -135,6 +136,7 @@ impl LayersInMemory {
             threads,
             cache,
             watcher: &Unwatched,
+            watch: None,
             files: self.files,
             exclude: Exclude::default(),
             diff_ids: self.diff_ids,

@@ -64,6 +64,7 @@ fn layers_that_claim_the_same_diff_id_are_each_read() {
         threads: 1,
         cache: None,
         watcher: &Unwatched,
+        watch: None,
         files: false,
         exclude: Exclude::default(),
         diff_ids: false,

@@ -1,0 +1,180 @@
+//! The search of a release for secrets, and for what is set in an unwise way: the layers and configs
+//! that it pushed → whether the images may be tagged. It asks no service, and tells no value.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::assess::accepted;
+use crate::assess::search::refused::{SearchRefusal, SearchRules, SearchVerdict, judge};
+use crate::assess::search::summary::SearchSummary;
+use crate::assess::search::{
+    PlatformMaterials, PlatformSearch, Searched, SearchedLayers, of_release, waivers,
+};
+use crate::error::Remedy as _;
+use crate::image::{ImageRef, Repository};
+use crate::page::RefusalPage;
+use crate::plan::searching::SearchPlan;
+use crate::registry::Registry;
+use crate::registry::contents::PlatformImage;
+use crate::report::Report;
+use crate::scan::sarif::OtherRun;
+use crate::secrets::leak::Leak;
+use crate::secrets::sarif;
+use crate::secrets::weakness::Weakness;
+use crate::text::plural;
+use crate::text::seen::visible;
+
+/// What a release is searched by, or why it is not.
+pub enum Searching {
+    Search(SearchRules),
+    Not(String),
+}
+
+/// What the search of each image came to.
+#[derive(Debug, Default)]
+pub struct SearchOutcome {
+    /// Of each image; nothing where none was searched.
+    pub summaries: Vec<Option<SearchSummary>>,
+    /// For the document of findings.
+    pub runs: Vec<OtherRun>,
+}
+
+impl Searching {
+    /// Reads what may stay; what is wrong with it is told before anything is built.
+    pub(super) fn open(plan: &SearchPlan) -> anyhow::Result<Self> {
+        match plan {
+            SearchPlan::Not(why) => Ok(Self::Not(why.clone())),
+            SearchPlan::Search { terms, misconfig, ignore_files } => {
+                let accepted = accepted(ignore_files)?;
+                Ok(Self::Search(SearchRules {
+                    terms: *terms,
+                    misconfig: *misconfig,
+                    waivers: waivers::of(&accepted),
+                }))
+            }
+        }
+    }
+
+    /// Searches an image of the release, once it is known what it was built from.
+    pub(super) async fn search(
+        &self,
+        registry: &Registry,
+        repository: &Repository,
+        platforms: &[PlatformImage],
+        materials: impl Future<Output = Vec<PlatformMaterials>>,
+        layers: &Arc<SearchedLayers>,
+    ) -> anyhow::Result<Searched> {
+        match self {
+            Self::Not(why) => Ok(Searched::Not(why.clone())),
+            Self::Search(_) => {
+                let materials = materials.await;
+                of_release(registry, repository, platforms, &materials, layers)
+                    .await
+                    .map(Searched::Done)
+            }
+        }
+    }
+
+    /// Says what people should know of what was found, and refuses where the rules do.
+    pub(super) fn judged(
+        &self,
+        images: &[(ImageRef, &Searched)],
+        report: &Report,
+    ) -> (SearchOutcome, anyhow::Result<()>) {
+        let rules = match self {
+            Self::Search(rules) => rules,
+            Self::Not(_) => {
+                let summaries = images.iter().map(|_| None).collect();
+                return (SearchOutcome { summaries, runs: Vec::new() }, Ok(()));
+            }
+        };
+        let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+        let mut outcome = SearchOutcome::default();
+        for (image, searched) in images {
+            let platforms: Vec<&PlatformSearch> = searched.platforms().iter().collect();
+            let verdict = judge(&platforms, rules, today);
+            let summary = SearchSummary::of(searched.platforms(), &verdict);
+            tell(image, &summary, report);
+            outcome.runs.push(run(image, &verdict, rules, &summary));
+            outcome.summaries.push(Some(summary));
+        }
+        let all: Vec<&PlatformSearch> =
+            images.iter().flat_map(|(_, searched)| searched.platforms()).collect();
+        let verdict = judge(&all, rules, today);
+        verdict.remarks(rules).iter().for_each(|remark| report.notice(remark));
+        let refusal = verdict.refusal().map_or(Ok(()), |refusal| refused(&refusal, images));
+        (outcome, refusal)
+    }
+}
+
+/// What was looked at, what is told alone, and what nobody knows.
+fn tell(image: &ImageRef, summary: &SearchSummary, report: &Report) {
+    const MOST: usize = 10;
+    let count = summary.secrets.told + summary.secrets.accepted;
+    let told = match count {
+        0 => String::new(),
+        _ => format!(", {} told", plural(count, "secret")),
+    };
+    report.say(&format!("secrets: {} in `{}`{told}", summary.sentence, image.repository));
+    for line in summary.told.iter().take(MOST) {
+        report.say(&format!("  {line}"));
+    }
+    if summary.told.len() > MOST {
+        report.say(&format!("  and {} more", summary.told.len() - MOST));
+    }
+    summary.gaps.iter().for_each(|gap| report.notice(&format!("`{}`: {gap}", image.repository)));
+}
+
+/// Why no image is tagged, secret by secret.
+fn refused(refusal: &SearchRefusal, images: &[(ImageRef, &Searched)]) -> anyhow::Result<()> {
+    const MOST: usize = 40;
+    let mut text = refusal.sentence.clone();
+    for line in refusal.lines.iter().take(MOST) {
+        text.push_str(&format!("\n  {line}"));
+    }
+    if refusal.lines.len() > MOST {
+        text.push_str(&format!("\n  and {} more", refusal.lines.len() - MOST));
+    }
+    let images: Vec<String> = images.iter().map(|(image, _)| format!("`{image}`")).collect();
+    let refused: anyhow::Result<()> = Err(anyhow::anyhow!(text));
+    if !refusal.names_secrets {
+        return refused
+            .hint("change what is named, or accept it by its id with a reason in a file of `ignore-file`")
+            .see(RefusalPage::SecretsInTheImage);
+    }
+    refused
+        .hint(format!(
+            "revoke it first: it lies in {} under its digest already, for whoever can pull there",
+            images.join(", ")
+        ))
+        .hint("build without it: `RUN --mount=type=secret` leaves nothing behind, and a later `RUN rm` removes nothing; a stage that is not the last one keeps its files to itself")
+        .hint("what may stay goes into a file of `ignore-file` by its `sha256:…`, with a reason")
+        .see(RefusalPage::SecretsInTheImage)
+}
+
+/// What GitHub shows, under a category of its own.
+fn run(
+    image: &ImageRef,
+    verdict: &SearchVerdict,
+    rules: &SearchRules,
+    summary: &SearchSummary,
+) -> OtherRun {
+    let leaks: Vec<Leak> = verdict.leaks.iter().map(|it| it.found.clone()).collect();
+    let weak: Vec<Weakness> = verdict.weaknesses.iter().map(|it| it.found.clone()).collect();
+    let mut rows = sarif::rows(&leaks, &verdict.secrets, &rules.waivers, 0);
+    let more = sarif::weak_rows(&weak, &verdict.accepted, &rules.waivers, rows.rules.len());
+    rows.rules.extend(more.rules);
+    rows.results.extend(more.results);
+    let name = visible(&image.repository.to_string());
+    let mut notes = vec![format!("{}.", summary.sentence)];
+    notes.extend(summary.gaps.iter().cloned());
+    OtherRun {
+        category: format!("supply-action/secrets/{}/", name.trim_matches('/')),
+        rules: rows.rules,
+        results: rows.results,
+        notes,
+        image: name,
+    }
+}
