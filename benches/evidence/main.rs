@@ -264,6 +264,7 @@ impl World {
         env
     }
 
+    #[expect(clippy::too_many_lines, reason = "one run, step by step")]
     async fn ours(&self, name: &str) -> Run {
         let repository = self.repository(name);
         let pushed = image::push(&self.registry, &repository).await;

@@ -238,11 +238,20 @@ mod tests {
             ("max-advisory-age", "a week"),
             ("on-scan-failure", "ignore"),
             ("vuln-attestation", "sarif"),
+            ("fail-on-secrets", "often"),
+            ("fail-on-misconfig", "critical"),
         ] {
             let (_, said) = read(&[(input, value), ("advisories", "osv")]);
             assert_eq!(said.len(), 1, "{input}: {said:?}");
             assert!(said[0].contains(input), "{said:?}");
         }
+        let (inputs, said) = read(&[("fail-on-secrets", "none"), ("fail-on-misconfig", "medium")]);
+        assert!(said.is_empty(), "{said:?}");
+        assert_eq!(inputs.fail_on_secrets, Some(SecretsTerms::Never));
+        assert_eq!(inputs.fail_on_misconfig, Some(Gravity::Warning));
+        let (inputs, said) = read(&[("fail-on-secrets", "skip"), ("fail-on-misconfig", "low")]);
+        assert_eq!(inputs.fail_on_secrets, None);
+        assert!(said[0].contains("`fail-on-secrets` is `skip`"), "{said:?}");
         let (_, said) = read(&[("max-advisory-age", "36h")]);
         assert!(said[0].contains("it is about `advisories`"), "{said:?}");
     }

@@ -35,7 +35,7 @@ pub fn weaknesses_table(weaknesses: &[Weakness]) -> String {
     sorted.sort_by(|a, b| b.gravity.cmp(&a.gravity).then_with(|| a.place.cmp(&b.place)));
     let rows = sorted.into_iter().map(|weakness| {
         [
-            weakness.gravity.as_str().to_owned(),
+            weakness.gravity.severity().to_owned(),
             weakness.rule.to_string(),
             weakness.place.to_string(),
             weakness.message.clone(),

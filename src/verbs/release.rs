@@ -179,7 +179,11 @@ impl ReleaseRun<'_> {
         let baseline = problems.take(baseline);
         let made = problems.take(made);
         let scanning = problems.take(scanning);
-        let searching = problems.take(Searching::open(&release.search));
+        // Who scans reads the same files first, and has said what is wrong with them.
+        let searching = match Searching::open(&release.search) {
+            Err(_) if scanning.is_none() => None,
+            opened => problems.take(opened),
+        };
         for probe in probes {
             problems.take(probe.remedied());
         }
