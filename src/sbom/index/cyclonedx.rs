@@ -147,7 +147,6 @@ pub(super) fn document(index: &DocumentedIndex, detail: IndexDetail) -> String {
     let mut metadata = json!({
         "lifecycles": [{ "phase": "post-build" }],
         "manufacturer": maker(),
-        "manufacturer": maker(),
         "tools": tools(),
         "component": described(INDEX, &index.name, &index.digest, index.supplier()),
         "properties": [property("coverage", &index.remark(detail))],
