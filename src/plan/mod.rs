@@ -117,7 +117,7 @@ pub struct PlannedRelease {
     pub allow_public_log: bool,
     /// The name of the key that signs; `None`: the workflow signs, by a certificate.
     pub key: Option<Digest>,
-    /// Whether known vulnerabilities are looked up before a tag is put.
+    /// Whether known vulnerabilities are looked up before a tag is set.
     pub scan: ScanPlan,
     /// Whether layers and configs are searched for secrets before that.
     pub search: SearchPlan,

@@ -10,7 +10,7 @@ use crate::inputs::Inputs;
 use crate::secrets::verdict::SecretsTerms;
 use crate::secrets::weakness::Gravity;
 
-/// Whether layers and configs are searched before a tag is put.
+/// Whether layers and configs are searched before a tag is set.
 #[derive(Debug, Clone)]
 pub enum SearchPlan {
     Search {

@@ -1,4 +1,4 @@
-//! The scan of a release: what is known about the packages decides before a tag is put, for every
+//! The scan of a release: what is known about the packages decides before a tag is set, for every
 //! platform, and the result is signed whether the image is named or not.
 
 use serde_json::{Value, json};

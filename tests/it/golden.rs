@@ -101,7 +101,8 @@ async fn every_action_has_its_plan() {
         world.unset(one_image);
     }
     let tags = "v1.2.3\nlatest";
-    let cases: [(&str, &[(&str, &str)]); 3] = [
+    let cases: [(&str, &[(&str, &str)]); 4] = [
+        ("scan", &[("INPUT_IMAGE", "r.io/o/a:v1\nr.io/o/a:latest")]),
         (
             "merge",
             &[("INPUT_IMAGES", "r.io/o/a"), ("INPUT_TAGS", tags), ("INPUT_DIGESTS", &digest)],

@@ -24,6 +24,7 @@ impl Clone {
             "merge/action.yml",
             "bake/action.yml",
             "promote/action.yml",
+            "scan/action.yml",
             "tools/base-images",
             "tools/release-commit",
             ".github/workflows",

@@ -106,6 +106,13 @@ async fn a_new_result_is_signed_once_and_verify_goes_by_it() {
     let since = world.sandbox.requests().into_iter().skip(requests);
     assert!(!since.into_iter().any(|it| it.service == SandboxService::Fulcio));
     assert_eq!(pushed(&world, requests), 0);
+    // Nor after a push: the image is the same.
+    let other = "c".repeat(40);
+    let mut later = world;
+    later.at("refs/heads/main", &other);
+    let again = scanned(&later, &[]).await;
+    assert_eq!(again.code, Some(0), "{}", again.log);
+    assert_eq!(again.outputs["attestation-attached"], "false", "{}", again.log);
 }
 
 #[tokio::test]

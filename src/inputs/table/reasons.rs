@@ -19,8 +19,8 @@ pub(super) const JOBS_TOKEN: &str =
 pub(super) const REACHES_IN: &str = "\
     with it a caller reaches what is built, and the build level would be claimed for what it chose";
 pub(super) const OWN_NETWORK: &str = "\
-    these jobs run on runners of GitHub's, between which and a registry stands nothing of one's \
-    own; publish-custom.yml takes it";
+    these jobs run on runners of GitHub's, and nothing of the caller's \
+    lies between them and a registry; publish-custom.yml takes it";
 pub(super) const NO_CLAIM: &str = "the workflow claims no build level";
 pub(super) const NO_AGENT: &str = "\
     a key or the socket of an agent: neither is on the machine of a job without steps of the \

@@ -1,5 +1,5 @@
 //! An image at its source → the same in each destination, by digest alone, while a person sees how
-//! far it is. It puts no tag that people pull.
+//! far it is. It sets no tag that people pull.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -275,6 +275,7 @@ fn unescaped(text: &str) -> Option<String> {
             continue;
         }
         let (pair, after) = rest.split_at_checked(2)?;
+        pair.iter().all(u8::is_ascii_hexdigit).then_some(())?;
         bytes.push(u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?);
         rest = after;
     }

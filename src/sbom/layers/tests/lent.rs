@@ -1,4 +1,5 @@
-//! Hard links of a layer to files of layers below, under names that links or further hard links give.
+//! Which layer brought what: hard links to files of layers below, under names that links or further
+//! hard links give, and the layer of each package.
 
 use super::*;
 
@@ -58,4 +59,32 @@ fn hard_links_to_hard_links_of_other_layers_have_the_bytes_of_the_lowest() {
         vec![hard("opt/state/status", "store/2")],
     ];
     check(&directory, &["pkg:deb/debian/a@1"]);
+}
+
+#[test]
+fn each_package_knows_the_layer_that_brought_it() {
+    let status = |names: &[&str]| {
+        file(
+            "var/lib/dpkg/status",
+            names.iter().map(|name| format!("Package: {name}\nVersion: 1\n\n")).collect::<String>(),
+        )
+    };
+    let image = [
+        vec![status(&["a", "b"])],
+        vec![status(&["a", "b", "c"])],
+        vec![status(&["b", "c"]), file("app/package.json", npm("x"))],
+    ];
+    let names: Vec<String> = image.iter().map(|ops| sum(&tar_of(ops))).collect();
+    let catalog = Catalog::from_collected(layered(&image).unwrap());
+    let told: Vec<(&str, usize)> = catalog
+        .packages
+        .iter()
+        .map(|listed| {
+            (
+                listed.package.name.as_str(),
+                names.iter().position(|name| listed.layers.contains(name)).unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(told, [("b", 0), ("c", 1), ("x", 2)]);
 }

@@ -480,34 +480,6 @@ fn hard_links_tell_what_their_files_tell() {
     }
 }
 
-#[test]
-fn each_package_knows_the_layer_that_brought_it() {
-    let status = |names: &[&str]| {
-        file(
-            "var/lib/dpkg/status",
-            names.iter().map(|name| format!("Package: {name}\nVersion: 1\n\n")).collect::<String>(),
-        )
-    };
-    let image = [
-        vec![status(&["a", "b"])],
-        vec![status(&["a", "b", "c"])],
-        vec![status(&["b", "c"]), file("app/package.json", npm("x"))],
-    ];
-    let names: Vec<String> = image.iter().map(|ops| sum(&tar_of(ops))).collect();
-    let catalog = Catalog::from_collected(layered(&image).unwrap());
-    let told: Vec<(&str, usize)> = catalog
-        .packages
-        .iter()
-        .map(|listed| {
-            (
-                listed.package.name.as_str(),
-                names.iter().position(|name| listed.layers.contains(name)).unwrap(),
-            )
-        })
-        .collect();
-    assert_eq!(told, [("b", 0), ("c", 1), ("x", 2)]);
-}
-
 fn place() -> impl Strategy<Value = String> {
     let directory = prop_oneof![
         Just(""),
