@@ -354,7 +354,7 @@ mod tests {
         ] {
             refused(
                 &[("images", "ghcr.io/octo/app"), ("outputs", other)],
-                &["none of the names that this run puts", "tags: v9"],
+                &["none of the tags that this run sets", "tags: v9"],
             );
         }
         refused(

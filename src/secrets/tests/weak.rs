@@ -73,7 +73,7 @@ fn a_config_shows_its_secrets_downloads_and_ports() {
     assert_eq!(told, expected.map(|(rule, place)| (rule, place.to_owned())));
     assert_eq!(found[1].gravity, Gravity::Error);
     let table = shown::weaknesses_table(&found);
-    assert!(table.lines().nth(1).unwrap().starts_with("error"), "{table}");
+    assert!(table.lines().nth(1).unwrap().starts_with("high"), "{table}");
     assert!(!table.contains(&token()[4..]) && !format!("{found:?}").contains(&token()[4..]));
 }
 
