@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::source_images::source_images;
+use super::table::InputGroup;
 use super::texts::InputTexts;
 use super::{InputProblems, unique};
 use crate::attest::summary::TrustedBuilder;
@@ -22,6 +23,8 @@ pub struct Promoted {
     /// OCI layouts on disk to promote to, beside repositories.
     pub layouts: Vec<PathBuf>,
     pub policy: PolicyTexts,
+    /// Whether it is scanned again before it is copied.
+    pub rescan: bool,
     /// How long the image may still be on its way.
     pub wait_for_source: Duration,
     pub dry_run: bool,
@@ -77,10 +80,21 @@ const LONGEST_WAIT: Duration = Duration::from_secs(6 * 60 * 60);
 
 pub(super) fn promoted(given: &InputTexts, problems: &mut InputProblems) -> Promoted {
     let verification_summary = given.switch("verification-summary", problems);
+    let rescan = given.switch("rescan", problems);
+    if !rescan {
+        // `osv-url` is what a workflow may set for all of its runs.
+        let ours = ["advisories", "ignore-file", "vex", "max-advisory-age"];
+        for name in given.set_of(InputGroup::Scan).into_iter().filter(|it| ours.contains(it)) {
+            problems.say(name, "it is about `rescan`, which is not set");
+        }
+    }
+    // What is known today takes the place of what the signed result says.
+    let asked = if rescan { &OF_PROMOTION[2..] } else { &OF_PROMOTION };
     Promoted {
         source: source(given, problems),
         layouts: layouts(given, problems),
-        policy: policy(given, &OF_PROMOTION, problems),
+        policy: policy(given, asked, problems),
+        rescan,
         wait_for_source: given
             .get("wait-for-source")
             .map(|text| wait(text, problems))
@@ -167,9 +181,9 @@ pub(super) fn destinations(given: &InputTexts, problems: &mut InputProblems) -> 
 
 /// What a promotion asks besides: of results of scans, and of the word of another verifier.
 const OF_PROMOTION: [&str; 7] = [
-    "max-scan-age",
     "fail-on",
     "only-fixed",
+    "max-scan-age",
     "verifier-id",
     "verifier-identity",
     "min-level",

@@ -41,15 +41,16 @@ pub enum OnScanFailure {
 }
 
 impl ScanInputs {
-    /// `promote` has a policy about results in its place, which `verify` reads.
+    /// `promote` has a policy about results in its place, which `verify` reads, unless it scans
+    /// again.
     pub(super) fn read(action: Action, given: &InputTexts, problems: &mut InputProblems) -> Self {
         let nothing;
         let given = match action {
-            Action::Promote => {
+            Action::Promote if !given.switch("rescan", problems) => {
                 nothing = InputTexts::none();
                 &nothing
             }
-            Action::Publish | Action::Merge | Action::Bake | Action::Scan => given,
+            _ => given,
         };
         let files = |name: &str| -> Vec<PathBuf> {
             let lines = lists::lines(given.get(name).unwrap_or_default());
@@ -58,7 +59,11 @@ impl ScanInputs {
         let terms = ScanTerms {
             asker: TermsAuthor::Action,
             rules: GateRules {
-                fail_on: fail_on(given, problems),
+                fail_on: match (action, given.get("fail-on")) {
+                    // Without a word a policy asks for nothing, and a scan for this.
+                    (Action::Promote, None) => Some(SeverityLevel::Critical),
+                    _ => fail_on(given, problems),
+                },
                 only_fixed: given.switch("only-fixed", problems),
                 fail_on_unassessed: given.switch("fail-on-unassessed", problems),
                 fail_on_kev: given.switch("fail-on-kev", problems),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::scanning::ScanPlan;
 use super::shown::Words;
 use super::told::unserved;
 use super::trusted::PlannedTrust;
@@ -18,7 +19,7 @@ use crate::github::RunContext;
 use crate::github::facts::GitHubFacts;
 use crate::github::server::Server;
 use crate::image::Repository;
-use crate::inputs::{Inputs, NOWHERE, PolicyTexts, PromotionSource};
+use crate::inputs::{Inputs, NOWHERE, PolicyTexts, PromotionSource, ScanInputs};
 use crate::provenance::BuildAsked;
 use crate::sigstore::settled::SettledTrust;
 use crate::trigger::TriggerDecision;
@@ -40,6 +41,8 @@ pub struct Promotion {
     pub release: PlannedRelease,
     /// What must be proven of it, at the source and at each destination.
     pub policy: PolicyTexts,
+    /// By which rules it is scanned again before it is copied; `None`: it is not.
+    pub scan: Option<ScanInputs>,
     /// How long the image may still be on its way.
     pub wait_for_source: Duration,
     pub dry_run: bool,
@@ -102,6 +105,7 @@ pub fn plan(
                         .hint("leave it out here, and set it where the layout goes to a registry");
                 }
                 release.trust = trust.map(PlannedTrust::of);
+                let scan = inputs.promote.rescan.then(|| inputs.scan.clone());
                 let inputs = &inputs.promote;
                 PromotePlan::Promote(Box::new(Promotion {
                     source,
@@ -109,6 +113,7 @@ pub fn plan(
                     layout_names,
                     release,
                     policy: inputs.policy.clone(),
+                    scan,
                     wait_for_source: inputs.wait_for_source,
                     dry_run: inputs.dry_run,
                     summary: inputs
@@ -212,6 +217,11 @@ impl PromotePlan {
             short.retain(|line| line.trim() != "Images:" && line.trim() != "Tags:");
             short.push(format!("Layouts:    {}", paths.join(", ")));
         }
+        short.extend(
+            plan.scan.iter().map(|scan| {
+                format!("Scan:       {}", ScanPlan::Scan(Box::new(scan.clone())).words())
+            }),
+        );
         let mut rest = vec![
             format!("Summary:    {}", plan.summary_told()),
             format!("Needs:      {}", plan.permissions().join(", ")),

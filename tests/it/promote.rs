@@ -53,7 +53,7 @@ impl Stage {
         });
         world.unset("INPUT_TAGS");
         world.act_as(claims);
-        let run = world.publish().await;
+        let run = world.run(&[], inputs).await;
         assert_eq!(run.code, Some(0), "{}", run.log);
         let digest = run.outputs["digest"].clone();
         let of_builds =
@@ -595,5 +595,30 @@ async fn two_promotions_at_once_do_not_harm_each_other() {
     for run in [one, two] {
         assert_eq!(run.code, Some(0), "{}", run.log);
     }
+    stage.arrived(&to).await;
+}
+
+/// What became known since the image was published counts, where that is asked for.
+#[tokio::test]
+async fn an_image_with_a_flaw_that_is_known_today_is_not_promoted() {
+    let flawed = [("FAKE_BUILDX", "flawed"), ("INPUT_FAIL-ON", "none")];
+    let stage = Stage::of(World::new().await, &flawed).await;
+    let to = World::new().await;
+    let rescan = ("INPUT_RESCAN", "true");
+    let refused = stage.promoted_with(&[&to], &[rescan]).await;
+    assert_eq!(refused.code, Some(1), "{}", refused.log);
+    says(&refused, &["nothing was tagged: ", "1 critical vulnerability that has a fix"]);
+    has_no_name(&to).await;
+    assert_eq!(count(&requests(&to), "PUT", "/manifests/"), 0);
+    let unanswered = stage
+        .promoted_with(&[&to], &[rescan, ("SUPPLY_ACTION_OSV_URL", "http://127.0.0.1:1")])
+        .await;
+    assert_eq!(unanswered.code, Some(4), "{}", unanswered.log);
+    has_no_name(&to).await;
+    let alone = stage.promoted_with(&[&to], &[("INPUT_ADVISORIES", "osv")]).await;
+    assert_eq!(alone.code, Some(2), "{}", alone.log);
+    says(&alone, &["input `advisories`: it is about `rescan`"]);
+    let passes = stage.promoted_with(&[&to], &[rescan, ("INPUT_FAIL-ON", "none")]).await;
+    assert_eq!(passes.code, Some(0), "{}", passes.log);
     stage.arrived(&to).await;
 }

@@ -29,6 +29,18 @@ pub(super) const PROMOTING: &[Input] = &[
         ..ROW
     },
     Input {
+        name: "rescan",
+        group: InputGroup::Scan,
+        common: true,
+        default: Some("false"),
+        of: &[PROMOTE],
+        description: "\
+            Whether the image is scanned again before it is copied, true or false. fail-on \
+            (critical by default) and only-fixed then judge what is known today, and not what the \
+            signed result says.",
+        ..ROW
+    },
+    Input {
         name: "wait-for-source",
         group: InputGroup::Names,
         common: true,

@@ -8,6 +8,9 @@ use super::{BAKE, Input, InputGroup, MERGE, PROMOTE, PUBLISH, ROW, SCAN};
 const OF_FILES: &[super::InputOfAction] =
     &[PUBLISH.withheld(OF_MERGE), MERGE.withheld(NO_FILES), BAKE, SCAN];
 const OF_ALL: &[super::InputOfAction] = &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE, SCAN];
+/// What a promotion that scans again has as well.
+const OF_FILES_AND_PROMOTE: &[super::InputOfAction] =
+    &[PUBLISH.withheld(OF_MERGE), MERGE.withheld(NO_FILES), BAKE, SCAN, PROMOTE.withheld(NO_FILES)];
 /// What is about the release beside the scan.
 const OF_RELEASE: &[super::InputOfAction] = &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE];
 
@@ -148,7 +151,7 @@ pub(super) const SCANNING: &[Input] = &[
     Input {
         name: "ignore-file",
         group: InputGroup::Scan,
-        of: OF_FILES,
+        of: OF_FILES_AND_PROMOTE,
         description: "\
             Files of accepted risks, one a line, each risk with its reason. A YAML file of this \
             program's, .trivyignore, .grype.yaml or osv-scanner.toml.",
@@ -157,14 +160,14 @@ pub(super) const SCANNING: &[Input] = &[
     Input {
         name: "vex",
         group: InputGroup::Scan,
-        of: OF_FILES,
+        of: OF_FILES_AND_PROMOTE,
         description: "OpenVEX documents whose authors you trust, one file a line.",
         ..ROW
     },
     Input {
         name: "advisories",
         group: InputGroup::Scan,
-        of: OF_FILES,
+        of: OF_FILES_AND_PROMOTE,
         description: "\
             Advisories at hand, one directory or archive of OSV records a line, as supply-action \
             advisories update makes them. Then no service is asked unless osv-url names one.",
@@ -173,7 +176,7 @@ pub(super) const SCANNING: &[Input] = &[
     Input {
         name: "osv-url",
         group: InputGroup::Scan,
-        of: OF_ALL,
+        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE, SCAN, PROMOTE],
         description: "\
             The OSV service that is asked about what is not at hand. Default is the public one, \
             api.osv.dev.",
@@ -183,7 +186,7 @@ pub(super) const SCANNING: &[Input] = &[
         name: "max-advisory-age",
         group: InputGroup::Scan,
         default: Some("7d"),
-        of: OF_FILES,
+        of: OF_FILES_AND_PROMOTE,
         description: "\
             How old the newest of the advisories at hand may be, a number of hours (36h) or days \
             (7d).",

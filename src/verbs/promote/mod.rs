@@ -4,6 +4,7 @@
 
 mod carry;
 mod layouts;
+mod rescanned;
 mod source;
 mod summarize;
 
@@ -115,6 +116,7 @@ impl Promote<'_> {
         };
         let policy = named_signer(&plan.policy, allowed, &at, trust, context)?;
         let judge = EvidenceJudge::new(&policy)?;
+        let judge = if plan.scan.is_some() { judge.keeping_sboms() } else { judge };
         let waiting = source.image(&reader, plan.wait_for_source, report);
         let image = report.stage("source", waiting).await?;
         let checking = self.preflight(&stages, &outside, &reader, &judge, &image);
@@ -220,6 +222,9 @@ impl Promote<'_> {
             (None, closure) => closure.ok(),
         };
         let baseline = problems.take(baseline);
+        if let (Some(scan), Some(verified)) = (&self.plan.scan, &verified) {
+            problems.take(self.rescanned(scan, reader, verified).await);
+        }
         let maker = problems.take(maker).flatten();
         if let (Some(maker), Some(verified), Some(closure)) = (&maker, &verified, &closure) {
             let at = (verified, &image.repository);

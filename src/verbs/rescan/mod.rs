@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
-use self::packages::{PublishedImage, listed};
+pub(super) use self::packages::{PublishedImage, listed};
 use super::beginning::{Beginning, begin, say_plan};
 use super::hand_over::RunEnd;
 use super::outside::{Outside, line};

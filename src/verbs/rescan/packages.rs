@@ -22,17 +22,20 @@ use crate::sigstore::verifier::Signer;
 use crate::verify::{VerifiedEvidence, VerifiedImage};
 
 /// An image as it is in the registry.
-pub(super) struct PublishedImage {
-    pub(super) image: ImageRef,
+pub(in crate::verbs) struct PublishedImage {
+    pub(in crate::verbs) image: ImageRef,
     /// As the user named it.
-    pub(super) name: String,
-    pub(super) parts: DraftParts,
+    pub(in crate::verbs) name: String,
+    pub(in crate::verbs) parts: DraftParts,
     /// What was verified; `None` where nothing was.
     evidence: Option<VerifiedEvidence>,
 }
 
 impl PublishedImage {
-    pub(super) fn verified(verified: &VerifiedImage, allowed: &Allowed) -> anyhow::Result<Self> {
+    pub(in crate::verbs) fn verified(
+        verified: &VerifiedImage,
+        allowed: &Allowed,
+    ) -> anyhow::Result<Self> {
         let (image, evidence) = (verified.image().clone(), verified.evidence().clone());
         let root = verified.manifest();
         let platforms = match contents::document(root, &image).remedied()? {
@@ -55,7 +58,7 @@ impl PublishedImage {
     }
 
     /// Of whom nothing is known.
-    pub(super) async fn unverified(
+    pub(in crate::verbs) async fn unverified(
         registry: &Registry,
         image: ImageRef,
         allowed: &Allowed,
@@ -66,16 +69,16 @@ impl PublishedImage {
         Ok(Self { name: image.to_string(), image, parts, evidence: None })
     }
 
-    pub(super) fn called(self, name: String) -> Self {
+    pub(in crate::verbs) fn called(self, name: String) -> Self {
         Self { name, ..self }
     }
 
-    pub(super) fn signer(&self) -> Option<&Signer> {
+    pub(in crate::verbs) fn signer(&self) -> Option<&Signer> {
         self.evidence.as_ref().map(|evidence| &evidence.signer)
     }
 
     /// Whether any of its evidence is kept so.
-    pub(super) fn has(&self, format: EvidenceFormat) -> bool {
+    pub(in crate::verbs) fn has(&self, format: EvidenceFormat) -> bool {
         let mut statements = self.evidence.iter().flat_map(VerifiedEvidence::statements);
         statements.any(|statement| statement.format == format)
     }
@@ -103,7 +106,7 @@ impl PublishedImage {
 }
 
 /// The packages of each platform, in their order.
-pub(super) async fn listed(
+pub(in crate::verbs) async fn listed(
     registry: &Registry,
     image: &PublishedImage,
     now: Timestamp,
