@@ -53,7 +53,7 @@ impl Stage {
         });
         world.unset("INPUT_TAGS");
         world.act_as(claims);
-        let run = world.run(&[], inputs).await;
+        let run = world.publish().await;
         assert_eq!(run.code, Some(0), "{}", run.log);
         let digest = run.outputs["digest"].clone();
         let of_builds =
@@ -601,8 +601,12 @@ async fn two_promotions_at_once_do_not_harm_each_other() {
 /// What became known since the image was published counts, where that is asked for.
 #[tokio::test]
 async fn an_image_with_a_flaw_that_is_known_today_is_not_promoted() {
-    let flawed = [("FAKE_BUILDX", "flawed"), ("INPUT_FAIL-ON", "none")];
-    let stage = Stage::of(World::new().await, &flawed).await;
+    let mut world = World::new().await;
+    world.set("FAKE_BUILDX", "flawed").set("INPUT_FAIL-ON", "none");
+    let claims =
+        Claims { sha: SHA.to_owned(), ..Claims::of("example/hello", "refs/heads/main", "push") };
+    let mut stage = Stage::of(world, claims).await;
+    stage.world.unset("INPUT_FAIL-ON");
     let to = World::new().await;
     let rescan = ("INPUT_RESCAN", "true");
     let refused = stage.promoted_with(&[&to], &[rescan]).await;

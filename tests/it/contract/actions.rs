@@ -154,6 +154,10 @@ fn every_action_reads_every_input_it_declares() {
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into_iter()
+            // What `promote` reads about a scan, it reads where it scans.
+            .chain(
+                (action == Action::Promote).then(|| ("INPUT_RESCAN".to_owned(), "true".to_owned())),
+            )
             .chain([(format!("INPUT_{}", name.to_uppercase()), value.to_owned())])
             .collect();
             format!("{:?}", Inputs::of(action, &env, &RunContext::default()))
