@@ -33,7 +33,12 @@ struct Stack {
     layers: Vec<Arc<Layer>>,
     /// For each layer, the links below that some of its entries pass through.
     passed: Vec<Links>,
+    /// For each layer, where the bytes are that its hard links to files below lead to.
+    lent: Vec<BTreeMap<String, FileSpot>>,
 }
+
+/// A file's bytes: the layer that has them, and under which name.
+type FileSpot = (usize, String);
 
 /// Stacks the layers. `names` are their diffIDs.
 pub(super) fn merge(
@@ -137,7 +142,7 @@ impl Stack {
             self.passed.push(Links::default());
         }
         let links = self.links_under(&layer, |cover, hashes| cover.hides(hashes, true));
-        let linked = self.hard_links(&layer, names.get(place), again)?;
+        let (linked, lent) = self.hard_links(&layer, names.get(place), again)?;
         let cover = Cover::of(&layer);
         let before: BTreeMap<String, HeldFacts> =
             self.facts.extract_if(.., |_, held| cover.hides(&held.hashes, false)).collect();
@@ -182,6 +187,7 @@ impl Stack {
             self.facts.insert(path, HeldFacts { told, origins, hashes });
         }
         self.layers.push(layer);
+        self.lent.push(lent);
         Ok(())
     }
 
@@ -193,14 +199,15 @@ impl Stack {
         links
     }
 
-    /// What a layer's hard links to files below are, as those are before the layer is added.
+    /// What a layer's hard links to files below are, as those are before the layer is added; and
+    /// where the bytes of each are.
     fn hard_links(
         &self,
         layer: &Layer,
         name: Option<&Arc<str>>,
         again: &mut ReadLayerAgain<'_>,
-    ) -> Result<Vec<(String, HardLinkTarget)>, SbomError> {
-        let mut found = Vec::new();
+    ) -> Result<(Vec<(String, HardLinkTarget)>, BTreeMap<String, FileSpot>), SbomError> {
+        let (mut found, mut lent) = (Vec::new(), BTreeMap::new());
         let mut asked: BTreeMap<usize, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
         for (path, target) in &layer.hard {
             let (parent, base) = target.rsplit_once('/').unwrap_or(("", target));
@@ -219,13 +226,15 @@ impl Stack {
                     reason: format!("`{path}` is a hard link to `{target}`, which is not there"),
                 });
             };
+            let (owner, base) = self.bytes_of((owner, target.clone()));
+            lent.insert(path.clone(), (owner, base.clone()));
             // What lies where other file systems are mounted is none of the image's, and was not
             // read.
             if is_mounted(path) {
                 continue;
             }
             if !are_read_alike(path, &target) || is_mounted(&target) {
-                asked.entry(owner).or_default().entry(target).or_default().insert(path.clone());
+                asked.entry(owner).or_default().entry(base).or_default().insert(path.clone());
             } else if let Some(held) = self.facts.get(&target) {
                 found.push((
                     path.clone(),
@@ -243,7 +252,16 @@ impl Stack {
                 found.push((path, HardLinkTarget::File(Box::new(told), origins)));
             }
         }
-        Ok(found)
+        Ok((found, lent))
+    }
+
+    /// Where the bytes of a file are that a layer has: a hard link to a file below has none.
+    fn bytes_of(&self, mut spot: FileSpot) -> FileSpot {
+        // Each step leads to a layer below.
+        while let Some(below) = self.lent.get(spot.0).and_then(|lent| lent.get(&spot.1)) {
+            spot.clone_from(below);
+        }
+        spot
     }
 
     /// For another reading of a layer that is in the stack, with the names it has there.
@@ -271,25 +289,42 @@ impl Stack {
 
     /// Databases that are looked for under a name through which only a link leads to them.
     fn add_aliases(&mut self, again: &mut ReadLayerAgain<'_>) -> Result<(), SbomError> {
-        let mut asked: BTreeMap<usize, LayerContext> = BTreeMap::new();
+        let mut directly: BTreeMap<usize, LayerContext> = BTreeMap::new();
+        let mut ask = |stack: &Self, spot: FileSpot, alias: String| {
+            let (owner, base) = stack.bytes_of(spot);
+            let context = directly.entry(owner).or_insert_with(|| stack.context_of(owner));
+            context.told_as.entry(base).or_default().insert(alias);
+        };
         for (path, _) in self.links.iter().filter(|(path, _)| matching_path(path).is_some()) {
             let Some(real) = self.links.resolve(path).filter(|real| matching_path(real).is_none())
             else {
                 continue;
             };
             if let Some(owner) = self.owner(&real) {
-                let context = asked.entry(owner).or_insert_with(|| self.context_of(owner));
-                context.told_as.entry(real).or_default().insert(path.to_owned());
+                ask(self, (owner, real), path.to_owned());
             }
         }
-        for directory in DIRECTORIES {
-            let Some(real) = self
-                .links
-                .resolve(directory)
-                .filter(|real| real != directory && is_unusual(directory, real))
-            else {
-                continue;
-            };
+        let unusual = self.unusual_directories();
+        for (directory, real) in &unusual {
+            let inside = [real, "/"].concat();
+            for (place, lent) in self.lent.iter().enumerate() {
+                // A hard link has no bytes in the layer that is read again for its directory.
+                for path in lent.keys().filter(|path| self.owner(path) == Some(place)) {
+                    let name = path.strip_prefix(&inside);
+                    let alias = name.map(|name| paths::join(directory, name));
+                    if let Some(alias) = alias.filter(|alias| matching_path(alias).is_some()) {
+                        ask(self, (place, path.clone()), alias);
+                    }
+                }
+            }
+        }
+        for (place, context) in directly {
+            for (alias, told) in again(place, &context)?.told {
+                self.tell(alias, told, place);
+            }
+        }
+        let mut asked: BTreeMap<usize, LayerContext> = BTreeMap::new();
+        for (directory, real) in unusual {
             let inside = hash(&real);
             for (place, layer) in self.layers.iter().enumerate() {
                 if layer.directories.contains(inside) || layer.implied.contains(&real) {
@@ -297,23 +332,35 @@ impl Stack {
                         .entry(place)
                         .or_insert_with(|| self.context_of(place))
                         .directories
-                        .push((real.clone(), (*directory).to_owned()));
+                        .push((real.clone(), directory.to_owned()));
                 }
             }
         }
         for (place, context) in asked {
-            let layer = again(place, &context)?;
-            for (alias, told) in layer.told {
+            for (alias, told) in again(place, &context)?.told {
                 // Only what shows: the same file in a lower layer may be hidden.
                 let real = self.links.resolve(&alias);
                 if real.is_some_and(|real| self.owner(&real) == Some(place)) {
-                    let origins = vec![place; told.facts.packages.len()];
-                    let hashes = hashes(&alias);
-                    self.facts.insert(alias, HeldFacts { told, origins, hashes });
+                    self.tell(alias, told, place);
                 }
             }
         }
         Ok(())
+    }
+
+    fn tell(&mut self, path: String, told: DatedFacts, place: usize) {
+        let origins = vec![place; told.facts.packages.len()];
+        let hashes = hashes(&path);
+        self.facts.insert(path, HeldFacts { told, origins, hashes });
+    }
+
+    /// Directories of databases that links lead to from elsewhere, and where they really are.
+    fn unusual_directories(&self) -> Vec<(&'static str, String)> {
+        let real = |directory: &'static str| {
+            let real = self.links.resolve(directory)?;
+            (real != directory && is_unusual(directory, &real)).then_some((directory, real))
+        };
+        DIRECTORIES.iter().copied().filter_map(real).collect()
     }
 }
 
@@ -358,11 +405,12 @@ impl Stack {
         again: &mut ReadLayerAgain<'_>,
     ) -> Result<(Option<Vec<u8>>, usize), SbomError> {
         let real = self.links.resolve(path).unwrap_or_default();
-        let Some(owner) = self.owner(&real) else { return Ok((None, 0)) };
+        let Some(shows) = self.owner(&real) else { return Ok((None, 0)) };
+        let (owner, real) = self.bytes_of((shows, real));
         let context =
             LayerContext { whole: BTreeSet::from([real.clone()]), ..self.context_of(owner) };
         let mut layer = again(owner, &context)?;
-        Ok((layer.bytes.remove(&real), owner))
+        Ok((layer.bytes.remove(&real), shows))
     }
 }
 

@@ -16,6 +16,7 @@ use crate::sbom::source::rootfs::Rootfs;
 
 mod files;
 mod hostile;
+mod lent;
 mod promises;
 mod stores;
 
