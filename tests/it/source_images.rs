@@ -145,7 +145,7 @@ async fn tags_of_jobs_before_become_one_image_as_their_digests_would() {
     // They are of this run's commit, and nothing of that is doubtful.
     assert_eq!(made_of.len(), 3, "{made_of:?}");
     assert!(!run.summary.contains("built from elsewhere"), "{}", run.summary);
-    for words in ["Parts:", "v1-arm64, by what it names when the run begins"] {
+    for words in ["Parts:", "v1-arm64, by what it points to when the run begins"] {
         assert!(run.log.contains(words), "`{words}` is missing in {}", run.log);
     }
 }
