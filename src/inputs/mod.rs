@@ -208,6 +208,24 @@ impl Inputs {
     }
 }
 
+/// The same with `images`, for actions that name them otherwise.
+fn with_images(
+    action: Action,
+    given: &InputTexts,
+    event: &str,
+    problems: &mut InputProblems,
+) -> Option<InputTexts> {
+    match action {
+        Action::Promote => Some(
+            given
+                .with("images", promoted::destinations(given, problems))
+                .with("tags", promoted::tags(given, event)),
+        ),
+        Action::Scan => Some(given.with("images", rescanned::repositories(given))),
+        Action::Publish | Action::Merge | Action::Bake => None,
+    }
+}
+
 fn parse(
     action: Action,
     given: &InputTexts,
@@ -215,20 +233,8 @@ fn parse(
     context: &RunContext,
 ) -> anyhow::Result<Inputs> {
     let mut problems = InputProblems::default();
-    let named;
-    let given = match action {
-        Action::Promote => {
-            named = given
-                .with("images", promoted::destinations(given, &mut problems))
-                .with("tags", promoted::tags(given, &context.event_name));
-            &named
-        }
-        Action::Scan => {
-            named = given.with("images", rescanned::repositories(given));
-            &named
-        }
-        Action::Publish | Action::Merge | Action::Bake => given,
-    };
+    let named = with_images(action, given, &context.event_name, &mut problems);
+    let given = named.as_ref().unwrap_or(given);
     let mut notices = names::unknown(action, env, &mut problems);
     let asked = outputs::asked(&given.text("outputs"), &mut problems, &mut notices);
     let names = match action {

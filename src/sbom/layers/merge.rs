@@ -40,6 +40,9 @@ struct Stack {
 /// A file's bytes: the layer that has them, and under which name.
 type FileSpot = (usize, String);
 
+/// What hard links of a layer are, and where the bytes of each are.
+type FoundHardLinks = (Vec<(String, HardLinkTarget)>, BTreeMap<String, FileSpot>);
+
 /// Stacks the layers. `names` are their diffIDs.
 pub(super) fn merge(
     layers: Vec<Arc<Layer>>,
@@ -206,7 +209,7 @@ impl Stack {
         layer: &Layer,
         name: Option<&Arc<str>>,
         again: &mut ReadLayerAgain<'_>,
-    ) -> Result<(Vec<(String, HardLinkTarget)>, BTreeMap<String, FileSpot>), SbomError> {
+    ) -> Result<FoundHardLinks, SbomError> {
         let (mut found, mut lent) = (Vec::new(), BTreeMap::new());
         let mut asked: BTreeMap<usize, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
         for (path, target) in &layer.hard {
