@@ -61,7 +61,7 @@ enum CliVerb {
     /// Copy a published image with all its evidence to other repositories, or to an archive and back:
     /// verify it, copy it byte for byte, verify it again there, and only then tag it
     Promote {
-        /// The image, as the input `source`: in a registry, or on disk as oci-layout:PATH[:NAME]
+        /// The image, as the input `source`: in a registry, or on disk as oci-layout:PATH:NAME
         #[arg(long, value_name = "IMAGE")]
         source: Option<String>,
         /// Where it goes, as the input `destinations`: a repository, or oci-layout:DIR or
