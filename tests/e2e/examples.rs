@@ -348,3 +348,15 @@ fn what_is_published_is_scanned_again_where_it_is() {
     }
     assert!(ended.summary.contains("The new result is signed and attached"), "{}", ended.summary);
 }
+
+/// The example as it stands: what it scans must be published, and nothing else is said of it.
+#[test]
+fn the_nightly_scan_says_that_nothing_is_published_yet() {
+    let ended = Workflow::example("scan", "schedule", "refs/heads/main").run();
+    assert!(!ended.success, "{}", ended.log);
+    for part in ["Plan:       scan what is published", "nothing was scanned: there is no `"] {
+        assert!(ended.log.contains(part), "{part} is missing in {}", ended.log);
+    }
+    let written = ended.sandbox.requests().into_iter().any(|request| request.method == "PUT");
+    assert!(!written, "{}", ended.log);
+}

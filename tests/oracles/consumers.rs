@@ -134,6 +134,8 @@ fn every_command_of_cosigns_in_the_pages_passes() {
         for block in markdown::blocks(&markdown::read(&page)) {
             let joined = block.text.replace("\\\n", " ");
             let lines = joined.lines().filter(|_| block.language == "sh");
+            // Summaries lie beside promoted images alone: `summaries` runs their command.
+            let lines = lines.filter(|line| !line.contains("/verification_summary/"));
             for command in lines.filter_map(|line| line.strip_prefix("cosign ")) {
                 count += 1;
                 let here: Vec<String> = command
