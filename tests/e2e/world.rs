@@ -184,6 +184,8 @@ fn release(folder: &Path, image: &str) -> PathBuf {
         "action.yml",
         "merge",
         "bake",
+        "promote",
+        "scan",
         ".github",
         "examples/workflows",
         "tools/release-commit",
