@@ -478,7 +478,7 @@ impl OpenedSource<'_> {
         report: &Report,
     ) -> anyhow::Result<(ImageRef, String)> {
         match self {
-            Self::Registry(image) => source::resolved(reader, image, wait, report).await,
+            Self::Registry(image) => source::resolved(reader, image, Some(wait), report).await,
             Self::Layout(layout) => {
                 let blobs = plural(layout.whole(reader).await?, "blob");
                 Ok((layout.image().clone(), format!("{}, {blobs} hashed", layout.image().digest)))

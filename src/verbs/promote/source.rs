@@ -15,11 +15,12 @@ use crate::report::Report;
 /// How long until a tag is looked for again: soon at first, and then less often.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
 
-/// The image, and how it was found. A tag beside a digest must name that digest.
+/// The image, and how it was found. A tag beside a digest must point to that digest. `wait`: how
+/// long it may still be on its way; `None` where nobody can say so.
 pub(in crate::verbs) async fn resolved(
     registry: &Registry,
     source: &SourceImage,
-    wait: Duration,
+    wait: Option<Duration>,
     report: &Report,
 ) -> anyhow::Result<(ImageRef, String)> {
     let digest = match (&source.tag, &source.digest) {
@@ -46,7 +47,7 @@ async fn named(
     registry: &Registry,
     source: &SourceImage,
     tag: &Tag,
-    wait: Duration,
+    wait: Option<Duration>,
     report: &Report,
 ) -> anyhow::Result<Digest> {
     let (began, mut told) = (Instant::now(), false);
@@ -56,18 +57,24 @@ async fn named(
         if let Some(named) = named.with_context(|| format!("source `{source}`"))? {
             return Ok(named.descriptor.digest);
         }
-        let left = wait.saturating_sub(began.elapsed());
+        let most = wait.unwrap_or_default();
+        let left = most.saturating_sub(began.elapsed());
         if left.is_zero() {
             let waited = if told { ", also not after waiting for it" } else { "" };
-            return Err(anyhow::anyhow!("there is no `{}:{tag}`{waited}", source.repository)).hint(
-                "publish it first; where that may still be running, set `wait-for-source: 30m`",
-            );
+            let remedy = match wait {
+                Some(_) => {
+                    "publish it first; where that may still be running, set `wait-for-source: 30m`"
+                }
+                None => "publish it first, or name an image that is there with `image`",
+            };
+            return Err(anyhow::anyhow!("there is no `{}:{tag}`{waited}", source.repository))
+                .hint(remedy);
         }
         if !told {
             report.say(&format!(
                 "there is no {}:{tag} yet; it is waited for, up to {} min",
                 source.repository,
-                wait.as_secs().div_ceil(60)
+                most.as_secs().div_ceil(60)
             ));
             told = true;
         }

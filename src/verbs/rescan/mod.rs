@@ -209,9 +209,7 @@ impl Rescan<'_> {
         let judge = arguments.as_ref().map(EvidenceJudge::new).transpose()?;
         let judge = judge.map(EvidenceJudge::keeping_sboms);
         let found = plan.images.iter().map(async |source| {
-            let no_wait = std::time::Duration::ZERO;
-            let (image, _) =
-                super::promote::resolved(&ready.reader, source, no_wait, report).await?;
+            let (image, _) = super::promote::resolved(&ready.reader, source, None, report).await?;
             let published = match &judge {
                 Some(judge) => {
                     let verified = judge.image(&ready.reader, &image).await?;
