@@ -7,15 +7,31 @@ use crate::github::facts::Visibility;
 use crate::image::spelling::NamedImage;
 use crate::image::{Repository, Tag};
 use crate::page::RefusalPage;
+use crate::sigstore::Services;
 
 /// What is written beside each signature.
-pub const TOLD_BY_CERTIFICATE: &str =
+const TOLD_BY_CERTIFICATE: &str =
     "the names of repository and workflow, the commit and the digests";
-pub const TOLD_BY_KEY: &str = "the public key and the digests";
+const TOLD_BY_KEY: &str = "the public key and the digests";
 
-/// What the logs of a public Sigstore instance would tell about a repository that is private, or is
-/// not known to be public. A certificate authority keeps a log too.
-pub fn public_log(
+/// What signing by these services would tell the world about a repository that is private, or is not
+/// known to be public.
+pub fn told_by_signing(
+    repository: &str,
+    services: &Services,
+    visibility: Visibility,
+    by_key: bool,
+    allowed: bool,
+) -> anyhow::Result<()> {
+    let rekor = services.rekor.iter().map(|rekor| rekor.url.as_str());
+    // A certificate authority keeps a log too.
+    let logs = rekor.chain(services.fulcio.as_deref().filter(|_| !by_key)).collect::<Vec<_>>();
+    let told = if by_key { TOLD_BY_KEY } else { TOLD_BY_CERTIFICATE };
+    public_log(repository, visibility, &logs, told, allowed)
+}
+
+/// The same, of services that write to these logs.
+fn public_log(
     repository: &str,
     visibility: Visibility,
     services: &[&str],

@@ -2,7 +2,6 @@
 //! of these and provenance of the workflow on the index. Drafts are collected and signed while the signatures go
 //! up; they are attached only to a `SignedImage`.
 
-pub mod added;
 pub mod buildkit;
 pub mod lean;
 pub mod of_index;
@@ -270,15 +269,17 @@ pub async fn attest(
     Ok(AttestedImage { built: signed.into_built(), bundles })
 }
 
-/// Signs and attaches drafts about an image that is signed already.
+/// Signs and attaches drafts about images that are signed already, maybe by others.
 pub async fn add(
     registry: &Registry,
     session: &Session,
-    repositories: &[Repository],
+    repository: &Repository,
     formats: &[EvidenceFormat],
     now: jiff::Timestamp,
     drafts: Vec<Draft>,
 ) -> anyhow::Result<()> {
+    registry.stage_empty_config(repository).await.remedied()?;
+    let repositories = std::slice::from_ref(repository);
     let drafts = async { Ok(drafts) };
     let is_signed = async { Ok(()) };
     attach_after(registry, session, repositories, formats, now, drafts, is_signed).await.map(drop)

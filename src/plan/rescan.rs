@@ -5,12 +5,13 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::refuse;
-use super::scanning::ScanPlan;
+use super::scanning::{ScanPlan, unused};
 use super::shown::Words;
 use super::trusted::PlannedTrust;
 use crate::build::merge::claims::SourceImage;
 use crate::error::Remedy as _;
 use crate::github::RunContext;
+use crate::github::facts::{GitHubFacts, Visibility};
 use crate::github::server::Server;
 use crate::inputs::{AutoSwitch, Inputs, PolicyTexts};
 use crate::oci::Allowed;
@@ -31,6 +32,8 @@ pub struct RescanPlan {
     pub keeps_issue: bool,
     pub allowed: Allowed,
     pub allow_public_log: bool,
+    /// What event and GitHub say of the run's own repository.
+    pub visibility: Visibility,
     pub notices: Vec<String>,
     event: String,
     git_ref: String,
@@ -53,19 +56,28 @@ pub enum ResultAttestation {
 pub fn plan(
     inputs: &Inputs,
     context: &RunContext,
+    facts: &GitHubFacts,
     trust: Option<&SettledTrust>,
 ) -> anyhow::Result<RescanPlan> {
     let rescan = &inputs.rescan;
+    let attestation = attestation(inputs, context)?;
+    let mut notices = inputs.notices.clone();
+    if let ResultAttestation::Not(why) = &attestation {
+        let given = inputs.scan.given.iter().copied().filter(|name| *name == "vuln-attestation");
+        let given: Vec<&str> = given.collect();
+        notices.extend(unused(&given, &format!("the result is not signed ({why})")));
+    }
     Ok(RescanPlan {
         images: images(inputs, context)?,
         policy: rescan.verify.then(|| rescan.policy.clone()),
         scan: ScanPlan::Scan(Box::new(inputs.scan.clone())),
-        attestation: attestation(inputs, context)?,
+        attestation,
         upload: rescan.upload_sarif,
         keeps_issue: rescan.open_issue,
         allowed: inputs.build.allowed.clone(),
         allow_public_log: inputs.signing.allow_public_log,
-        notices: inputs.notices.clone(),
+        visibility: facts.visibility,
+        notices,
         event: context.event_name.clone(),
         git_ref: context.git_ref.clone(),
         trust: trust.map(PlannedTrust::of),

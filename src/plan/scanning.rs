@@ -130,7 +130,7 @@ pub(super) fn unused_scan(inputs: &Inputs, goal: Goal) -> Option<String> {
 /// What a workflow sets for all of its runs is no mistake, nor is what is about secrets.
 const OF_ALL_RUNS: [&str; 4] = ["scan", "osv-url", "fail-on-secrets", "fail-on-misconfig"];
 
-fn unused(given: &[&str], why: &str) -> Option<String> {
+pub(super) fn unused(given: &[&str], why: &str) -> Option<String> {
     let given: Vec<String> = given
         .iter()
         .filter(|name| !OF_ALL_RUNS.contains(name))

@@ -35,6 +35,14 @@ pub struct ImageScan {
     pub ecosystems: BTreeSet<String>,
 }
 
+impl ImageScan {
+    /// Whether anything is: where a source covers none of the packages, that nothing was found says
+    /// nothing.
+    pub fn is_known(&self) -> bool {
+        self.assessed > 0 || self.unassessed.is_empty()
+    }
+}
+
 /// Where advisories came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdvisorySource {

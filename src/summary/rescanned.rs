@@ -32,7 +32,7 @@ impl RescannedImage<'_> {
     }
 
     fn passes(&self) -> bool {
-        self.assessed.iter().all(|assessed| assessed.verdict.passes())
+        self.assessed.iter().all(|it| it.verdict.passes() && it.scan.is_known())
     }
 }
 

@@ -61,8 +61,8 @@ pub async fn run(
     }
     let SaidPlan { words, json, mut notices } = match arguments.action {
         Action::Scan => {
-            let Beginning { context, inputs, trust, .. } = &begun;
-            let plan = plan::rescan::plan(inputs, context, trust.known());
+            let Beginning { context, inputs, facts, trust } = &begun;
+            let plan = plan::rescan::plan(inputs, context, facts, trust.known());
             plan.map(|plan| SaidPlan {
                 words: plan.words(),
                 json: plan.json(),

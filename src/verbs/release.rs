@@ -269,17 +269,11 @@ impl ReleaseRun<'_> {
         if authority.is_none() && visibility == Visibility::Unknown {
             return Ok(());
         }
-        let by_key = self.release.key.is_some();
-        let logs = services
-            .rekor
-            .iter()
-            .map(|rekor| rekor.url.as_str())
-            .chain(services.fulcio.as_deref().filter(|_| !by_key));
-        preflight::public_log(
+        preflight::told_by_signing(
             self.context.repository.as_deref().unwrap_or_default(),
+            services,
             visibility,
-            &logs.collect::<Vec<_>>(),
-            if by_key { preflight::TOLD_BY_KEY } else { preflight::TOLD_BY_CERTIFICATE },
+            self.release.key.is_some(),
             self.release.allow_public_log,
         )
     }

@@ -10,7 +10,7 @@ use crate::assess::refused::{ScanRefusal, refusal};
 use crate::assess::{Assessed, Assessor, Scanned};
 use crate::attest::vulnerabilities::{self, SignedResult};
 use crate::attest::{Draft, DraftParts};
-use crate::error::{self, OrRemedy as _, Remedy as _};
+use crate::error::{self, OrRemedy as _, Remedy as _, WithExit, exit};
 use crate::files;
 use crate::github::RunContext;
 use crate::image::ImageRef;
@@ -22,6 +22,8 @@ use crate::scan::attestation::ScanInvocation;
 use crate::scan::report::ImageScan;
 use crate::scan::sarif::OtherRun;
 use crate::scan::{sarif, shown};
+use crate::text::plural;
+use crate::text::seen::visible;
 
 /// What a release is scanned with, or why it is not.
 pub enum Scanning {
@@ -137,6 +139,27 @@ pub(super) fn refused(refusal: &ScanRefusal, attached: &[&ImageRef]) -> anyhow::
     }
     let refused = refused.see(RefusalPage::KnownVulnerabilities);
     refused.err().unwrap_or_else(|| anyhow::anyhow!("the scan refuses the image"))
+}
+
+/// Where no package of an image is assessed, it passes nowhere. `named_by`: how a source is named.
+pub(super) fn known_at_all(scans: &[&ImageScan], named_by: &str) -> anyhow::Result<()> {
+    let unknown: Vec<String> = scans
+        .iter()
+        .filter(|scan| !scan.is_known())
+        .map(|scan| {
+            let platform = scan.platform.as_ref().filter(|_| scans.len() > 1);
+            let platform = platform.map(|it| format!(" ({it})")).unwrap_or_default();
+            let packages = plural(scan.unassessed.len(), "package");
+            format!("`{}`{platform}: none of {packages} is assessed", visible(&scan.image))
+        })
+        .collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let message = format!("nothing is known about {}", unknown.join("; "));
+    Err(anyhow::Error::from(WithExit { code: exit::UNKNOWN, message })).hint(format!(
+        "the reasons are listed above; name a source that covers them by {named_by}"
+    ))
 }
 
 /// One document with a run for each platform of each image, and those of others: the files that it

@@ -1,6 +1,7 @@
 //! The images that a build was made from → those of its layers that are the base image's. Pure; an
 //! image whose layers are not the lowest of this one is no base.
 
+use crate::github::server::is_loopback;
 use crate::image::{Digest, ImageRef, Platform, Repository};
 use crate::provenance::{Resource, ResourceKind};
 use crate::sbom::image::CatalogedImage;
@@ -58,6 +59,12 @@ fn base(material: &Resource, platform: &Platform) -> Option<NamedBase> {
     let by_digest = qualifier("digest").map(|digest| format!("@{digest}")).unwrap_or_default();
     let tag = tag.map(|tag| format!(":{tag}")).unwrap_or_default();
     Some(NamedBase { image: repository.at(&digest), name: format!("{name}{tag}{by_digest}") })
+}
+
+/// Whether the registry of a base is asked for it: an image on this machine alone asks nobody else,
+/// so that a rehearsal stays here.
+pub(super) fn may_ask(home: &Repository, base: &Repository) -> bool {
+    !is_loopback(home.registry()) || is_loopback(base.registry())
 }
 
 /// The one of these whose layers are the lowest of the image, the most of them. `unread` are those

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use futures_util::future::join_all;
 
-use super::bases::{NamedBase, base_of, named};
+use super::bases::{NamedBase, base_of, may_ask, named};
 use super::{LayerSearch, PlatformSearch, SearchedImage, SearchedLayers, image_error, search};
 use crate::image::{Platform, Repository};
 use crate::provenance::Resource;
@@ -39,7 +39,7 @@ pub async fn of_release(
     let bases = parts.iter().map(|part| {
         let materials = materials.iter().find(|(platform, _)| *platform == part.platform);
         let materials = materials.map(|(_, materials)| materials.as_slice()).unwrap_or_default();
-        candidates(registry, named(materials, &part.platform), &part.platform)
+        candidates(registry, repository, named(materials, &part.platform), &part.platform)
     });
     let bases: Vec<Candidates> = join_all(bases).await;
     let (parts, layers) = (parts.to_vec(), layers.clone());
@@ -73,8 +73,19 @@ struct Candidates {
     unread: Vec<String>,
 }
 
-async fn candidates(registry: &Registry, named: Vec<NamedBase>, platform: &Platform) -> Candidates {
+async fn candidates(
+    registry: &Registry,
+    home: &Repository,
+    named: Vec<NamedBase>,
+    platform: &Platform,
+) -> Candidates {
     let reads = named.into_iter().map(|base| async move {
+        if !may_ask(home, &base.image.repository) {
+            return Err(format!(
+                "`{}` is not asked for, as this image is on this machine alone",
+                base.name
+            ));
+        }
         let (digest, platform) = (base.image.digest.clone(), platform.clone());
         let read = reading_for(registry, &base.image.repository, UNSEARCHED, move |source| {
             match source.image(&digest, Some(&platform)) {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use jiff::civil::date;
 
-use super::bases::{NamedBase, base_of, named};
+use super::bases::{NamedBase, base_of, may_ask, named};
 use super::refused::{SearchRules, judge, sentence};
 use super::summary::SearchSummary;
 use super::*;
@@ -101,6 +101,20 @@ fn a_base_image_is_what_lies_lowest() {
     assert_eq!(told(&[base("whole", &["a", "b", "c"])], &[]), (3, named("whole"), None));
     assert_eq!(told(&[base("larger", &["a", "b", "c", "d"])], &[]), (0, None, None));
     assert_eq!(told(&[base("empty", &[])], &["why".to_owned()]), (0, None, named("why")));
+}
+
+#[test]
+fn a_release_of_this_machine_asks_nobody_elsewhere() {
+    for (home, base, may) in [
+        ("127.0.0.1:5000/app", "docker.io/library/busybox", false),
+        ("localhost:5000/app", "ghcr.io/o/base", false),
+        ("127.0.0.1:5000/app", "[::1]:5001/base", true),
+        ("ghcr.io/o/app", "docker.io/library/busybox", true),
+        ("ghcr.io/o/app", "127.0.0.1:5000/base", true),
+    ] {
+        let (home, base) = (home.parse().unwrap(), base.parse().unwrap());
+        assert_eq!(may_ask(&home, &base), may, "{home} {base}");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::inputs::ScanInputs;
 use crate::registry::Registry;
 use crate::scan::shown;
 use crate::verbs::rescan::{PublishedImage, listed};
-use crate::verbs::scanning::refused;
+use crate::verbs::scanning::{known_at_all, refused};
 use crate::verify::VerifiedImage;
 
 impl Promote<'_> {
@@ -39,7 +39,10 @@ impl Promote<'_> {
             report.say(&format!("scan: {}", shown::labelled(&assessed.scan)));
         }
         match refusal(&all) {
-            None => Ok(()),
+            None => known_at_all(
+                &all.iter().map(|assessed| &assessed.scan).collect::<Vec<_>>(),
+                "`advisories` or `osv-url`",
+            ),
             Some(refusal) => Err(refused(&refusal, &[])),
         }
     }

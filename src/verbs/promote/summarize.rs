@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::Promote;
 use crate::attest::summary::{SummarizedPolicy, SummaryDraft, SummaryTexts};
-use crate::attest::{Draft, added};
+use crate::attest::{self, Draft};
 use crate::error::Remedy as _;
 use crate::evidence::EvidenceFormat;
 use crate::image::{Digest, ImageRef, Repository};
@@ -155,7 +155,7 @@ impl<'a> SummaryMaker<'a> {
             let session = authority.session(&outside.http, run.context, &outside.services).await?;
             let now = jiff::Timestamp::now();
             for ((repository, formats), drafts) in lacking {
-                added::add(&outside.registry, &session, &repository, &formats, now, drafts).await?;
+                attest::add(&outside.registry, &session, &repository, &formats, now, drafts).await?;
             }
         }
         let found = reader.read_back(outside, &spots).await?;

@@ -15,7 +15,7 @@ use super::hand_over::RunEnd;
 use super::outside::{Outside, line};
 use super::prove::envelope_limit;
 use super::release::{SigningAuthority, say_elsewhere};
-use super::scanning::{self, refused, write_sarif};
+use super::scanning::{self, known_at_all, refused, write_sarif};
 use super::verify::{EvidenceJudge, for_reader, named_signer};
 use crate::assess::refused::refusal;
 use crate::assess::{Assessed, Assessor};
@@ -31,6 +31,7 @@ use crate::login::{self, LoginsAsked};
 use crate::plan::rescan::{RescanPlan, ResultAttestation, plan};
 use crate::plan::scanning::ScanPlan;
 use crate::preflight;
+use crate::problems::Problems;
 use crate::registry::Registry;
 use crate::registry::exchange::Endpoints;
 use crate::report::Report;
@@ -46,9 +47,9 @@ const UNSCANNED: &str = "nothing was scanned";
 
 /// The action: everything a workflow step does.
 pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
-    let Beginning { context, inputs, trust, .. } =
+    let Beginning { context, inputs, facts, trust } =
         begin(Action::Scan, env, Timestamp::now(), UNSCANNED, report).await?;
-    let plan = plan(&inputs, &context, trust.known()).context(UNSCANNED)?;
+    let plan = plan(&inputs, &context, &facts, trust.known()).context(UNSCANNED)?;
     let settings = inputs.into_settings();
     say_plan(&plan.words(), &plan.notices, report);
     let trust = trust.needed().context(UNSCANNED)?;
@@ -115,24 +116,31 @@ impl Rescan<'_> {
                 report.stage("attest", self.attested(&ready, signing, &scanned)).await?
             }
         };
-        upload::upload(self.plan.upload, told_apart(&scanned), self.context, self.settings, report)
-            .await?;
+        // Later steps know the result, whatever GitHub does not take.
         self.tell(&scanned, &attached, &files)?;
+        let mut problems = Problems::default();
+        let apart = told_apart(&scanned);
+        let upload = upload::upload(self.plan.upload, apart, self.context, self.settings, report);
+        problems.take(upload.await);
         if self.plan.keeps_issue {
             let images = told(&scanned, &attached);
             let keeping = issue::keep(&images, self.context, self.settings);
-            report.stage("issue", keeping).await.context("input `open-issue`: `true`")?;
+            let kept = report.stage("issue", keeping).await.context("input `open-issue`: `true`");
+            problems.take(kept);
         }
-        match refusal(&all) {
-            None => Ok(()),
-            Some(refusal) => {
-                let images: Vec<String> =
-                    scanned.iter().map(|it| format!("`{}`", it.image.image)).collect();
-                let told = format!("the scan of {} fails", images.join(", "));
-                let attached: Vec<&ImageRef> = attached.iter().collect();
-                Err(refused(&refusal, &attached).context(told))
-            }
+        let refusal = refusal(&all);
+        let tells_of_unknown = refusal.as_ref().is_some_and(|refusal| !refusal.names_findings);
+        if let Some(refusal) = refusal {
+            let images: Vec<String> =
+                scanned.iter().map(|it| format!("`{}`", it.image.image)).collect();
+            let told = format!("the scan of {} fails", images.join(", "));
+            let attached: Vec<&ImageRef> = attached.iter().collect();
+            problems.add(refused(&refusal, &attached).context(told));
         }
+        if !tells_of_unknown {
+            problems.take(known_at_all(&scans, "`advisories` or `osv-url`"));
+        }
+        problems.into_result()
     }
 
     /// Logins, sources of advisories and the right to sign: what can fail before an image is read.
@@ -176,16 +184,11 @@ impl Rescan<'_> {
         let services = &outside.services;
         let key = settings.signing_key.as_ref();
         let authority = SigningAuthority::of_run(&outside.http, context, key, services).await?;
-        let logs = services
-            .rekor
-            .iter()
-            .map(|rekor| rekor.url.as_str())
-            .chain(services.fulcio.as_deref().filter(|_| key.is_none()));
-        preflight::public_log(
+        preflight::told_by_signing(
             context.repository.as_deref().unwrap_or_default(),
-            authority.visibility(),
-            &logs.collect::<Vec<_>>(),
-            if key.is_some() { preflight::TOLD_BY_KEY } else { preflight::TOLD_BY_CERTIFICATE },
+            services,
+            plan.visibility.and(authority.visibility()),
+            key.is_some(),
             plan.allow_public_log,
         )?;
         let probes = images.iter().map(|repository| outside.registry.probe_push(repository));
@@ -288,20 +291,20 @@ impl Rescan<'_> {
             let scans: Vec<&ImageScan> = assessed.iter().map(|it| &it.scan).collect();
             let drafts = vulnerabilities::drafts(&image.parts, &scans, &signed, limit)?;
             let formats = self.formats(image);
-            let repositories = vec![image.image.repository.clone()];
+            let repositories = std::slice::from_ref(&image.image.repository);
             let existing = ExistingStatements::read(
                 &outside.registry,
                 &outside.verifier,
-                &repositories,
+                repositories,
                 &image.parts.subjects(),
                 &signer,
                 &formats,
             )
             .await?
             .with_fresh(fresh);
-            let drafts = attest::lacking(drafts, &repositories, &formats, &existing);
+            let drafts = attest::lacking(drafts, repositories, &formats, &existing);
             if !drafts.is_empty() {
-                lacking.push((image, repositories, formats, drafts));
+                lacking.push((&image.image, formats, drafts));
             }
         }
         if lacking.is_empty() {
@@ -311,12 +314,10 @@ impl Rescan<'_> {
         let session = authority.session(&outside.http, self.context, &outside.services).await?;
         let count: usize = lacking.iter().map(|(.., drafts)| drafts.len()).sum();
         let mut attached = Vec::new();
-        for (image, repositories, formats, drafts) in lacking {
-            for repository in &repositories {
-                outside.registry.stage_empty_config(repository).await.remedied()?;
-            }
-            attest::add(&outside.registry, &session, &repositories, &formats, now, drafts).await?;
-            attached.push(image.image.clone());
+        for (image, formats, drafts) in lacking {
+            let repository = &image.repository;
+            attest::add(&outside.registry, &session, repository, &formats, now, drafts).await?;
+            attached.push(image.clone());
         }
         let outcome =
             format!("{} about {}", plural(count, "statement"), plural(attached.len(), "image"));

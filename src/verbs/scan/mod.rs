@@ -197,7 +197,7 @@ pub async fn run(
     assessor.remarks(&[&assessed]).iter().for_each(|remark| report.notice(remark));
     write(arguments, &assessed.scan, report)?;
     refuse(arguments, &assessed)?;
-    known_at_all(&assessed.scan)
+    known_at_all(&[&assessed.scan], "`--advisories` or `--osv-url`")
 }
 
 const UNSCANNED: &str = "nothing was scanned";
@@ -245,19 +245,4 @@ fn refuse(arguments: &ScanArguments, assessed: &Assessed) -> anyhow::Result<()> 
     let image = visible(&assessed.scan.image);
     Err(anyhow::anyhow!("the scan of `{image}` fails: {}", refusal.sentence))
         .hint(format!("{wheres}; {remedy}"))
-}
-
-/// Where no package is assessed, nothing was scanned, and that nothing was found says nothing.
-fn known_at_all(scan: &ImageScan) -> anyhow::Result<()> {
-    if scan.assessed > 0 || scan.unassessed.is_empty() {
-        return Ok(());
-    }
-    let packages = text::plural(scan.unassessed.len(), "package");
-    let message = format!(
-        "nothing is known about `{}`: none of {packages} is assessed",
-        visible(&scan.image)
-    );
-    Err(anyhow::Error::from(WithExit { code: exit::UNKNOWN, message })).hint(
-        "the reasons are listed above; name a source that covers them by --advisories or --osv-url",
-    )
 }
