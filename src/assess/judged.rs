@@ -31,6 +31,7 @@ pub(super) fn scan(
         absent: Vec::new(),
         assessed: 0,
         ecosystems: BTreeSet::new(),
+        base: None,
     };
     let accepted: BTreeMap<usize, &Acceptance> =
         verdict.accepted.iter().map(|acceptance| (acceptance.finding, acceptance)).collect();

@@ -2,8 +2,10 @@
 //! the command line, and that of a release. It signs nothing, sets no tag, and takes no question
 //! that went unanswered for "none known".
 
+pub mod bases;
 mod judged;
 mod lists;
+pub mod origin;
 pub mod refused;
 pub mod search;
 mod sources;

@@ -6,9 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Assessed;
 use crate::report::text::visible;
-use crate::scan::findings::{Finding, FindingKind};
+use crate::scan::findings::FindingKind;
 use crate::scan::gate::Reason;
+use crate::scan::report::{FindingOrigin, ImageScan, JudgedFinding};
 use crate::scan::severity::SeverityLevel;
+use crate::scan::shown;
 use crate::text;
 
 /// What refuses the images.
@@ -20,6 +22,8 @@ pub struct ScanRefusal {
     pub lines: Vec<String>,
     /// Whether a finding is among the reasons, and not only packages of which nothing is known.
     pub names_findings: bool,
+    /// What comes from base images, a sentence each.
+    pub of_base: Vec<String>,
 }
 
 /// Which sort of reason it is; the worst first.
@@ -42,7 +46,8 @@ struct RefusedFlaw<'a> {
 
 /// `None` where every image passes.
 pub fn refusal(assessed: &[&Assessed]) -> Option<ScanRefusal> {
-    let mut refused: BTreeMap<RefusedFlaw<'_>, (&Finding, BTreeSet<String>)> = BTreeMap::new();
+    let mut refused: BTreeMap<RefusedFlaw<'_>, (&JudgedFinding, BTreeSet<String>)> =
+        BTreeMap::new();
     let mut unassessed: BTreeSet<(&str, Option<&str>)> = BTreeSet::new();
     for Assessed { scan, verdict } in assessed {
         for reason in &verdict.reasons {
@@ -56,9 +61,8 @@ pub fn refusal(assessed: &[&Assessed]) -> Option<ScanRefusal> {
                     continue;
                 }
             };
-            let Some(finding) = scan.findings.get(at).map(|judged| &judged.finding) else {
-                continue;
-            };
+            let Some(judged) = scan.findings.get(at) else { continue };
+            let finding = &judged.finding;
             let level = Reverse(finding.severity.level);
             let sort = match () {
                 () if finding.kind == FindingKind::Malicious => ReasonSort::Malicious,
@@ -72,7 +76,7 @@ pub fn refusal(assessed: &[&Assessed]) -> Option<ScanRefusal> {
                 name: &finding.name,
                 version: &finding.version,
             };
-            let (_, platforms) = refused.entry(key).or_insert_with(|| (finding, BTreeSet::new()));
+            let (_, platforms) = refused.entry(key).or_insert_with(|| (judged, BTreeSet::new()));
             platforms.extend(scan.platform.as_ref().map(ToString::to_string));
         }
     }
@@ -88,8 +92,8 @@ pub fn refusal(assessed: &[&Assessed]) -> Option<ScanRefusal> {
         parts.push(format!("{} not assessed", text::plural(unassessed.len(), "package")));
     }
     let several = assessed.len() > 1;
-    let lines = refused.iter().map(|(key, (finding, platforms))| {
-        line(key.sort, finding, platforms.iter().filter(|_| several))
+    let lines = refused.iter().map(|(key, (judged, platforms))| {
+        line(key.sort, judged, platforms.iter().filter(|_| several))
     });
     let names_findings = !refused.is_empty();
     let lines = lines.chain(unassessed.iter().map(|(name, version)| {
@@ -99,7 +103,13 @@ pub fn refusal(assessed: &[&Assessed]) -> Option<ScanRefusal> {
             visible(version.unwrap_or("without a version"))
         )
     }));
-    Some(ScanRefusal { sentence: parts.join(", "), lines: lines.collect(), names_findings })
+    let scans: Vec<&ImageScan> = assessed.iter().map(|it| &it.scan).collect();
+    Some(ScanRefusal {
+        sentence: parts.join(", "),
+        lines: lines.collect(),
+        names_findings,
+        of_base: shown::of_base(&scans).iter().map(|line| visible(line)).collect(),
+    })
 }
 
 impl ReasonSort {
@@ -130,12 +140,14 @@ impl ReasonSort {
     }
 }
 
-/// `CVE-2024-1 (critical) in openssl 3.0.11, fixed in 3.0.15: usr/lib/x, layer sha256:…`.
+/// `CVE-2024-1 (critical) in openssl 3.0.11, fixed in 3.0.15 (usr/lib/x, layer sha256:…, base image,
+/// Dockerfile:1)`.
 fn line<'a>(
     sort: ReasonSort,
-    finding: &Finding,
+    judged: &JudgedFinding,
     platforms: impl Iterator<Item = &'a String>,
 ) -> String {
+    let finding = &judged.finding;
     let exploited = if finding.kev.is_some() { ", exploited" } else { "" };
     let fixed = match (&finding.fixed, sort) {
         (Some(fixed), _) => format!(", fixed in {}", visible(fixed)),
@@ -148,6 +160,10 @@ fn line<'a>(
         places.push(format!("{} more", finding.paths.len() - 1));
     }
     places.extend(finding.layers.first().map(|layer| format!("layer {}", visible(layer))));
+    if let Some(FindingOrigin { is_base, line }) = &judged.origin {
+        places.extend(is_base.then(|| "base image".to_owned()));
+        places.extend(line.as_ref().map(|it| format!("{}:{}", visible(&it.path), it.line)));
+    }
     let platforms: Vec<&str> = platforms.map(String::as_str).collect();
     if !platforms.is_empty() {
         places.push(platforms.join(" and "));

@@ -12,7 +12,7 @@ use crate::error::{OrRemedy as _, Remedy as _};
 use crate::evidence::{SLSA_1, SPDX};
 use crate::image::Repository;
 use crate::provenance::{
-    BuildStatement, BuildTimes, Provenance, ProvenanceTerms, Resource, Slsa, SourceOrigin,
+    BuildLines, BuildStatement, BuildTimes, Provenance, ProvenanceTerms, Resource, Slsa, SourceOrigin,
 };
 use crate::registry::Registry;
 use crate::registry::contents::PlatformImage;
@@ -35,6 +35,8 @@ pub struct StatedByBuild {
     pub listed: Option<ListedAmount>,
     /// All that its builds fetched.
     pub materials: Vec<Resource>,
+    /// Which line of its build's own file made what.
+    pub lines: BuildLines,
 }
 
 /// What one statement comes to.
@@ -46,6 +48,7 @@ pub struct Rebuilt {
     origin: Option<SourceOrigin>,
     listed: Option<ListedAmount>,
     materials: Vec<Resource>,
+    lines: BuildLines,
 }
 
 /// What the build stated of each platform's image, in their order; provenances in these versions.
@@ -75,6 +78,7 @@ async fn of_platform(
         stated.times = stated.times.with(rebuilt.times);
         stated.origins.extend(rebuilt.origin);
         stated.materials.extend(rebuilt.materials);
+        stated.lines.add(rebuilt.lines);
         stated.listed = stated.listed.into_iter().chain(rebuilt.listed).min();
     }
     Ok(stated)
@@ -133,6 +137,7 @@ pub fn rebuild(
         let draft = draft(kind, unsigned.predicate, repository, part)?;
         return Ok(Rebuilt { drafts: vec![draft], listed: Some(listed), ..Rebuilt::default() });
     }
+    let lines = BuildLines::read(unsigned.predicate);
     let AcceptedProvenance { predicate, origin, times, materials } =
         accepted(kind, unsigned.predicate, terms).with_context(|| refusal(part))?;
     let mut drafts = Vec::new();
@@ -144,7 +149,7 @@ pub fn rebuild(
         let predicate = older.as_deref().unwrap_or(&predicate);
         drafts.push(draft(version.predicate_type(), predicate, repository, part)?);
     }
-    Ok(Rebuilt { drafts, origin: Some(origin), times, listed: None, materials })
+    Ok(Rebuilt { drafts, origin: Some(origin), times, listed: None, materials, lines })
 }
 
 /// What a refused provenance means.

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 
 use self::provenance::Foreign;
 use self::sboms::Sboms;
-use crate::assess::search::PlatformMaterials;
+use crate::assess::bases::PlatformMaterials;
 use crate::build::BuiltImage;
 use crate::build::merge::TakenImage;
 use crate::error::OrRemedy as _;
@@ -115,9 +115,12 @@ pub async fn accept(
         })
         .collect();
     let listed = stated.iter().map(|stated| stated.listed).collect();
-    let materials = stated.iter().map(|stated| stated.materials.clone());
-    let materials =
-        parts.platforms.iter().map(|part| part.platform.clone()).zip(materials).collect();
+    let of_part = |(part, stated): (&PlatformImage, &StatedByBuild)| PlatformMaterials {
+        platform: part.platform.clone(),
+        materials: stated.materials.clone(),
+        lines: stated.lines.clone(),
+    };
+    let materials = parts.platforms.iter().zip(&stated).map(of_part).collect();
     let mut drafts: Vec<Draft> = stated.into_iter().flat_map(|stated| stated.drafts).collect();
     match sboms {
         Sboms::Build => sboms::not_empty(registry, parts, listed).await?,

@@ -4,6 +4,7 @@
 //! Reference: <https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md>.
 
 mod address;
+mod lines;
 mod members;
 mod older;
 mod statement;
@@ -20,6 +21,7 @@ use serde::Serialize;
 
 use self::members::ObjectMembers;
 pub use address::Git;
+pub use lines::BuildLines;
 pub use statement::BuildStatement;
 pub use terms::{BuildAsked, ProvenanceRun, ProvenanceTerms, ProvenanceVerdict, SourceOrigin};
 

@@ -33,6 +33,27 @@ pub struct ImageScan {
     pub absent: Vec<AbsentCode>,
     pub assessed: usize,
     pub ecosystems: BTreeSet<String>,
+    /// Where that is known.
+    pub base: Option<ScannedBase>,
+}
+
+/// The image that the scanned one was built from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScannedBase {
+    /// As the build names it.
+    pub name: String,
+    /// What its tag points to by now, where that is another image and somebody asked.
+    pub newer: Option<NewerBase>,
+}
+
+/// A later image under the tag of a base image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewerBase {
+    pub digest: Digest,
+    /// Open findings of the base that this one does not have.
+    pub repairs: usize,
+    /// Open findings of the base.
+    pub of: usize,
 }
 
 impl ImageScan {
@@ -149,7 +170,7 @@ impl JudgedFinding {
     }
 
     /// Whether it counts by its level.
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.finding.can_gate() && self.acceptance.is_none()
     }
 }

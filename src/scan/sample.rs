@@ -9,7 +9,7 @@ use super::findings::{AbsentCode, Finding, FindingKind, Unassessed};
 use super::question::Gap;
 use super::report::{
     AcceptedStatus, AdvisorySource, FindingAcceptance, FindingOrigin, ImageScan, JudgedFinding,
-    Justification, SCANNER, SCANNER_VERSION, SourceLine,
+    Justification, NewerBase, SCANNER, SCANNER_VERSION, ScannedBase, SourceLine,
 };
 use super::severity::{Severity, SeverityLevel};
 use crate::image::{Digest, Platform};
@@ -54,6 +54,10 @@ pub(crate) fn scan(architecture: &str) -> ImageScan {
         }],
         assessed: 40,
         ecosystems: ["Debian:12", "Go", "Maven"].map(str::to_owned).into(),
+        base: Some(ScannedBase {
+            name: "debian:12".to_owned(),
+            newer: Some(NewerBase { digest: Digest::of(b"newer"), repairs: 1, of: 1 }),
+        }),
     }
 }
 
@@ -76,7 +80,7 @@ pub(super) fn recorded(document: &serde_json::Value) -> String {
 }
 
 /// A finding of a Debian package.
-pub(super) fn finding(id: &str, name: &str, architecture: &str, level: SeverityLevel) -> Finding {
+pub(crate) fn finding(id: &str, name: &str, architecture: &str, level: SeverityLevel) -> Finding {
     Finding {
         id: id.to_owned(),
         ids: [id.to_owned()].into(),

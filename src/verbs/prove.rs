@@ -14,16 +14,19 @@ use super::release::SigningAuthority;
 use super::scanning::Scanning;
 use super::searching::Searching;
 use crate::assess::Scanned;
-use crate::assess::search::{PlatformMaterials, Searched, SearchedLayers};
+use crate::assess::bases::{BasedImage, PlatformMaterials, based};
+use crate::assess::search::{Searched, SearchedLayers, UNSEARCHED};
 use crate::attest::provenance::{Foreign, WorkflowOfRun};
 use crate::attest::sboms::Sboms;
 use crate::attest::{self, AcceptedEvidence, AttestedImage};
 use crate::build::BuiltImage;
 use crate::error::OrRemedy as _;
 use crate::github::RunContext;
-use crate::image::{Digest, ImageRef};
+use crate::image::{Digest, ImageRef, Repository};
 use crate::plan::PublishTarget;
 use crate::provenance::{self, ProvenanceTerms};
+use crate::registry::Registry;
+use crate::registry::contents::PlatformImage;
 use crate::sigstore::Services;
 use crate::sigstore::session::Session;
 use crate::text::plural;
@@ -60,6 +63,26 @@ pub struct Proven {
     pub attested: AttestedImage,
     pub scanned: Scanned,
     pub searched: Searched,
+    /// Of each platform, where somebody asks which of its layers are its own.
+    pub images: Arc<Vec<BasedImage>>,
+}
+
+impl EvidenceMeans<'_> {
+    /// Which layers are the image's own. Only who searches them must know.
+    async fn based(
+        &self,
+        registry: &Registry,
+        repository: &Repository,
+        platforms: &[PlatformImage],
+        materials: &[PlatformMaterials],
+    ) -> anyhow::Result<Vec<BasedImage>> {
+        let based = based(registry, repository, platforms, materials);
+        match (self.searching, self.scanning) {
+            (Searching::Search(_), _) => based.await.context(UNSEARCHED),
+            (Searching::Not(_), Scanning::Scan(_)) => Ok(based.await.unwrap_or_default()),
+            (Searching::Not(_), Scanning::Not(_)) => Ok(Vec::new()),
+        }
+    }
 }
 
 /// Sign, attest and scan, by the policy of each image: drafts are collected while the certificate
@@ -222,17 +245,17 @@ async fn prove_one(
     };
     let repository = image.built.repositories().first().cloned().context("no repository")?;
     let platforms = image.built.platforms().to_vec();
-    let materials = async { materials.await.unwrap_or_default() };
-    let searching = means.searching.search(
-        &outside.registry,
-        &repository,
-        &platforms,
-        materials,
-        &means.layers,
-    );
+    let searching = async {
+        let materials = materials.await.unwrap_or_default();
+        let images = means.based(&outside.registry, &repository, &platforms, &materials).await?;
+        let (registry, images) = (&outside.registry, Arc::new(images));
+        let searched = means.searching.search(registry, &repository, &images, &means.layers).await?;
+        anyhow::Ok((searched, images))
+    };
     let signing = sign_one(outside, opened, workflow, image, means, &gate);
-    let ((attested, scanned, told), searched) = futures_util::try_join!(signing, searching)?;
-    Ok((Proven { attested, scanned, searched }, told))
+    let ((attested, scanned, told), (searched, images)) =
+        futures_util::try_join!(signing, searching)?;
+    Ok((Proven { attested, scanned, searched, images }, told))
 }
 
 async fn sign_one(

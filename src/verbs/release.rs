@@ -311,7 +311,11 @@ impl ReleaseRun<'_> {
         let proving = prove(outside, context, authority, built, &policies, &means);
         let proven = report.stage("sign, attest", sboms.shown(report, proving)).await?;
         let (mut attested, mut scanned, mut searched) = (Vec::new(), Vec::new(), Vec::new());
-        for proven in proven {
+        for mut proven in proven {
+            if let Some(repository) = proven.attested.built().repositories().first() {
+                let (found, images) = (&mut proven.scanned, &proven.images);
+                scanning.origins(&outside.registry, repository, found, images, report).await;
+            }
             attested.push(proven.attested);
             scanned.push(proven.scanned);
             searched.push(proven.searched);

@@ -2,10 +2,12 @@
 //! named. It signs nothing, and the result of a refused image is signed all the same.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
 
+use crate::assess::bases::{BaseInquiry, BasedImage};
 use crate::assess::refused::{ScanRefusal, refusal};
 use crate::assess::{Assessed, Assessor, Scanned};
 use crate::attest::vulnerabilities::{self, SignedResult};
@@ -13,10 +15,11 @@ use crate::attest::{Draft, DraftParts};
 use crate::error::{self, OrRemedy as _, Remedy as _, WithExit, exit};
 use crate::files;
 use crate::github::RunContext;
-use crate::image::ImageRef;
+use crate::image::{ImageRef, Repository};
 use crate::inputs::{OnScanFailure, ScanInputs};
 use crate::page::RefusalPage;
 use crate::plan::scanning::ScanPlan;
+use crate::registry::Registry;
 use crate::report::Report;
 use crate::scan::attestation::ScanInvocation;
 use crate::scan::report::ImageScan;
@@ -81,6 +84,22 @@ impl Scanning {
         }
     }
 
+    /// Names who brought what was found in each image.
+    pub(super) async fn origins(
+        &self,
+        registry: &Registry,
+        repository: &Repository,
+        scanned: &mut Scanned,
+        images: &Arc<Vec<BasedImage>>,
+        report: &Report,
+    ) {
+        let (Self::Scan(scan), Scanned::Done(assessed)) = (self, scanned) else { return };
+        let inquiry = BaseInquiry { registry, repository, assessor: &scan.assessor };
+        for open in inquiry.tell(assessed, images).await {
+            report.notice(&format!("`{repository}`: {open}"));
+        }
+    }
+
     /// Says what people should know of the scans; refuses where the rules do.
     pub(super) fn judged(
         &self,
@@ -133,6 +152,9 @@ pub(super) fn refused(refusal: &ScanRefusal, attached: &[&ImageRef]) -> anyhow::
     };
     let images: Vec<String> = attached.iter().map(|image| format!("`{image}`")).collect();
     let mut refused = Err::<(), _>(anyhow::anyhow!(text)).hint(remedy);
+    for line in &refusal.of_base {
+        refused = refused.hint(line.clone());
+    }
     if !images.is_empty() {
         refused =
             refused.hint(format!("the result is signed and attached to {}", images.join(", ")));

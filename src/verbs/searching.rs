@@ -7,17 +7,17 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::assess::accepted;
+use crate::assess::bases::BasedImage;
 use crate::assess::search::refused::{SearchRefusal, SearchRules, SearchVerdict, judge};
 use crate::assess::search::summary::SearchSummary;
 use crate::assess::search::{
-    PlatformMaterials, PlatformSearch, Searched, SearchedLayers, of_release, waivers,
+    PlatformSearch, Searched, SearchedLayers, of_release, waivers,
 };
 use crate::error::Remedy as _;
 use crate::image::{ImageRef, Repository};
 use crate::page::RefusalPage;
 use crate::plan::searching::SearchPlan;
 use crate::registry::Registry;
-use crate::registry::contents::PlatformImage;
 use crate::report::Report;
 use crate::scan::sarif::OtherRun;
 use crate::secrets::leak::Leak;
@@ -57,22 +57,18 @@ impl Searching {
         }
     }
 
-    /// Searches an image of the release, once it is known what it was built from.
+    /// Searches an image of the release.
     pub(super) async fn search(
         &self,
         registry: &Registry,
         repository: &Repository,
-        platforms: &[PlatformImage],
-        materials: impl Future<Output = Vec<PlatformMaterials>>,
+        images: &Arc<Vec<BasedImage>>,
         layers: &Arc<SearchedLayers>,
     ) -> anyhow::Result<Searched> {
         match self {
             Self::Not(why) => Ok(Searched::Not(why.clone())),
             Self::Search(_) => {
-                let materials = materials.await;
-                of_release(registry, repository, platforms, &materials, layers)
-                    .await
-                    .map(Searched::Done)
+                of_release(registry, repository, images, layers).await.map(Searched::Done)
             }
         }
     }

@@ -47,7 +47,7 @@ pub enum WantedAmount {
 
 /// Whether SBOMs are kept for a scan, once they are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SbomDocuments {
+pub enum StatementDocuments {
     Kept,
     Forgotten,
 }
@@ -71,7 +71,7 @@ impl CarriedEvidence {
         image: &ImageRef,
         requirements: &Requirements,
         key: Option<&DerPublicKey>,
-        (wanted, documents): (WantedAmount, SbomDocuments),
+        (wanted, documents): (WantedAmount, StatementDocuments),
     ) -> anyhow::Result<Self> {
         let allowed = &requirements.allowed;
         let contents = contents::read(registry, image, allowed).await.remedied()?;
@@ -88,7 +88,7 @@ impl CarriedEvidence {
             )
             .await;
             let mut found = if wanted == WantedAmount::All { found.whole()? } else { found };
-            if documents == SbomDocuments::Forgotten {
+            if documents == StatementDocuments::Forgotten {
                 found.statements.iter_mut().for_each(|statement| statement.document = None);
             }
             anyhow::Ok(found)

@@ -412,7 +412,8 @@ fn statement(
 ) -> VerifiedStatement {
     let dependency =
         checked.predicate.pointer("/buildDefinition/resolvedDependencies/0/digest/gitCommit");
-    let is_sbom = EvidenceKind::Sbom.is(&checked.predicate_type);
+    let kind = &checked.predicate_type;
+    let is_read_again = EvidenceKind::Sbom.is(kind) || evidence::is_slsa_provenance(kind);
     VerifiedStatement {
         told: RunStanding::read(&checked.predicate),
         commit: dependency.and_then(|commit| commit.as_str()).map(str::to_owned),
@@ -428,7 +429,7 @@ fn statement(
         log_index: checked.signed.log_index,
         signed_at: checked.signed.at,
         logged: checked.signed.logged,
-        document: is_sbom.then(|| Arc::new(checked.predicate)),
+        document: is_read_again.then(|| Arc::new(checked.predicate)),
         payload: checked.payload,
         annotations: checked.annotations,
         signer: checked.signed.by,

@@ -23,7 +23,7 @@ use serde::Serialize;
 use sigstore_types::DerPublicKey;
 
 use self::built::Built;
-pub use self::carried::{CarriedEvidence, SbomDocuments, SignerClaim, WantedAmount};
+pub use self::carried::{CarriedEvidence, StatementDocuments, SignerClaim, WantedAmount};
 pub(crate) use self::collect::BUNDLE_LIMIT;
 pub use self::inventory::common_kinds;
 pub use self::judge::{Reasons, Unproven};
@@ -179,7 +179,7 @@ pub struct VerifiedStatement {
     /// How many packages an SBOM lists beside the image itself.
     #[serde(skip)]
     pub packages: Option<usize>,
-    /// What an SBOM says, where somebody scans it; else nothing is kept of it.
+    /// What an SBOM or a provenance says, where somebody reads on in it; else nothing is kept of it.
     #[serde(skip)]
     pub document: Option<Arc<serde_json::Value>>,
     /// What the result of a scan says, or why it says nothing.
@@ -243,7 +243,7 @@ pub async fn verify(
         image,
         &policy.requirements,
         key,
-        (WantedAmount::All, SbomDocuments::Forgotten),
+        (WantedAmount::All, StatementDocuments::Forgotten),
     )
     .await?;
     let evidence = carried

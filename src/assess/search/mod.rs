@@ -1,7 +1,6 @@
 //! The layers and the config of an image → the secrets in them, and what is set in an unwise way. It
 //! reads a layer once, takes none for clean that it could not read, and judges nothing itself.
 
-mod bases;
 mod layers;
 mod owners;
 mod published;
@@ -14,10 +13,10 @@ pub mod waivers;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-pub use self::bases::BaseLayers;
 use self::layers::LayerLeaks;
 pub use self::layers::SearchedLayers;
-pub use self::published::{PlatformMaterials, of_release};
+pub use self::published::{UNSEARCHED, of_release};
+use super::bases::{BaseLayers, BasedImage};
 use crate::sbom::SbomError;
 use crate::sbom::exclude::Exclude;
 use crate::sbom::image::CatalogedImage;
@@ -25,15 +24,6 @@ use crate::sbom::layers::{Blob, LayerBlobs, LayerReading, Watcher, watched};
 use crate::secrets::config::RunConfig;
 use crate::secrets::leak::{Excuse, Leak};
 use crate::secrets::weakness::{self, WeakPlace, Weakness};
-
-/// An image for one platform, as it is to be searched.
-#[derive(Debug)]
-pub struct SearchedImage {
-    /// For people; empty where there is one alone.
-    pub platform: String,
-    pub image: CatalogedImage,
-    pub base: BaseLayers,
-}
 
 /// Where layers are, and how they are read.
 pub struct LayerSearch<'a> {
@@ -87,7 +77,7 @@ impl Searched {
 /// # Errors
 /// When a layer is not what its digest says, or cannot be fetched.
 pub fn search(
-    images: &[SearchedImage],
+    images: &[BasedImage],
     how: &LayerSearch<'_>,
 ) -> anyhow::Result<Vec<PlatformSearch>> {
     let is_readable = |layer: &&Blob| !layer.is_foreign && !layer.is_encrypted;
@@ -129,11 +119,11 @@ pub fn image_error(error: SbomError) -> anyhow::Error {
 type LayerOwners = BTreeMap<String, BTreeMap<String, String>>;
 
 fn of_image(
-    searched: &SearchedImage,
+    searched: &BasedImage,
     how: &LayerSearch<'_>,
     owners: &mut LayerOwners,
 ) -> anyhow::Result<PlatformSearch> {
-    let SearchedImage { platform, image, base } = searched;
+    let BasedImage { platform, image, base, .. } = searched;
     let mut found = PlatformSearch {
         platform: platform.clone(),
         base: base.clone(),
@@ -201,6 +191,6 @@ fn of_config(
             .any(|its| (its.rule.id, its.fingerprint) == (leak.rule.id, leak.fingerprint));
         leak.excused(is_its.then_some(Excuse::BaseLayer))
     }));
-    found.weaknesses.extend(weakness::of_config(&config, base.name.as_deref()));
+    found.weaknesses.extend(weakness::of_config(&config, base.name()));
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::report::{ImageScan, gaps};
+use super::report::{ImageScan, JudgedFinding, ScannedBase, gaps};
 use super::rows::{FindingRow, rows, summary};
 use super::severity::SeverityLevel;
 use crate::text::markdown::{code, plain};
@@ -65,6 +65,37 @@ fn sentences(scans: &[&ImageScan]) -> Vec<String> {
     }
 }
 
+/// What comes from the base image of each scan, once where platforms agree.
+pub fn of_base(scans: &[&ImageScan]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for scan in scans {
+        let Some(base) = &scan.base else { continue };
+        let open: Vec<&JudgedFinding> = scan.findings.iter().filter(|it| it.is_open()).collect();
+        let is_base =
+            |it: &&&JudgedFinding| it.origin.as_ref().is_some_and(|origin| origin.is_base);
+        let count = open.iter().filter(is_base).count();
+        if count == 0 {
+            continue;
+        }
+        let name = &base.name;
+        let newer = match &base.newer {
+            None => String::new(),
+            Some(newer) if newer.repairs == 0 => {
+                "; the newer image behind that name repairs none of them".to_owned()
+            }
+            Some(newer) => {
+                format!("; the newer image behind that name repairs {}", newer.repairs)
+            }
+        };
+        let all = plural(open.len(), "open finding");
+        let line = format!("the base image {name} brings {count} of {all}{newer}");
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
 /// Between two columns.
 const GAP: usize = 2;
 /// What a column keeps however narrow the terminal is.
@@ -88,7 +119,7 @@ pub fn table(scans: &[&ImageScan], width: usize, is_coloured: bool) -> String {
         }
         text.push('\n');
     }
-    for told in below(&apart, scans) {
+    for told in below(&apart, scans).into_iter().chain(of_base(scans)) {
         text += &inert(&told);
         text.push('\n');
     }
@@ -229,6 +260,9 @@ pub fn markdown(scans: &[&ImageScan], most: usize) -> String {
     for sentence in sentences(scans) {
         let _ = writeln!(text, "- {}", plain(&sentence));
     }
+    for line in of_base(scans) {
+        let _ = writeln!(text, "- {}", plain(&line));
+    }
     if !open.is_empty() {
         text += "\n| severity | vulnerability | package | installed | fixed in | where |\n|---|---|---|---|---|---|\n";
         for row in open.iter().take(most) {
@@ -301,6 +335,13 @@ fn not_assessed(scans: &[&ImageScan], most: usize) -> String {
     )
 }
 
+fn base(base: &ScannedBase) -> Value {
+    let newer = base.newer.as_ref().map(|newer| {
+        json!({ "digest": newer.digest, "repairs": newer.repairs, "of": newer.of })
+    });
+    json!({ "name": base.name, "newer": newer })
+}
+
 /// Everything, for other programs.
 pub fn json(scans: &[&ImageScan]) -> Value {
     let rows = rows(scans);
@@ -322,6 +363,7 @@ pub fn json(scans: &[&ImageScan]) -> Value {
                 "summary": summary(&[*scan]),
                 "notAssessed": unassessed.collect::<Vec<_>>(),
                 "codeNotPresent": absent.collect::<Vec<_>>(),
+                "base": scan.base.as_ref().map(base),
                 "says": sentence(scan),
             })
         })

@@ -116,7 +116,7 @@ impl Promote<'_> {
         };
         let policy = named_signer(&plan.policy, allowed, &at, trust, context)?;
         let judge = EvidenceJudge::new(&policy)?;
-        let judge = if plan.scan.is_some() { judge.keeping_sboms() } else { judge };
+        let judge = if plan.scan.is_some() { judge.keeping_documents() } else { judge };
         let waiting = source.image(&reader, plan.wait_for_source, report);
         let image = report.stage("source", waiting).await?;
         let checking = self.preflight(&stages, &outside, &reader, &judge, &image);

@@ -5,6 +5,8 @@ mod issue;
 mod packages;
 mod upload;
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
@@ -17,12 +19,13 @@ use super::prove::envelope_limit;
 use super::release::{SigningAuthority, say_elsewhere};
 use super::scanning::{self, known_at_all, refused, write_sarif};
 use super::verify::{EvidenceJudge, for_reader, named_signer};
+use crate::assess::bases::BaseInquiry;
 use crate::assess::refused::refusal;
 use crate::assess::{Assessed, Assessor};
 use crate::attest;
 use crate::attest::vulnerabilities::{self, SignedResult};
 use crate::environment::Environment;
-use crate::error::{OrRemedy as _, Remedy as _};
+use crate::error::{self, OrRemedy as _, Remedy as _};
 use crate::evidence::EvidenceFormat;
 use crate::github::RunContext;
 use crate::image::{ImageRef, Repository};
@@ -210,7 +213,7 @@ impl Rescan<'_> {
             _ => None,
         };
         let judge = arguments.as_ref().map(EvidenceJudge::new).transpose()?;
-        let judge = judge.map(EvidenceJudge::keeping_sboms);
+        let judge = judge.map(EvidenceJudge::keeping_documents);
         let found = plan.images.iter().map(async |source| {
             let (image, _) = super::promote::resolved(&ready.reader, source, None, report).await?;
             let published = match &judge {
@@ -268,9 +271,28 @@ impl Rescan<'_> {
         let mut scanned = Vec::new();
         for (image, count) in images.into_iter().zip(counts) {
             let rest = assessed.split_off(count);
-            scanned.push(ImageRescan { image, assessed: std::mem::replace(&mut assessed, rest) });
+            let mut assessed = std::mem::replace(&mut assessed, rest);
+            self.origins(ready, &image, &mut assessed).await;
+            scanned.push(ImageRescan { image, assessed });
         }
         Ok((scanned, outcome))
+    }
+
+    /// Names who brought what was found, where something was and the provenance is verified.
+    async fn origins(&self, ready: &RescanReady, image: &PublishedImage, found: &mut [Assessed]) {
+        if image.signer().is_none() || found.iter().all(|it| it.scan.findings.is_empty()) {
+            return;
+        }
+        let RescanReady { reader: registry, assessor, .. } = ready;
+        let open = match packages::based_image(registry, image).await {
+            Ok(images) => {
+                let repository = &image.image.repository;
+                let inquiry = BaseInquiry { registry, repository, assessor };
+                inquiry.tell(found, &Arc::new(images)).await
+            }
+            Err(error) => vec![error::message(&error)],
+        };
+        open.iter().for_each(|open| self.report.notice(&format!("`{}`: {open}", image.image)));
     }
 
     /// Signs the results that say something new, or that replace an old one; those images.

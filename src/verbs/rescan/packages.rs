@@ -7,13 +7,15 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 
 use crate::assess::ImagePackages;
+use crate::assess::bases::{BasedImage, PlatformMaterials, based};
 use crate::attest::DraftParts;
 use crate::attest::sboms::LayerSboms;
 use crate::attest::vulnerabilities::{self, SignedSbom};
 use crate::error::OrRemedy as _;
-use crate::evidence::{EvidenceFormat, EvidencePart};
+use crate::evidence::{EvidenceFormat, EvidenceKind, EvidencePart};
 use crate::image::{Digest, ImageRef};
 use crate::oci::{Allowed, OciDocument};
+use crate::provenance::{BuildLines, Provenance};
 use crate::registry::Registry;
 use crate::registry::contents::{self, PlatformImage};
 use crate::registry::manifest::Descriptor;
@@ -90,6 +92,9 @@ impl PublishedImage {
         for subject in subjects.filter(|subject| subject.kind != EvidencePart::Attestations) {
             for statement in &subject.attestations {
                 let Some(document) = &statement.document else { continue };
+                if !EvidenceKind::Sbom.is(&statement.predicate_type) {
+                    continue;
+                }
                 let signed = SignedSbom {
                     predicate_type: statement.predicate_type.clone(),
                     document: document.clone(),
@@ -103,6 +108,31 @@ impl PublishedImage {
         }
         sboms
     }
+}
+
+/// Which layers of each platform are its own, as its verified provenance says.
+pub(super) async fn based_image(
+    registry: &Registry,
+    image: &PublishedImage,
+) -> anyhow::Result<Vec<BasedImage>> {
+    let subjects = || image.evidence.iter().flat_map(|evidence| &evidence.subjects);
+    let of_part = |part: &PlatformImage| {
+        let (mut materials, mut lines) = (Vec::new(), BuildLines::default());
+        for subject in subjects().filter(|it| it.digest == part.descriptor.digest) {
+            for statement in &subject.attestations {
+                let Some(document) = &statement.document else { continue };
+                let text = document.to_string();
+                if let Ok(read) = Provenance::read(&statement.predicate_type, &text) {
+                    materials.extend(read.materials);
+                    lines.add(BuildLines::read(&text));
+                }
+            }
+        }
+        PlatformMaterials { platform: part.platform.clone(), materials, lines }
+    };
+    let parts = &image.parts;
+    let materials: Vec<PlatformMaterials> = parts.platforms.iter().map(of_part).collect();
+    based(registry, &parts.repository, &parts.platforms, &materials).await
 }
 
 /// The packages of each platform, in their order.

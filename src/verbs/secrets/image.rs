@@ -6,11 +6,13 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use super::NOTHING;
+use crate::assess::bases::{BaseLayers, BasedImage};
 use crate::assess::search::{
-    BaseLayers, LayerSearch, PlatformSearch, SearchedImage, SearchedLayers, image_error, search,
+    LayerSearch, PlatformSearch, SearchedLayers, image_error, search,
 };
 use crate::environment::Environment;
 use crate::image::Platform;
+use crate::provenance::BuildLines;
 use crate::registry;
 use crate::sbom::exclude::Exclude;
 use crate::sbom::image::{self, CatalogedImage, LocalImage};
@@ -86,6 +88,11 @@ fn of(
         layers: &layers,
         exclude,
     };
-    let image = SearchedImage { platform: String::new(), image, base: BaseLayers::default() };
+    let image = BasedImage {
+        platform: String::new(),
+        image,
+        base: BaseLayers::default(),
+        lines: BuildLines::default(),
+    };
     search(&[image], &how)?.pop().context("the image was lost on the way")
 }

@@ -124,7 +124,7 @@ pub(super) struct EvidenceJudge<'a> {
     arguments: &'a VerifyArguments,
     whose: SignatureAskedFor,
     verifier: BundleVerifier,
-    documents: verify::SbomDocuments,
+    documents: verify::StatementDocuments,
 }
 
 impl<'a> EvidenceJudge<'a> {
@@ -134,12 +134,12 @@ impl<'a> EvidenceJudge<'a> {
         let verifier = BundleVerifier::new(&load_trusted_root(arguments.trusted_root.as_deref())?)?;
         let verifier =
             if arguments.insecure_ignore_tlog { verifier.ignoring_logs() } else { verifier };
-        Ok(Self { arguments, whose, verifier, documents: verify::SbomDocuments::Forgotten })
+        Ok(Self { arguments, whose, verifier, documents: verify::StatementDocuments::Forgotten })
     }
 
     /// The same, for who scans what SBOMs list.
-    pub(super) fn keeping_sboms(self) -> Self {
-        Self { documents: verify::SbomDocuments::Kept, ..self }
+    pub(super) fn keeping_documents(self) -> Self {
+        Self { documents: verify::StatementDocuments::Kept, ..self }
     }
 
     /// The policy in force, as canonical JSON.
