@@ -33,6 +33,7 @@ mod links;
 mod markdown;
 mod merge;
 mod networks;
+mod origins;
 mod pins;
 mod promote;
 mod provenance;
