@@ -239,8 +239,11 @@ fn parse(
     let asked = outputs::asked(&given.text("outputs"), &mut problems, &mut notices);
     let names = match action {
         Action::Bake => metadata::Texts::default(), // the bake files name the images
-        Action::Publish | Action::Merge | Action::Promote | Action::Scan => {
-            names_and_tags(given, &asked.names, context, &mut problems, &mut notices)
+        // Where it is not set, the plan says so by its own name.
+        Action::Scan => metadata::Texts { images: given.text("images"), ..Default::default() },
+        Action::Publish | Action::Merge | Action::Promote => {
+            let input = if action == Action::Promote { "destinations" } else { "images" };
+            names_and_tags(input, given, &asked.names, context, &mut problems, &mut notices)
         }
     };
     let platforms = match given.get("platforms") {

@@ -94,10 +94,11 @@ fn on_tag_conflict(given: &InputTexts, problems: &mut InputProblems) -> OnTagCon
     }
 }
 
-/// `images` with its default, and `tags` as rules. Whole references in `tags`, as
+/// `images` with its default, and `tags` as rules; `input` is what the user calls it. Whole references in `tags`, as
 /// docker/build-push-action takes them, name the images too.
 /// `pushed` are names that `outputs` gives to an image without a tag.
 pub(super) fn names_and_tags(
+    input: &str,
     given: &InputTexts,
     pushed: &[String],
     context: &RunContext,
@@ -171,7 +172,7 @@ pub(super) fn names_and_tags(
         }
     }
     Texts {
-        images: images.unwrap_or_else(|| default_image(context, problems)),
+        images: images.unwrap_or_else(|| default_image(input, context, problems)),
         tags: without_empty_items(&entries).unwrap_or(tags),
         ..Texts::default()
     }
@@ -242,7 +243,7 @@ fn of_references(whole: &[&TagReference]) -> Texts {
 
 /// The repository's name at the registry of the server that runs the workflow: `ghcr.io`, or one of
 /// its own.
-fn default_image(context: &RunContext, problems: &mut InputProblems) -> String {
+fn default_image(input: &str, context: &RunContext, problems: &mut InputProblems) -> String {
     let server = Server::of(&context.server_url);
     match (&context.repository, server.registry()) {
         (Some(repository), Some(registry)) => format!("{registry}/{}", repository.to_lowercase()),
@@ -250,12 +251,12 @@ fn default_image(context: &RunContext, problems: &mut InputProblems) -> String {
             let why = format_args!(
                 "not set, and `{server}` has no registry that is known; write for example `registry.example.com/octo/app`"
             );
-            problems.say("images", why);
+            problems.say(input, why);
             String::new()
         }
         (None, _) => {
             problems
-                .say("images", "not set, and there is no `GITHUB_REPOSITORY` to take the name from; write for example `ghcr.io/octo/app`");
+                .say(input, "not set, and there is no `GITHUB_REPOSITORY` to take the name from; write for example `ghcr.io/octo/app`");
             String::new()
         }
     }
