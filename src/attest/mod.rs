@@ -17,6 +17,7 @@ use anyhow::Context as _;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::oneshot;
 
+use self::buildkit::StatedByBuild;
 use self::provenance::Foreign;
 use self::sboms::Sboms;
 use crate::assess::bases::PlatformMaterials;
@@ -204,6 +205,10 @@ impl DraftParts {
         let mut parts = self.clone();
         parts.platforms.retain(|part| !known(&part.descriptor.digest));
         parts
+    }
+
+    pub fn platforms(&self) -> &[PlatformImage] {
+        &self.platforms
     }
 
     /// Whether it has no platform.

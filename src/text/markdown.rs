@@ -10,8 +10,27 @@ pub fn code(text: &impl ToString) -> String {
 }
 
 /// Text of anybody between ours: letters that mean something to Markdown are only letters, and
-/// nothing becomes a link by itself.
+/// nothing becomes a link by itself. What stands between backticks is code, as in all our messages.
 pub fn plain(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    if parts.len() % 2 == 0 {
+        return escaped(text);
+    }
+    let mut written = String::new();
+    for (at, part) in parts.iter().enumerate() {
+        let before = at.checked_sub(1).and_then(|before| parts.get(before));
+        // Two that touch would be read as another one.
+        let touches = at > 1 && before.is_some_and(|before| before.is_empty());
+        written += &match at % 2 {
+            0 => escaped(part),
+            _ if touches || part.trim().is_empty() => escaped(&format!("`{part}`")),
+            _ => code(part),
+        };
+    }
+    written
+}
+
+fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     // What makes a link of an address, a mention of a name, or a cell of a line cannot be escaped
     // otherwise.
@@ -46,7 +65,7 @@ mod tests {
             (
                 "`x` ``y``",
                 "`\\u{60}x\\u{60} \\u{60}\\u{60}y\\u{60}\\u{60}`",
-                "\\`x\\` \\`\\`y\\`\\`",
+                "`x` \\`\\`y\\`\\`",
             ),
             (
                 "[c](https://e.example)",
@@ -60,6 +79,13 @@ mod tests {
             ),
             ("a\\|b \u{202e}", "`a\\\\u{7c}b \\u{202e}`", "a\\\\\\\\u{7c}b \\\\u{202e}"),
             ("![i](x)", "`![i](x)`", "\\!\\[i\\]\\(x\\)"),
+            (
+                "`GET https://r.io/a|b` of `@octo` is *it*",
+                "`\\u{60}GET https://r.io/a\\u{7c}b\\u{60} of \\u{60}@octo\\u{60} is *it*`",
+                "`GET https://r.io/a\\u{7c}b` of `@octo` is \\*it\\*",
+            ),
+            ("`a``b` c`", "`\\u{60}a\\u{60}\\u{60}b\\u{60} c\\u{60}`", "\\`a\\`\\`b\\` c\\`"),
+            ("`a``b`", "`\\u{60}a\\u{60}\\u{60}b\\u{60}`", "`a`\\`b\\`"),
         ] {
             assert_eq!((code(&text).as_str(), plain(text).as_str()), (as_code, as_plain));
         }

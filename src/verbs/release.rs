@@ -522,7 +522,7 @@ impl SigningAuthority {
     /// Who signs, for people.
     pub(super) fn shown(&self) -> String {
         match self {
-            Self::Oidc(token) => format!("may sign as {}", token.unverified.job_workflow_ref),
+            Self::Oidc(token) => format!("may sign as `{}`", token.unverified.job_workflow_ref),
             Self::Key { key, .. } => format!("signs with key {}", key.name()),
         }
     }

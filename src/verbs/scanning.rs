@@ -1,6 +1,7 @@
 //! The scan of a release: what its SBOMs list → drafts of the result, and whether the images may be
 //! named. It signs nothing, and the result of a refused image is signed all the same.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -165,7 +166,7 @@ pub(super) fn refused(refusal: &ScanRefusal, attached: &[&ImageRef]) -> anyhow::
 
 /// Where no package of an image is assessed, it passes nowhere. `named_by`: how a source is named.
 pub(super) fn known_at_all(scans: &[&ImageScan], named_by: &str) -> anyhow::Result<()> {
-    let unknown: Vec<String> = scans
+    let unknown: BTreeSet<String> = scans
         .iter()
         .filter(|scan| !scan.is_known())
         .map(|scan| {
@@ -178,6 +179,7 @@ pub(super) fn known_at_all(scans: &[&ImageScan], named_by: &str) -> anyhow::Resu
     if unknown.is_empty() {
         return Ok(());
     }
+    let unknown: Vec<String> = unknown.into_iter().collect();
     let message = format!("nothing is known about {}", unknown.join("; "));
     Err(anyhow::Error::from(WithExit { code: exit::UNKNOWN, message })).hint(format!(
         "the reasons are listed above; name a source that covers them by {named_by}"

@@ -344,7 +344,7 @@ async fn image(
         if !planted.env.is_empty() {
             config["config"] = json!({ "Env": planted.env });
         }
-        let mut image = pushed(pusher, &all, &planted, config).await;
+        let mut image = pushed(pusher, &all, &planted, config, None).await;
         let mut provenance = provenance.cloned();
         if let (Some(provenance), false) = (&mut provenance, planted.base.is_empty()) {
             let beside = pusher.base.rsplit_once('/').unwrap().0;
@@ -354,8 +354,7 @@ async fn image(
                 authorization: pusher.authorization.clone(),
             };
             let config = json!({ "os": os, "architecture": architecture });
-            let base = pushed(&pusher, &all[..of_base], &planted, config).await;
-            pusher.tag("12", &base).await;
+            let base = pushed(&pusher, &all[..of_base], &planted, config, Some("12")).await;
             provenance["runDetails"]["metadata"]["buildkit_metadata"] = lines(&all, &planted);
             let hex = &base["digest"].as_str().unwrap()["sha256:".len()..];
             let host = beside.split("//").nth(1).unwrap().split('/').next().unwrap();
@@ -439,7 +438,13 @@ fn borrowed(files: &[(String, String)]) -> Vec<(&str, &str)> {
 }
 
 /// The manifest of an image with these layers.
-async fn pushed(pusher: &Pusher, tars: &[Vec<u8>], planted: &Planted, mut config: Value) -> Value {
+async fn pushed(
+    pusher: &Pusher,
+    tars: &[Vec<u8>],
+    planted: &Planted,
+    mut config: Value,
+    tag: Option<&str>,
+) -> Value {
     let (mut layers, mut ids) = (Vec::new(), Vec::new());
     for (at, tar) in tars.iter().enumerate() {
         let (bytes, media_type) = planted.compressed(tar);
@@ -454,7 +459,11 @@ async fn pushed(pusher: &Pusher, tars: &[Vec<u8>], planted: &Planted, mut config
     let config = pusher
         .blob(config.to_string().as_bytes(), "application/vnd.oci.image.config.v1+json")
         .await;
-    pusher.manifest(&json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers }), MANIFEST).await
+    let manifest = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers });
+    if let Some(tag) = tag {
+        pusher.put(tag, manifest.to_string().into_bytes(), MANIFEST).await;
+    }
+    pusher.manifest(&manifest, MANIFEST).await
 }
 
 fn tar(files: &[(&str, &str)]) -> Vec<u8> {
@@ -640,16 +649,6 @@ impl Pusher {
         let described = described(&bytes, media_type);
         self.put(described["digest"].as_str().unwrap(), bytes, media_type).await;
         described
-    }
-
-    /// Names a manifest that is there.
-    async fn tag(&self, tag: &str, described: &Value) {
-        let url = format!("{}/manifests/{}", self.base, described["digest"].as_str().unwrap());
-        let kind = described["mediaType"].as_str().unwrap();
-        let request = self.http.get(url).header("authorization", &self.authorization);
-        let answer = request.header("accept", kind).send().await.unwrap();
-        assert_eq!(answer.status(), 200);
-        self.put(tag, answer.bytes().await.unwrap().to_vec(), kind).await;
     }
 
     async fn put(&self, reference: &str, bytes: Vec<u8>, media_type: &str) {

@@ -187,7 +187,7 @@ async fn the_step_of_a_workflow_is_rehearsed_and_reaches_nothing_else() {
         "input `signing-config` is left out",
         "known vulnerabilities are looked up among the few records of the sandbox",
         "/octo/app:2.1.0",
-        "may sign as example/context/.github/workflows/ship.yml@refs/tags/v2.1.0",
+        "may sign as `example/context/.github/workflows/ship.yml@refs/tags/v2.1.0`",
     ] {
         assert!(run.log.contains(expected), "{expected}: {}", run.log);
     }

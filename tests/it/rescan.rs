@@ -22,6 +22,21 @@ async fn published(purls: &[&str]) -> World {
 
 async fn published_with(purls: &[&str], inputs: &[(&str, &str)]) -> World {
     let mut world = World::new().await;
+    let file = sbom(&world, purls);
+    let run = world.run(&[], &[&[("INPUT_SBOM", file.as_str())], inputs].concat()).await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    for name in ["INPUT_IMAGES", "INPUT_CONTEXT", "INPUT_TAGS", "INPUT_PLATFORMS"] {
+        world.unset(name);
+    }
+    world.unset("INPUT_BUILDER-ENDPOINT");
+    let image = format!("{}@{}", world.repository(), run.outputs["digest"]);
+    let issuer = world.identity().1;
+    world.set("INPUT_IMAGE", &image).set("INPUT_CERTIFICATE-OIDC-ISSUER", &issuer);
+    world
+}
+
+/// An SBOM that lists these packages.
+fn sbom(world: &World, purls: &[&str]) -> String {
     let component = |purl: &&str| {
         let name = purl.rsplit('/').next().unwrap().split('@').next().unwrap();
         json!({ "type": "library", "name": name, "purl": purl })
@@ -32,16 +47,7 @@ async fn published_with(purls: &[&str], inputs: &[(&str, &str)]) -> World {
     });
     let file = world.folder.path().join("sbom.json");
     std::fs::write(&file, document.to_string()).unwrap();
-    let run = world.run(&[], &[&[("INPUT_SBOM", file.to_str().unwrap())], inputs].concat()).await;
-    assert_eq!(run.code, Some(0), "{}", run.log);
-    for name in ["INPUT_IMAGES", "INPUT_CONTEXT", "INPUT_TAGS", "INPUT_PLATFORMS"] {
-        world.unset(name);
-    }
-    world.unset("INPUT_BUILDER-ENDPOINT");
-    let image = format!("{}@{}", world.repository(), run.outputs["digest"]);
-    let issuer = world.identity().1;
-    world.set("INPUT_IMAGE", &image).set("INPUT_CERTIFICATE-OIDC-ISSUER", &issuer);
-    world
+    file.display().to_string()
 }
 
 async fn scanned(world: &World, inputs: &[(&str, &str)]) -> Run {
@@ -250,7 +256,8 @@ async fn a_result_that_says_more_is_signed_at_once() {
 #[tokio::test]
 async fn several_images_are_scanned_in_one_step() {
     let mut world = World::new().await;
-    world.unset("INPUT_TAGS").set("INPUT_SCAN", "false");
+    let file = sbom(&world, &[REQUESTS]);
+    world.unset("INPUT_TAGS").set("INPUT_SCAN", "false").set("INPUT_SBOM", &file);
     let mut digests = Vec::new();
     for (salt, tags) in [("1", "v1\nv1.0"), ("2", "v2")] {
         let run = world.run(&[], &[("FAKE_BUILDX_SALT", salt), ("INPUT_TAGS", tags)]).await;
@@ -267,7 +274,7 @@ async fn several_images_are_scanned_in_one_step() {
         ("INPUT_UPLOAD-SARIF", "true"),
         TOKEN,
     ];
-    for name in ["INPUT_IMAGES", "INPUT_CONTEXT", "INPUT_PLATFORMS", "INPUT_SCAN"] {
+    for name in ["INPUT_IMAGES", "INPUT_CONTEXT", "INPUT_PLATFORMS", "INPUT_SCAN", "INPUT_SBOM"] {
         world.unset(name);
     }
     let run = scanned(&world, &inputs).await;
@@ -313,4 +320,26 @@ async fn one_issue_follows_what_is_refused() {
     assert_eq!(run.code, Some(1), "{}", run.log);
     assert!(run.log.contains("issues: write"), "{}", run.log);
     assert_eq!(run.outputs["passed"], "true");
+}
+
+/// That nothing was found says nothing where no source covers any package.
+#[tokio::test]
+async fn an_image_of_which_nothing_is_known_does_not_pass() {
+    let world = published(&["pkg:conda/numpy@1.0"]).await;
+    let run = scanned(&world, &[]).await;
+    assert_eq!(run.code, Some(4), "{}", run.log);
+    assert!(run.log.contains("nothing is known about `"), "{}", run.log);
+    assert!(run.log.contains("by `advisories` or `osv-url`"), "{}", run.log);
+    assert_eq!(run.outputs["passed"], "false");
+    assert!(run.summary.contains("❌"), "{}", run.summary);
+}
+
+#[tokio::test]
+async fn what_changes_nothing_is_said() {
+    let world = published(&[REQUESTS]).await;
+    let inputs = [("INPUT_ATTEST", "false"), ("INPUT_VULN-ATTESTATION", "cosign")];
+    let run = scanned(&world, &inputs).await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    let told = "input `vuln-attestation` changes nothing: the result is not signed";
+    assert!(run.log.contains(told), "{}", run.log);
 }

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::civil::date;
@@ -7,8 +6,6 @@ use crate::assess::bases::sample::{debian, image, layer};
 use super::refused::{SearchRules, judge, sentence};
 use super::summary::SearchSummary;
 use super::*;
-use crate::provenance::Resource;
-use crate::sbom::image::LayoutPlatform;
 use crate::sbom::layers::{LayerWatch as _, WatchedEntry, WatchedKind};
 use crate::secrets::leak::{Confidence, LeakPlace};
 use crate::secrets::verdict::{SecretsTerms, Waiver};
@@ -105,7 +102,12 @@ fn what_nobody_can_read_is_said_and_what_cannot_be_fetched_is_an_error() {
         exclude: &exclude,
     };
     let image = image(&["gone"]);
-    let searched = SearchedImage { platform: String::new(), image, base: BaseLayers::default() };
+    let searched = BasedImage {
+        platform: String::new(),
+        image,
+        base: BaseLayers::default(),
+        lines: Default::default(),
+    };
     let error = search(&[searched], &how).unwrap_err();
     assert_eq!(
         crate::error::message(&error),

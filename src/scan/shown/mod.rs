@@ -84,7 +84,7 @@ pub fn of_base(scans: &[&ImageScan]) -> Vec<String> {
                 "; the newer image behind that name repairs none of them".to_owned()
             }
             Some(newer) => {
-                format!("; the newer image behind that name repairs {}", newer.repairs)
+                format!("; the newer image behind that name repairs {} of them", newer.repairs)
             }
         };
         let all = plural(open.len(), "open finding");

@@ -130,9 +130,9 @@ pub(super) async fn based_image(
         }
         PlatformMaterials { platform: part.platform.clone(), materials, lines }
     };
-    let parts = &image.parts;
-    let materials: Vec<PlatformMaterials> = parts.platforms.iter().map(of_part).collect();
-    based(registry, &parts.repository, &parts.platforms, &materials).await
+    let platforms = image.parts.platforms();
+    let materials: Vec<PlatformMaterials> = platforms.iter().map(of_part).collect();
+    based(registry, &image.image.repository, platforms, &materials).await
 }
 
 /// The packages of each platform, in their order.

@@ -23,8 +23,8 @@ use crate::scan::gate::GateRules;
 use crate::scan::report::ImageScan;
 use crate::scan::severity::SeverityLevel;
 use crate::scan::{sarif, shown};
-use crate::text;
 use crate::text::age::Age;
+use crate::verbs::scanning::known_at_all;
 
 /// What `scan` is asked.
 #[derive(Debug, Args)]
