@@ -29,7 +29,7 @@ const EXIT_CODES: &str = "Exit codes:
   1    failed; nothing was tagged, unless the message says that the image is published
   2    an input is wrong; nothing was started
   3    some tags were set and others not; run again to complete
-  4    of verify and promote: it could not be found out whether the image is verified, as the registry gave no answer
+  4    of verify, promote, scan and secrets: it could not be found out, as a registry or a source gave no answer
   130  interrupted, 143  terminated; nothing was tagged, or the log says which tags were
 
 Try it on this machine, offline, with your own Dockerfile:

@@ -6,7 +6,7 @@ use crate::page::RefusalPage;
 
 /// Inputs of the actions that this one replaces: what they are called here, or why they are not
 /// needed. The table in `docs/migration.md` is checked against it.
-const FORMER: [(&str, FormerInput); 20] = [
+const FORMER: [(&str, FormerInput); 27] = [
     ("dockerfile", FormerInput::Meant("file")),
     ("docker-file", FormerInput::Meant("file")),
     ("containerfile", FormerInput::Meant("file")),
@@ -15,6 +15,13 @@ const FORMER: [(&str, FormerInput); 20] = [
     ("config-inline", FormerInput::Renamed("buildkitd-config-inline")),
     ("name", FormerInput::Renamed("builder")),
     ("workdir", FormerInput::Renamed("source")),
+    ("severity", FormerInput::Renamed("fail-on")),
+    ("severity-cutoff", FormerInput::Renamed("fail-on")),
+    ("only-severities", FormerInput::Renamed("fail-on")),
+    ("ignore-unfixed", FormerInput::Renamed("only-fixed")),
+    ("trivyignores", FormerInput::Renamed("ignore-file")),
+    ("exit-code", FormerInput::Needless("what `fail-on` names fails by itself")),
+    ("fail-build", FormerInput::Needless("what `fail-on` names fails by itself")),
     ("use", FormerInput::Needless("the builder of this action is used by nothing else")),
     ("install", FormerInput::Needless("the builder of this action is used by nothing else")),
     ("version", FormerInput::Needless("buildx is part of this action")),

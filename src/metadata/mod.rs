@@ -364,7 +364,12 @@ impl MetadataRun<'_> {
         let of_default = ["create", "discussion", "issues", "schedule"]
             .iter()
             .any(|event| self.event_name.contains(event));
-        !branch.is_empty() && (self.payload["repository"]["default_branch"] == branch || of_default)
+        let is_default = match &self.payload["repository"] {
+            // A rehearsal has no event, and knows it all the same.
+            Value::Null => self.default_branch() == branch,
+            repository => repository["default_branch"] == branch,
+        };
+        !branch.is_empty() && (is_default || of_default)
     }
 
     /// <https://specs.opencontainers.org/image-spec/annotations/#pre-defined-annotation-keys>.

@@ -120,7 +120,15 @@ impl PlannedRelease {
 pub(super) fn unused_scan(inputs: &Inputs, goal: Goal) -> Option<String> {
     match goal {
         Goal::Publish => None,
-        Goal::Check => unused(&inputs.scan.given, "this run publishes nothing"),
+        Goal::Check => {
+            let why = "this run publishes nothing";
+            match inputs.scan.scan {
+                AutoSwitch::Always => Some(format!(
+                    "input `scan`: `true`, and nothing is scanned: {why}; `supply-action scan` scans a checkout or an archive"
+                )),
+                _ => unused(&inputs.scan.given, why),
+            }
+        }
         Goal::PushByDigest => {
             unused(&inputs.scan.given, "`merge`, which publishes, scans; give them there")
         }

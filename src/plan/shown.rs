@@ -83,6 +83,7 @@ impl PublishPlan {
                     platforms,
                     "Pushed:     nothing".to_owned(),
                     format!("Provenance: skipped ({why})"),
+                    format!("Scanned:    nothing ({why}); `supply-action scan` scans a checkout or an archive"),
                 ]);
             }
             Self::Push(plan) => {

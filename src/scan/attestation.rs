@@ -15,6 +15,7 @@ use super::rows::{counted, rows, summary};
 use super::text::plain;
 use crate::evidence::{COSIGN_VULNERABILITIES, IN_TOTO_VULNERABILITIES};
 use crate::image::Digest;
+use crate::text::plural;
 
 /// The run of a workflow that scans.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -136,6 +137,29 @@ pub struct ScanStatement {
     /// Of all rows as they are.
     #[serde(skip)]
     pub results: Digest,
+}
+
+impl ScanStatement {
+    /// `2026-11-28T10:00:02Z: 1 critical, 2 with a fix; 1 accepted; 3 packages not assessed`.
+    pub fn told(&self) -> String {
+        let FindingTally { counts, fixable, accepted, .. } = &self.tally;
+        let known = match counts.total() {
+            0 => "none known".to_owned(),
+            _ => format!("{} open, {} with a fix", counts.told(), fixable.total()),
+        };
+        let accepted = match accepted {
+            0 => String::new(),
+            accepted => format!("; {accepted} accepted"),
+        };
+        let not_assessed = match self.not_assessed {
+            None | Some(0) => String::new(),
+            Some(count) => {
+                let count = usize::try_from(count).unwrap_or(usize::MAX);
+                format!("; {} not assessed", plural(count, "package"))
+            }
+        };
+        format!("{}: {known}{accepted}{not_assessed}", self.finished)
+    }
 }
 
 /// Why a predicate is no result of a scan.

@@ -21,7 +21,7 @@ use sigstore_trust_root::{
     SIGSTORE_STAGING_SIGNING_CONFIG, SIGSTORE_STAGING_TRUSTED_ROOT, SigningConfig, TrustedRoot,
 };
 
-use crate::error::Remedy as _;
+use crate::error::{Remedy as _, WithExit, exit};
 use crate::github::network::{certificate_remedy, unreachable_page};
 use crate::image::Digest;
 use crate::page::RefusalPage;
@@ -124,8 +124,10 @@ fn read_trusted_root(text: &str, file: Option<&Path>) -> anyhow::Result<TrustedR
 fn read_or(file: Option<&Path>, input: &str, embedded: &str) -> anyhow::Result<String> {
     match file {
         None => Ok(embedded.to_owned()),
-        Some(path) => std::fs::read_to_string(path)
-            .with_context(|| format!("input `{input}`: `{}` cannot be read", path.display())),
+        Some(path) => std::fs::read_to_string(path).map_err(|error| {
+            let message = format!("input `{input}`: `{}` cannot be read: {error}", path.display());
+            WithExit { code: exit::BAD_INPUT, message }.into()
+        }),
     }
 }
 

@@ -58,6 +58,9 @@ pub async fn run(
     if let Some(clone) = &clone {
         let branch = &mut begun.facts.default_branch;
         *branch = branch.take().or_else(|| clone.default_branch.clone());
+        if begun.facts.repository["default_branch"].is_null() {
+            begun.facts.repository["default_branch"] = clone.default_branch.clone().into();
+        }
     }
     let SaidPlan { words, json, mut notices } = match arguments.action {
         Action::Scan => {

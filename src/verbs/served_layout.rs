@@ -6,13 +6,15 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use tempfile::TempDir;
 
-use crate::error::{OrRemedy as _, Remedy as _};
+use super::archive;
+use crate::assess::search::image_error;
+use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
 use crate::image::{Digest, ImageRef, Repository};
 use crate::registry::Registry;
 use crate::registry::closure::{self, ClosureKind};
 use crate::sandbox::{self, Sandbox};
-use crate::sbom::SbomError;
 use crate::sbom::image::images_of;
 
 /// The repository by which the layout's image is read.
@@ -24,23 +26,34 @@ pub(super) struct ServedLayout {
     /// As it was named, with the image's digest.
     pub(super) shown: String,
     pub(super) image: ImageRef,
-    // What the servers use, so it goes last.
-    _state: tempfile::TempDir,
+    // What the servers use, so they go last.
+    _state: TempDir,
+    _unpacked: Option<TempDir>,
 }
 
 impl ServedLayout {
-    /// `DIR`, which holds one image, or `DIR:NAME` or `DIR@sha256:…`.
+    /// `PATH`, which holds one image, or `PATH:NAME` or `PATH@sha256:…`; the path is a folder or an
+    /// archive.
     pub(super) async fn open(text: &str) -> anyhow::Result<Self> {
-        let (folder, name) = split(text);
-        Self::of(&folder, name.as_deref()).await
+        let (path, name) = split(text);
+        if !path.exists() {
+            let message = format!("layout `{}` is not there", path.display());
+            return Err(WithExit { code: exit::BAD_INPUT, message }.into());
+        }
+        if !path.is_file() {
+            return Self::of(&path, name.as_deref()).await;
+        }
+        let folder = tempfile::Builder::new().prefix("supply-action-unpacked-").tempdir();
+        let folder = folder.context("no folder to unpack into")?;
+        archive::unpack(&path, folder.path())?;
+        let served = Self::of(folder.path(), name.as_deref()).await?;
+        let shown = format!("{}@{}", path.display(), served.image.digest);
+        Ok(Self { shown, _unpacked: Some(folder), ..served })
     }
 
     /// The image of a folder that has this name or digest, or the only one.
     pub(super) async fn of(folder: &Path, name: Option<&str>) -> anyhow::Result<Self> {
-        let images = images_of(folder, name).map_err(|error| match error {
-            SbomError::BadImage(why) => anyhow::anyhow!(why),
-            error => error.into(),
-        });
+        let images = images_of(folder, name).map_err(image_error);
         let images = images.with_context(|| format!("layout `{}`", folder.display()))?;
         let digest: Digest = match images.as_slice() {
             [only] => only.descriptor.digest.clone(),
@@ -64,7 +77,7 @@ impl ServedLayout {
         let world = sandbox::start(config).await.context("the layout cannot be served")?;
         let repository: Repository = format!("{}/{NAME}", world.registry()).parse()?;
         let shown = format!("{}@{digest}", folder.display());
-        Ok(Self { image: repository.at(&digest), shown, world, _state: state })
+        Ok(Self { image: repository.at(&digest), shown, world, _state: state, _unpacked: None })
     }
 
     /// Fetches and hashes every blob of the image, as somebody who pulls it does; says how many

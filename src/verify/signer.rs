@@ -152,7 +152,7 @@ impl Remedied for NotAdmitted {
                     .to_owned(),
             ),
             Self::Differs { found: Some(_), .. } => {
-                Some("if that is the run you trust, ask for it; otherwise this is another's image".to_owned())
+                Some("if that is the run you trust, ask for it; otherwise do not use this image".to_owned())
             }
             Self::Differs { found: None, .. } | Self::Unsaid { .. } => Some(
                 "the certificate authority must write Fulcio's extensions into certificates: \

@@ -18,7 +18,7 @@ use crate::summary::promoted::PromotedLayout;
 use crate::text::plural;
 use crate::verbs::archive;
 use crate::verbs::layout::{self, WrittenFiles};
-use crate::verbs::served_layout::{ServedLayout, split};
+use crate::verbs::served_layout::ServedLayout;
 use crate::verbs::verify::EvidenceJudge;
 use crate::verify::VerifiedImage;
 
@@ -28,45 +28,6 @@ const ARCHIVE: &str = ".tar";
 /// Whether a path names an archive, and not a folder.
 fn is_archive(path: &Path) -> bool {
     path.to_str().is_some_and(|path| path.ends_with(ARCHIVE))
-}
-
-/// A layout as the source of a promotion.
-pub(super) struct SourceLayout {
-    served: ServedLayout,
-    // What the server reads, so it goes last.
-    _unpacked: Option<TempDir>,
-}
-
-impl SourceLayout {
-    /// `PATH`, `PATH:NAME` or `PATH@sha256:…`, where the path is a folder or an archive.
-    pub(super) async fn open(text: &str) -> anyhow::Result<Self> {
-        let (path, name) = split(text);
-        if !is_archive(&path) {
-            let served = ServedLayout::of(&path, name.as_deref()).await?;
-            return Ok(Self { served, _unpacked: None });
-        }
-        let folder = private("supply-action-unpacked-")?;
-        archive::unpack(&path, folder.path())?;
-        let served = ServedLayout::of(folder.path(), name.as_deref()).await?;
-        Ok(Self { served, _unpacked: Some(folder) })
-    }
-
-    pub(super) fn image(&self) -> &ImageRef {
-        &self.served.image
-    }
-
-    /// Hashes every blob of it.
-    pub(super) async fn whole(&self, registry: &Registry) -> anyhow::Result<usize> {
-        self.served.whole(registry).await
-    }
-
-    pub(super) async fn close(self) {
-        self.served.close().await;
-    }
-}
-
-fn private(prefix: &str) -> anyhow::Result<TempDir> {
-    tempfile::Builder::new().prefix(prefix).tempdir().context("no folder to unpack into")
 }
 
 /// Whether a layout can be put there: nothing is in its place, and no link leads elsewhere.

@@ -16,7 +16,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 
 use self::carry::CarryOfImage;
-use self::layouts::{SourceLayout, WrittenLayout};
+use self::layouts::WrittenLayout;
 pub(super) use self::source::resolved;
 use self::summarize::SummaryMaker;
 use super::beginning::{Beginning, begin, say_plan};
@@ -24,6 +24,7 @@ use super::ending;
 use super::hand_over::RunEnd;
 use super::outside::{Outside, line};
 use super::release::{ReleaseRun, say_elsewhere, with_consequence};
+use super::served_layout::ServedLayout;
 use super::verify::{EvidenceJudge, for_reader, named_signer};
 use crate::build::merge::claims::SourceImage;
 use crate::environment::Environment;
@@ -96,7 +97,7 @@ impl Promote<'_> {
             }
             PromotionSource::Layout(path) => path,
         };
-        let layout = SourceLayout::open(path).await;
+        let layout = ServedLayout::open(path).await;
         let layout = layout.with_context(|| format!("source `{}`", self.plan.source))?;
         let outcome = self.from(OpenedSource::Layout(&layout)).await;
         layout.close().await;
@@ -458,7 +459,7 @@ impl Promote<'_> {
 /// A source while it can be read.
 enum OpenedSource<'a> {
     Registry(&'a SourceImage),
-    Layout(&'a SourceLayout),
+    Layout(&'a ServedLayout),
 }
 
 impl OpenedSource<'_> {
@@ -481,7 +482,7 @@ impl OpenedSource<'_> {
             Self::Registry(image) => source::resolved(reader, image, Some(wait), report).await,
             Self::Layout(layout) => {
                 let blobs = plural(layout.whole(reader).await?, "blob");
-                Ok((layout.image().clone(), format!("{}, {blobs} hashed", layout.image().digest)))
+                Ok((layout.image.clone(), format!("{}, {blobs} hashed", layout.image.digest)))
             }
         }
     }

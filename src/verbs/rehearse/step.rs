@@ -55,7 +55,10 @@ impl WorkflowFile {
             steps.iter().map(|step| format!("`{}`", step.name)).collect::<Vec<_>>().join(", ")
         };
         let is_meant = |step: &&FoundStep<'_>| match wanted {
-            Some(wanted) => wanted == step.name || wanted == step.job || Some(wanted) == step.id,
+            Some(wanted) => {
+                let is_its_job = || wanted == step.job && step.action.is_some();
+                wanted == step.name || Some(wanted) == step.id || is_its_job()
+            }
             None => step.action.is_some(),
         };
         let chosen: Vec<&FoundStep<'_>> = steps.iter().filter(is_meant).collect();

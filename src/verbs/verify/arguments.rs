@@ -144,9 +144,9 @@ pub struct VerifyArguments {
     /// Print what was found as JSON, for machines
     #[arg(long)]
     pub json: bool,
-    /// An image on disk in place of one in a registry: an OCI layout in a folder, as DIR, DIR:NAME
-    /// or DIR@sha256:…, of which every blob is hashed
-    #[arg(long, value_name = "DIR")]
+    /// An image on disk in place of one in a registry: an OCI layout in a folder or in one archive, as
+    /// PATH, PATH:NAME or PATH@sha256:…, of which every blob is hashed
+    #[arg(long, value_name = "PATH")]
     pub layout: Option<String>,
     /// The image: name@sha256:…, name:tag, or name for name:latest
     #[arg(value_name = "IMAGE", required_unless_present = "layout", conflicts_with = "layout")]
@@ -177,7 +177,8 @@ Verified by the workflow that promoted it, whose word is enough here:
     --verifier-id https://github.com/octo/app/.github/workflows/promote.yml --min-level SLSA_BUILD_LEVEL_2 quay.io/octo/app:v1.2.3
 
 What a rehearsal left on disk:
-  supply-action verify --layout rehearsal/image --trusted-root rehearsal/trusted_root.json --certificate-identity …
+  supply-action verify --layout rehearsal/image --trusted-root rehearsal/trusted_root.json --repo example/hello \\
+    --certificate-oidc-issuer http://127.0.0.1:PORT
 
 What a key signed that no log knows of:
   supply-action verify --key cosign.pub --insecure-ignore-tlog --require index=signature IMAGE

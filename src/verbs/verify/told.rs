@@ -114,6 +114,12 @@ impl VerifiedFormats {
                     .map(|(name, value)| format!("{name:<10} {value}")),
             );
         }
+        let scans = evidence.statements().filter_map(|it| it.scan.as_ref()?.as_ref().ok());
+        // The result of the index is that of all platforms together.
+        let newest = scans.max_by_key(|scan| {
+            (scan.finished, scan.tally.counts.total(), scan.not_assessed)
+        });
+        lines.extend(newest.map(|scan| format!("scanned    {}", scan.told())));
         for (format, why) in &self.formats {
             let name = if *format == EvidenceFormat::Bundle { "bundles" } else { "legacy" };
             lines.push(format!("{name:<10} {}", why.as_deref().unwrap_or("verified")));
