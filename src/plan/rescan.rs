@@ -104,10 +104,12 @@ fn attestation(inputs: &Inputs, context: &RunContext) -> anyhow::Result<ResultAt
             }
         }
         AutoSwitch::Always => {
-            return refuse("input `attest`: `true`, and this job may not ask for an OIDC token")
+            return refuse("input `attest`: `true`, and this job has no permission to ask for an \
+                OIDC token")
                 .hint("add \"permissions: id-token: write\", or sign with a key");
         }
-        AutoSwitch::Auto => "this job may not ask for an OIDC token, and there is no key",
+        AutoSwitch::Auto => "this job has no permission to ask for an OIDC token, and there is no \
+            key",
     };
     Ok(ResultAttestation::Not(why.to_owned()))
 }

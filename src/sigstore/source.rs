@@ -149,7 +149,8 @@ impl CertificateSource {
 }
 
 fn differs(older: u32, newer: u32, what: &str) -> String {
-    format!("its certificate says two things of {what}, in `{ARC}.{older}` and in `{ARC}.{newer}`")
+    format!("its certificate has two different values for {what}, in `{ARC}.{older}` and in \
+        `{ARC}.{newer}`")
 }
 
 /// The number of an extension that says something of the source.
@@ -227,7 +228,7 @@ mod tests {
         ] {
             let why = said(&[(older, old), (newer, new)]).unwrap_err();
             assert!(
-                why.contains("says two things") && why.contains(&format!(".{older}`")),
+                why.contains("two different values") && why.contains(&format!(".{older}`")),
                 "{why}"
             );
         }

@@ -240,7 +240,7 @@ fn real_evidence_is_refused_when_anything_else_is_asked() {
             .unwrap();
         let identity = Case { identity: other.identity.clone(), key: None, ..entry.clone() };
         let by_key = entry.key.is_some();
-        refused(&identity, &[if by_key { "names only a key" } else { "signed it, and not" }]);
+        refused(&identity, &[if by_key { "names only a key" } else { "signed it, not" }]);
         let issuer = format!("{}/x", entry.issuer);
         let issued = Case {
             issuer,
@@ -250,7 +250,7 @@ fn real_evidence_is_refused_when_anything_else_is_asked() {
         };
         refused(
             &issued,
-            &[if by_key { "names only a key" } else { "vouched for the signer, and not" }],
+            &[if by_key { "names only a key" } else { "vouched for the signer, not" }],
         );
 
         let key = entries
@@ -265,7 +265,7 @@ fn real_evidence_is_refused_when_anything_else_is_asked() {
         );
         for root in ROOTS.into_iter().filter(|root| *root != entry.trusted_root) {
             let reasons = [
-                "is not one of the trusted root",
+                "is not in the trusted root",
                 "UnknownIssuer",
                 "no trusted certificate authority",
                 "timestamp",

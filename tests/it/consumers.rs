@@ -254,7 +254,8 @@ async fn the_issuer_that_vouched_is_named_with_how_to_ask_for_it() {
         let text = said(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");
         let hint = format!(
-            "hint: `{issuer}` vouched for that name: if you trust it to do so, pass `--certificate-oidc-issuer {issuer}`"
+            "hint: pass `--certificate-oidc-issuer {issuer}` if you trust that issuer: it vouched \
+             for the signer"
         );
         assert!(text.contains(&hint), "{text}");
         assert!(!text.contains("rerun"), "{text}");
@@ -375,9 +376,9 @@ async fn what_could_not_be_found_out_has_an_exit_code_of_its_own() {
     };
     for (status, hint) in [
         (401, "log in with `docker login`"),
-        (403, "lacks the right to read here"),
+        (403, "permission to read here"),
         (429, "the registry limits requests"),
-        (503, "the registry seems unwell"),
+        (503, "look at the registry's status page"),
     ] {
         world.sandbox.faults().add(always(
             SandboxService::Registry,
@@ -609,16 +610,16 @@ async fn what_a_key_signed_without_a_log_holds_when_that_is_asked_for_and_never_
         let text = said(&output);
         assert!(
             output.status.code() == Some(1)
-                && text.contains("`--insecure-ignore-tlog` accepts that"),
+                && text.contains("pass `--insecure-ignore-tlog`"),
             "{text}"
         );
         let output = check(&other.file, &["--insecure-ignore-tlog"], required).await;
         let text = said(&output);
-        assert!(output.status.code() == Some(1) && !text.contains("accepts that"), "{text}");
+        assert!(output.status.code() == Some(1) && !text.contains("`--insecure-ignore-tlog`"), "{text}");
         let output = check(&key.file, &["--insecure-ignore-tlog"], required).await;
         let text = told(&output);
         assert!(
-            output.status.success() && text.contains("without an entry in a log, as was asked for"),
+            output.status.success() && text.contains("without a log entry, as `--insecure-ignore-tlog` allows"),
             "{text}"
         );
     };
@@ -771,7 +772,7 @@ async fn artifacts_that_are_no_images_are_verified() {
         let output = check(&found, &["--require", "index=signature"]).await;
         let text = told(&output);
         assert!(
-            output.status.success() && text.contains(&format!("artifact   {shown}, and no image")),
+            output.status.success() && text.contains(&format!("artifact   {shown}, not an image")),
             "{text}"
         );
         for (required, code) in [("platforms=signature", 0), ("platforms=sbom", 1)] {
@@ -788,7 +789,7 @@ async fn artifacts_that_are_no_images_are_verified() {
             check(&found, &["--require", "index=signature", "--platform", "linux/amd64"]).await;
         assert!(
             output.status.code() == Some(1)
-                && said(&output).contains("and no image of `linux/amd64`"),
+                && said(&output).contains("not an image of `linux/amd64`"),
             "{}",
             said(&output)
         );

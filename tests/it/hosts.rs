@@ -103,7 +103,7 @@ async fn the_token_is_no_password_for_the_registry_of_somebody_else() {
         let run = world.run(&[], &change).await;
         assert_eq!(run.code, Some(1), "{change:?}: {}", run.log);
         assert!(
-            run.log.contains("is the workflow's own token, which goes to hosts of")
+            run.log.contains("is the workflow's own token, which is sent to hosts of")
                 && run.log.contains("nothing was tagged"),
             "{}",
             run.log
@@ -178,7 +178,7 @@ async fn a_registry_that_sends_credentials_elsewhere_is_told_of_and_never_gets_t
     let run = world.publish().await;
     assert!(
         run.code == Some(1)
-            && run.log.contains("the workflow's own token goes to hosts of `github.com` alone"),
+            && run.log.contains("the workflow's own token is sent to hosts of `github.com` alone"),
         "{}",
         run.log
     );
@@ -212,7 +212,7 @@ async fn a_token_service_without_end_holds_no_run_up() {
     let run =
         world.set("ACTIONS_ID_TOKEN_REQUEST_URL", "http://oidc.example/token").publish().await;
     assert!(
-        run.code == Some(1) && run.log.contains("is not reached over https, so it is not asked"),
+        run.code == Some(1) && run.log.contains("does not use https, so the run sends no request to it"),
         "{}",
         run.log
     );
@@ -272,7 +272,7 @@ async fn an_issuer_that_the_public_authority_does_not_take_is_told_before_anythi
         .set("FAKE_BUILDX_ARGUMENTS", arguments.to_str().unwrap());
     let run = world.publish().await;
     let told = format!(
-        "`fulcio.sigstore.dev` takes no tokens of issuer `{}`",
+        "`fulcio.sigstore.dev` accepts no tokens of issuer `{}`",
         world.env["SIGSTORE_ISSUER"]
     );
     assert!(

@@ -208,9 +208,9 @@ async fn a_wrong_password_and_a_wrong_key_stop_the_run_before_anything_is_asked(
         (
             KEY,
             "not-the-password",
-            ["the password in `COSIGN_PASSWORD` does not open it", "set `COSIGN_PASSWORD`"],
+            ["the password in `COSIGN_PASSWORD` does not decrypt it", "set `COSIGN_PASSWORD`"],
         ),
-        (KEY, "", ["the password in `COSIGN_PASSWORD` does not open it", "set `COSIGN_PASSWORD`"]),
+        (KEY, "", ["the password in `COSIGN_PASSWORD` does not decrypt it", "set `COSIGN_PASSWORD`"]),
         (
             "garbage-that-may-be-a-key",
             PASSWORD,

@@ -299,7 +299,7 @@ async fn an_end_half_way_leaves_what_is_kept_whole_and_says_how_far_it_came() {
     assert!(pruned.code == Some(1) && pruned.log.contains("3 of"), "{}", pruned.log);
     assert_eq!(count(&pruned.told, "deleted"), 3);
     // The images went first, and what was about them is an orphan from now on.
-    for words in ["hint: the login lacks the right to delete here", "run again with `--orphans`"] {
+    for words in ["hint: use a login that has permission to delete here", "run again with `--orphans`"] {
         assert!(pruned.log.contains(words), "`{words}` is missing in {}", pruned.log);
     }
     assert!(

@@ -476,7 +476,7 @@ async fn what_signatures_say_beside_their_subject_stands_in_both_formats() {
     assert!(run.code == Some(0) && signed(&world) > before, "{}", run.log);
     for (wrong, why) in [
         ("build", "is not KEY=VALUE"),
-        ("a=1\na=2", "stands there twice"),
+        ("a=1\na=2", "is there twice"),
         ("=x", "is not KEY=VALUE"),
     ] {
         let run = world.set("INPUT_SIGNATURE-ANNOTATIONS", wrong).publish().await;

@@ -186,7 +186,7 @@ async fn who_may_not_sign_scans_and_says_so() {
     world.unset("ACTIONS_ID_TOKEN_REQUEST_URL");
     let run = scanned(&world, &[]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
-    assert!(run.log.contains("not signed: this job may not ask for an OIDC token"), "{}", run.log);
+    assert!(run.log.contains("not signed: this job has no permission to ask for an OIDC token"), "{}", run.log);
     let run = scanned(&world, &[("INPUT_ATTEST", "true")]).await;
     assert_eq!(run.code, Some(2), "{}", run.log);
     assert!(run.log.contains("id-token: write"), "{}", run.log);

@@ -379,7 +379,7 @@ async fn a_layer_that_is_not_what_its_digest_says_stops_the_run_before_a_name_is
     let layer = manifest["layers"][0]["digest"].as_str().unwrap();
     for (effect, words) in [
         (FaultEffect::Corrupt, "does not hash to its digest"),
-        (FaultEffect::Status(403), "the login lacks the right to read here"),
+        (FaultEffect::Status(403), "use a login that has permission to read here"),
     ] {
         world.sandbox.faults().add(always(
             SandboxService::Registry,

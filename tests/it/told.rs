@@ -212,7 +212,7 @@ async fn one_cause_is_one_problem_and_hints_stand_under_their_own() {
         told.iter().position(|line| line.contains(problem)).map(|at| told[at + 1].clone()).unwrap()
     };
     assert!(
-        hint_of("may not ask for an OIDC token").contains("id-token: write")
+        hint_of("has no permission to ask for an OIDC token").contains("id-token: write")
             && hint_of("401").contains("give credentials"),
         "{told:#?}"
     );

@@ -154,7 +154,7 @@ async fn everything_that_stands_in_the_way_is_said_at_once() {
         "4 problems",
         "is private",
         "`NPM_TOKEN` looks like a secret",
-        "may not ask for an OIDC token",
+        "has no permission to ask for an OIDC token",
         "no builder at input `builder-endpoint`",
         "allow-public-log",
         "id-token: write",

@@ -106,7 +106,7 @@ async fn without_the_repository_what_was_seen_serves_until_it_expires() {
     );
     // Whoever writes into the cache gets no further than he who serves.
     std::fs::write(trusting.kept(TRUSTED_ROOT), "{}").unwrap();
-    trusting.refused(&["cannot be reached", "does not serve"]).await;
+    trusting.refused(&["cannot be reached", "cannot be used"]).await;
 }
 
 #[tokio::test]
@@ -142,7 +142,7 @@ async fn nothing_kept_and_nobody_there_is_a_failure() {
     trusting
         .refused(&[
             "cannot be reached",
-            "does not serve: transport error: timestamp.json not found",
+            "cannot be used: transport error: timestamp.json not found",
             "check `tuf-mirror`",
         ])
         .await;

@@ -262,7 +262,8 @@ impl SummaryReader {
                     "the verification summary of `{}` was attached, and does not verify there",
                     lost.image
                 ))
-                .hint("a rerun signs it again; if it persists, compare `trusted-root` with the services of `signing-config`");
+                .hint("run it again, which signs again; if that fails too, compare `trusted-root` \
+                    with the services in `signing-config`");
             }
             patience -= 1;
             tokio::time::sleep(Duration::from_secs(1)).await;

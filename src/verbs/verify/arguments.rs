@@ -216,10 +216,12 @@ impl VerifyArguments {
         let kinds: Vec<_> = needs.filter_map(EvidenceNeed::kind).collect();
         let wrong = match (&self.verifier_id, kinds.contains(&EvidenceKind::VerificationSummary)) {
             (None, true) => {
-                "a verification summary is worth what its verifier is worth: name the one you trust with --verifier-id"
+                "`verification-summary` needs a verifier: name the one that you trust with \
+                 --verifier-id"
             }
             (Some(_), false) => {
-                "--verifier-id asks for nothing, as --require does not name `verification-summary`"
+                "--verifier-id has no effect, because --require does not name \
+                 `verification-summary`"
             }
             _ => return Ok(()),
         };

@@ -30,9 +30,10 @@ pub(in crate::verbs) fn named_signer(
     if !policy.names_signer {
         let Some(own) = &context.repository else {
             let message =
-                "there is no repository of a run, whose workflows would have to have signed";
+                "no signer is named, and this run has no repository whose workflows could be the \
+                 signers";
             return Err(WithExit { code: exit::BAD_INPUT, message: message.to_owned() })
-                .hint("name it with `repo`, or who must have signed with `certificate-identity`");
+                .hint("name the repository with `repo`, or the signer with `certificate-identity`");
         };
         words.push(format!("--repo={}/{own}", context.server_url.trim_end_matches('/')));
     }

@@ -99,7 +99,7 @@ fn another_verifier_resource_result_or_time_does_not_pass() {
         ("verifier", json!({ "id": "https://v.example/promote/" }), "is by verifier"),
         ("verifier", json!({ "id": "https://V.example/promote" }), "is by verifier"),
         ("verificationResult", json!("FAILED"), "says `FAILED`"),
-        ("timeVerified", json!("2026-11-29T12:05:01Z"), "which is to come"),
+        ("timeVerified", json!("2026-11-29T12:05:01Z"), "which is in the future"),
         ("resourceUri", json!("oci://quay.io/octo/apps"), "is about"),
         ("resourceUri", json!(format!("oci://quay.io/octo/app@{other}")), "is about"),
         ("resourceUri", json!("oci://quay.io/octo/app:v1"), "is about"),
