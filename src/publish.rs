@@ -348,7 +348,7 @@ async fn find_conflicts(
                 let before =
                     before.map_or_else(|| "nothing".to_owned(), |before| format!("`{before}`"));
                 moved.push(format!(
-                    "`{name}` pointed to {before} when this run began, and points to `{now}` now"
+                    "`{name}` moved during this run, from {before} to `{now}`"
                 ));
             }
             _ => {}

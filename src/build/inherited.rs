@@ -38,7 +38,7 @@ pub fn lost(definition: &Definition, files: &[(String, String)]) -> Vec<String> 
                 notices.push(told(
                     name,
                     file,
-                    &format!("its {} count for nothing", lost.join(", ")),
+                    &format!("its {} have no effect", lost.join(", ")),
                 ));
             }
         }
@@ -54,7 +54,7 @@ pub fn lost(definition: &Definition, files: &[(String, String)]) -> Vec<String> 
             .sum::<usize>()
     };
     if let Some((file, _)) = defining.filter(|_| !seen && !is_asked(USUAL) && others() == 0) {
-        notices.push(told(USUAL, file, "what it says counts for nothing"));
+        notices.push(told(USUAL, file, "it has no effect"));
     }
     notices
 }
@@ -113,7 +113,7 @@ mod tests {
                 ),
             "{told:?}"
         );
-        assert!(told[0].contains("its `tags`, `labels`, `args` count for nothing"), "{told:?}");
+        assert!(told[0].contains("its `tags`, `labels`, `args` have no effect"), "{told:?}");
         // Its own `tags` take the place of those that are inherited.
         let told = lost(
             &definition(
@@ -121,7 +121,7 @@ mod tests {
             ),
             &files,
         );
-        assert!(told.len() == 1 && told[0].contains("its `tags` count for nothing"), "{told:?}");
+        assert!(told.len() == 1 && told[0].contains("its `tags` have no effect"), "{told:?}");
         let inherited = json!({ "tags": ["r.io/a:v1"], "labels": { "a": "b", "c": "d" }, "args": { "V": "1" } });
         assert_eq!(lost(&definition(inherited), &files), Vec::<String>::new());
         let mut other = json!({ "target": { "tools": { "tags": ["r.io/tools:1"] }, "_common": { "args": { "A": "1" } } } });

@@ -95,7 +95,7 @@ impl DigestsReader<'_> {
                 return self.problems.say(
                     "digests",
                     format_args!(
-                        "job `{name}` ended with `{result}`, so what it was to build is missing"
+                        "job `{name}` ended with `{result}`, so the image that it builds is missing"
                     ),
                 );
             }

@@ -149,7 +149,7 @@ pub(super) fn push(
     match (wish("push", given, problems), asked.holds_back) {
         (AutoSwitch::Always, true) => {
             problems
-                .say("outputs", "`push=false` stands beside `push: true`; leave one of them out");
+                .say("outputs", "`push=false` contradicts `push: true`; leave one of them out");
             WhenToPush::Never
         }
         (AutoSwitch::Auto, true) => {

@@ -154,7 +154,7 @@ fn named(
 /// What a user should know of the platforms and of the logins.
 fn remarks(inputs: &Inputs, sources: &[SourceImage], images: &[Repository]) -> Vec<String> {
     let unset = inputs.build.platforms.is_empty().then(|| {
-        "input `platforms` is not set, so nobody would notice a platform that is missing".to_owned()
+        "input `platforms` is not set, so this run cannot notice a missing platform".to_owned()
     });
     let read = sources.iter().map(|source| &source.repository);
     let reached: Vec<Repository> = images.iter().chain(read).cloned().collect();

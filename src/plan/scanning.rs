@@ -84,7 +84,7 @@ impl PlannedRelease {
             AutoSwitch::Never => "`scan: false`",
             AutoSwitch::Always if !has_sbom => {
                 return refuse(
-                    "input `scan`: `true` beside an image without SBOMs, and they are what is scanned",
+                    "input `scan`: `true` scans SBOMs, and the image has none",
                 )
                 .hint("leave `sbom` out, or leave `scan` out");
             }
@@ -138,7 +138,7 @@ fn unused(given: &[&str], why: &str) -> Option<String> {
         .collect();
     match given.as_slice() {
         [] => None,
-        [one] => Some(format!("input {one} changes nothing: {why}")),
-        several => Some(format!("inputs {} change nothing: {why}", several.join(", "))),
+        [one] => Some(format!("input {one} has no effect: {why}")),
+        several => Some(format!("inputs {} have no effect: {why}", several.join(", "))),
     }
 }

@@ -141,16 +141,18 @@ fn refused(refusal: &SearchRefusal, images: &[(ImageRef, &Searched)]) -> anyhow:
     let refused: anyhow::Result<()> = Err(anyhow::anyhow!(text));
     if !refusal.names_secrets {
         return refused
-            .hint("change what is named, or accept it by its id with a reason in a file of `ignore-file`")
+            .hint("change it, or list its id with a reason in a file of `ignore-file`")
             .see(RefusalPage::SecretsInTheImage);
     }
     refused
         .hint(format!(
-            "revoke it first: it lies in {} under its digest already, for whoever can pull there",
+            "revoke it first: the image is already in {} under its digest, for everyone who can \
+             pull there",
             images.join(", ")
         ))
-        .hint("build without it: `RUN --mount=type=secret` leaves nothing behind, and a later `RUN rm` removes nothing; a stage that is not the last one keeps its files to itself")
-        .hint("what may stay goes into a file of `ignore-file` by its `sha256:…`, with a reason")
+        .hint("build without it: `RUN --mount=type=secret` leaves nothing in a layer, and files of \
+            earlier stages stay out of the image; a later `RUN rm` removes nothing")
+        .hint("list what may stay in a file of `ignore-file`, by its `sha256:…` and with a reason")
         .see(RefusalPage::SecretsInTheImage)
 }
 

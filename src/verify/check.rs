@@ -298,7 +298,7 @@ mod tests {
         let check = Check::BuiltBy("x".to_owned());
         assert_eq!(
             check.holds(&nothing, now()).unwrap_err().to_string(),
-            "its provenance names none as builder, and not `x`"
+            "its provenance names none as builder, not `x`"
         );
     }
 

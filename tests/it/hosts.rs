@@ -64,7 +64,7 @@ async fn the_token_and_the_default_image_are_of_the_server_that_runs_the_workflo
         assert!(
             code == Some(2)
                 && said.contains("input `images`: not set")
-                && said.contains("has no registry that is known"),
+                && said.contains("is not known"),
             "{said}"
         );
     }

@@ -153,7 +153,7 @@ async fn only_the_key_that_signed_verifies() {
     let told = refused(world.verify_by(&digest, by(OTHER_PUBLIC)).await.unwrap_err());
     for part in [
         format!("by key `{}`", name(OTHER_PUBLIC)),
-        format!("it names key `{}`, and not `{}`", name(PUBLIC), name(OTHER_PUBLIC)),
+        format!("it names key `{}`, not `{}`", name(PUBLIC), name(OTHER_PUBLIC)),
     ] {
         assert!(told.contains(&part), "{part} is missing in {told}");
     }

@@ -193,7 +193,7 @@ async fn the_builder_is_told_of_registries_where_it_is_made_here() {
     let run = world.publish().await;
     succeeded(&run);
     assert!(
-        run.log.contains("`http-registries` is not told to the builder") && !told.exists(),
+        run.log.contains("the builder does not get `http-registries`") && !told.exists(),
         "{}",
         run.log
     );

@@ -108,8 +108,8 @@ async fn a_job_whose_provenance_says_nothing_or_names_another_source_is_refused_
             predicate(&elsewhere, &json!({ "id": "https://mallory.example/laptop" })),
             "it names `https://github.com/mallory/evil.git#refs/heads/main`",
         ),
-        (predicate(&git(&this, &"f".repeat(40)), &json!({})), "and this run builds"),
-        (predicate(&json!({ "uri": this }), &json!({})), "and this run builds"),
+        (predicate(&git(&this, &"f".repeat(40)), &json!({})), "but this run builds"),
+        (predicate(&json!({ "uri": this }), &json!({})), "but this run builds"),
         (
             predicate(&json!({ "URI": this }), &json!({})),
             "has `URI`, which other programs take for `uri`",
@@ -127,7 +127,8 @@ async fn a_job_whose_provenance_says_nothing_or_names_another_source_is_refused_
         refused(&world, &run, &["nothing was tagged", "is not taken", reason]).await;
     }
     let run = merged(&world, &predicate(&elsewhere, &json!({})), &[]).await;
-    refused(&world, &run, &["if it was built from there on purpose, say so with `build-source`"])
+    refused(&world, &run, &["name that source with `build-source` if it was built from there on \
+        purpose"])
         .await;
 }
 
@@ -191,7 +192,7 @@ async fn this_runs_own_source_is_taken_a_builder_is_put_in_and_a_needless_build_
         predicate(&git(&address, &commit(&world)), &json!({ "id": "", "version": {} }));
     let run = merged(&world, &provenance, &[("INPUT_BUILD-SOURCE", "any")]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
-    assert!(run.log.contains("input `build-source` changes nothing"), "{}", run.log);
+    assert!(run.log.contains("input `build-source` has no effect"), "{}", run.log);
     assert!(!run.summary.contains("built from elsewhere"), "{}", run.summary);
     let platforms: Value = serde_json::from_str(&run.outputs["platforms"]).unwrap();
     let found = signed(&world, platforms["linux/amd64"].as_str().unwrap()).await;
@@ -230,7 +231,7 @@ async fn a_build_of_this_run_must_have_built_what_its_context_names() {
     world.set("INPUT_CONTEXT", "");
     for source in [json!({}), evil.clone()] {
         let run = world.run(&[], &[("FAKE_BUILDX", &with(&predicate(&source, &json!({}))))]).await;
-        refused(&world, &run, &["and the context is `https://github.com/"]).await;
+        refused(&world, &run, &["but the context is `https://github.com/"]).await;
     }
     for context in ["", "{{defaultContext}}:images/app", "https://github.com/octo/other.git#v1"] {
         let run = world.run(&[], &[("INPUT_CONTEXT", context), ("INPUT_TAGS", "v1")]).await;

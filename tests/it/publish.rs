@@ -461,7 +461,7 @@ async fn what_signatures_say_beside_their_subject_stands_in_both_formats() {
     let before = signed(&world);
     let same = world.publish().await;
     assert!(same.code == Some(0) && signed(&world) == before, "{}", same.log);
-    let told = "input `signature-annotations` changes nothing";
+    let told = "input `signature-annotations` has no effect";
     assert!(!same.log.contains(told), "{}", same.log);
     for other in ["build=8", ""] {
         let run = world.set("INPUT_SIGNATURE-ANNOTATIONS", other).publish().await;

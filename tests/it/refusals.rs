@@ -244,7 +244,7 @@ async fn inputs_that_are_wrong_stop_everything_before_it_starts() {
         ("INPUT_IMAGES", "ghcr.io/octo/app:v1", ["input `images`", "put the tag into `tags`"]),
         ("INPUT_BUILD-ARGS", "=x", ["input `build-args`", "not a name for an ARG"]),
         ("INPUT_SBOM", "layers", ["input `sbom`", "`layers` is none of `auto`"]),
-        ("INPUT_SIGN", "false", ["input `sign`", "without proof"]),
+        ("INPUT_SIGN", "false", ["input `sign`", "without a signature"]),
         ("INPUT_PUSH", "yes", ["input `push`", "none of `auto`"]),
     ] {
         let mut world = World::new().await;

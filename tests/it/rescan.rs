@@ -102,7 +102,7 @@ async fn a_new_result_is_signed_once_and_verify_goes_by_it() {
     let again = scanned(&world, &[]).await;
     assert_eq!(again.code, Some(0), "{}", again.log);
     assert_eq!(again.outputs["attestation-attached"], "false");
-    assert!(again.summary.contains("says the same, and is fresh"), "{}", again.summary);
+    assert!(again.summary.contains("says the same, and is recent"), "{}", again.summary);
     let since = world.sandbox.requests().into_iter().skip(requests);
     assert!(!since.into_iter().any(|it| it.service == SandboxService::Fulcio));
     assert_eq!(pushed(&world, requests), 0);

@@ -333,7 +333,7 @@ async fn with_a_cache_known_layers_are_not_fetched_and_the_sboms_are_the_same() 
     let without = world.run(&[], &[("INPUT_SBOM-CACHE-KEY", "")]).await;
     let poisoned = world.publish().await;
     for (run, told) in [
-        (&without, "input `sbom-cache` changes nothing: other jobs may write it"),
+        (&without, "input `sbom-cache` has no effect: other jobs may write it"),
         (
             &poisoned,
             "were not written with `sbom-cache-key`, or were changed; those layers are read again",

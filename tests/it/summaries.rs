@@ -403,7 +403,7 @@ async fn plan_and_rehearsal_say_what_would_be_signed() {
         };
         let run = stage.promoted_with(&[&to], &[(name, value)]).await;
         assert_eq!(run.code, Some(2), "{}", run.log);
-        says(&run, &["it changes nothing without `verification-summary: true`"]);
+        says(&run, &["it has no effect without `verification-summary: true`"]);
     }
     let run = stage.promoted_with(&[&to], &[WANTED, ("INPUT_TRUSTED-BUILDERS", "octo/app")]).await;
     assert_eq!(run.code, Some(2), "{}", run.log);

@@ -179,7 +179,7 @@ async fn a_version_that_another_commit_took_is_not_overwritten() {
         .set("FAKE_BUILDX_SALT", "second");
     let run = world.publish().await;
     assert_eq!(run.code, Some(1), "{}", run.log);
-    for part in ["nothing was tagged", "v1.2.3` is taken", "on-tag-conflict: overwrite"] {
+    for part in ["nothing was tagged", "v1.2.3` already exists", "on-tag-conflict: overwrite"] {
         assert!(run.log.contains(part), "`{part}` is missing in {}", run.log);
     }
     assert_eq!(world.tags().await, before);

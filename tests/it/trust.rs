@@ -219,7 +219,8 @@ async fn wrong_inputs_are_said_before_anything_is_fetched() {
     for (inputs, why) in [
         (
             &[("TUF-ROOT", "root.json")][..],
-            "input `tuf-root`: it says where trust in `tuf-mirror` begins, which is not set",
+            "input `tuf-root`: it has no effect without `tuf-mirror`, for which it is the first \
+             root",
         ),
         (
             &[("TUF-MIRROR", "ftp://x")],
@@ -227,7 +228,8 @@ async fn wrong_inputs_are_said_before_anything_is_fetched() {
         ),
         (
             &[("TUF-MIRROR", "https://x"), ("TRUSTED-ROOT", "a"), ("SIGNING-CONFIG", "b")],
-            "input `tuf-mirror`: beside both `trusted-root` and `signing-config` nothing is left to fetch",
+            "input `tuf-mirror`: it has no effect beside `trusted-root` and `signing-config`: \
+             nothing is left to fetch",
         ),
     ] {
         let mut world = World::new().await;

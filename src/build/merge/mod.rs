@@ -343,7 +343,7 @@ async fn root(given: &GivenDigest<'_>, wanted: &WantedImage<'_>) -> anyhow::Resu
         })
     };
     if !claims.is_empty() && images.iter().any(unnamed) {
-        bail!("`{image}` ({}) holds {}, which is more than was said of it", by.name, there());
+        bail!("`{image}` ({}) holds {}, which is more than its job declares", by.name, there());
     }
     Ok(root)
 }

@@ -214,7 +214,7 @@ fn steps(config: &RunConfig) -> Vec<Weakness> {
                 "unchecked-download",
                 Gravity::Warning,
                 place(),
-                "`ADD` takes a file from the network whatever it is",
+                "`ADD` downloads a file without checking its content",
                 "Give its digest: `ADD --checksum=sha256:…`.",
             ));
         }

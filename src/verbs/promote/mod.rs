@@ -290,7 +290,7 @@ impl Promote<'_> {
         let taken = whole.filter_map(|name| {
             let stands = baseline.taken(name).filter(|stands| stands.digest != image.digest)?;
             let why = anyhow::anyhow!(
-                "`{name}` is taken: it points to `{}`, and `{}` would be promoted",
+                "`{name}` already exists: it points to `{}`, not to `{}`, which would be promoted",
                 stands.digest,
                 image.digest
             );
@@ -389,11 +389,11 @@ impl Promote<'_> {
             let lacking = LackingParts::after(&ready.closure, to).await.remedied()?;
             if lacking.manifests() + lacking.blobs() > 0 {
                 return Err(anyhow::anyhow!(
-                    "`{repository}` took everything, and does not have {} and {} of it",
+                    "`{repository}` accepted everything, but now lacks {} and {} of it",
                     plural(lacking.manifests(), "manifest"),
                     plural(lacking.blobs(), "blob")
                 ))
-                .hint("run again; if it stays so, this registry drops what it is given");
+                .hint("run again; if that fails too, this registry drops what it accepts");
             }
             let image = repository.at(digest);
             let from = &ready.verified.image().repository;

@@ -305,7 +305,7 @@ impl Rescan<'_> {
             }
         }
         if lacking.is_empty() {
-            return Ok((Vec::new(), "the signed results say the same, and are fresh".to_owned()));
+            return Ok((Vec::new(), "the signed results say the same, and are recent".to_owned()));
         }
         // A certificate is asked for only where something is signed.
         let session = authority.session(&outside.http, self.context, &outside.services).await?;

@@ -78,7 +78,7 @@ fn of_document(
     };
     if arguments.cache.is_some() {
         let message =
-            "option `--cache` changes nothing: a document has no layers to keep".to_owned();
+            "option `--cache` has no effect: a document has no layers to keep".to_owned();
         return Err(WithExit { code: exit::BAD_INPUT, message }.into());
     }
     let mut bytes = Vec::new();

@@ -189,7 +189,7 @@ fn of_directory(
     ];
     if let Some((option, _)) = of_images.iter().find(|(_, is_set)| *is_set) {
         return Err(
-            bad(format!("option `{option}` is about images, and this is a directory")).into()
+            bad(format!("option `{option}` is for images, but this is a directory")).into()
         );
     }
     let is_directory = std::fs::metadata(directory)
@@ -206,7 +206,7 @@ fn of_directory(
             }
             other => other.to_string(),
         };
-        let message = format!("what `{}` holds is not known: {why}", directory.display());
+        let message = format!("the content of `{}` is not known: {why}", directory.display());
         WithExit { code: exit::UNKNOWN, message }
     })?;
     let Leaks { leaks, files, left_out, .. } = found;
@@ -247,7 +247,7 @@ fn accepted_by(files: &[PathBuf], report: &Report) -> anyhow::Result<Vec<Waiver>
     for risk in accepted.risks().iter().filter(|risk| !waivers::is_about_secrets(risk)) {
         let (id, place) = (risk.id.as_deref().unwrap_or("a package"), visible(&risk.place));
         report.notice(&format!(
-            "`{}` ({place}) accepts no secret: it is no rule's id and no fingerprint",
+            "`{}` ({place}) accepts no secret: it is neither the id of a rule nor a fingerprint",
             visible(id)
         ));
     }
@@ -315,6 +315,7 @@ fn refuse(target: &str, verdict: &SearchVerdict) -> anyhow::Result<()> {
     let counts: Vec<String> = counts.map(|(count, word)| plural(*count, word)).collect();
     let told = anyhow::anyhow!("`{target}` holds {}\n{}", counts.join(" and "), lines.join("\n"));
     Err(told).hint(
-        "revoke secrets and take them out; what may stay goes into a file of `--ignore-file` with a reason",
+        "revoke secrets and remove them; list what may stay in a file of `--ignore-file`, with a \
+         reason",
     )
 }
