@@ -42,8 +42,7 @@ pub struct SignBundleArguments {
     /// The trusted root with which the bundle is checked before it is written
     #[arg(long, value_name = "FILE")]
     pub trusted_root: Option<PathBuf>,
-    /// Which services to sign with; without it the public-good instance, whose log is public for
-    /// ever
+    /// The services to sign with; by default the public-good instance, whose log is public for ever
     #[arg(long, value_name = "FILE")]
     pub signing_config: Option<PathBuf>,
     /// Sign with Sigstore's staging instance, whose log is public and forgotten
@@ -58,8 +57,9 @@ pub struct SignBundleArguments {
 }
 
 const NOTES: &str =
-    "A key is made for this one signature and forgotten; Fulcio certifies it for whom the token names, the log and the timestamp
-authority of the signing config say when. The bundle is checked before it is written, unless --signing-config came without --trusted-root.
+    "The program makes a key for this one signature and forgets it. Fulcio certifies it for the identity in the token. The log and the
+timestamp authority of the signing config prove the time. The bundle is checked before it is written, unless --signing-config is
+given without --trusted-root.
 
 In a job with \"permissions: id-token: write\":
   SIGSTORE_ID_TOKEN=$(curl -sH \"Authorization: bearer $ACTIONS_ID_TOKEN_REQUEST_TOKEN\" \\

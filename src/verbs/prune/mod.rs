@@ -31,18 +31,18 @@ mod told;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct PruneArguments {
-    /// Delete; without it, only what would be deleted is said
+    /// Delete; by default only list what would be deleted
     #[arg(long)]
     delete: bool,
-    /// Keep this many of the newest images, also those that have no name any more
+    /// Keep this many of the newest images, also those without a tag
     #[arg(long, value_name = "N", default_value_t = 10)]
     keep: usize,
-    /// Keep what was pushed or signed less than this ago, such as 36h or 7d, as it may belong to a
-    /// publication that goes on
+    /// Keep what was pushed or signed less than this ago, such as 36h or 7d, because its
+    /// publication may still be running
     #[arg(long, value_name = "TIME", default_value = "1d", value_parser = duration)]
     older_than: SignedDuration,
-    /// Delete evidence about what is not in the repository as well; not where it is kept for images
-    /// elsewhere (COSIGN_REPOSITORY)
+    /// Delete evidence about images that are not in the repository as well; not if it is kept for
+    /// images elsewhere (COSIGN_REPOSITORY)
     #[arg(long)]
     orphans: bool,
     /// The repository is a package of the GitHub server at GITHUB_API_URL, though its registry is
@@ -52,7 +52,7 @@ pub struct PruneArguments {
     /// Reach the registry over plain HTTP
     #[arg(long)]
     allow_http_registry: bool,
-    /// Print everything with what becomes of it, as JSON, for machines
+    /// Print each manifest, and whether it is kept or deleted, as JSON, for machines
     #[arg(long)]
     json: bool,
     /// The repository, without a tag
@@ -60,17 +60,17 @@ pub struct PruneArguments {
     repository: Repository,
 }
 
-const EXAMPLES: &str = "Kept is every image with a tag, the newest N, whatever is younger than a day, and all that belongs to each:
-platforms, attestations, signatures, lists of referrers. Names that are digests (sha256-…, sha256-….sig) are no names.
+const EXAMPLES: &str = "It keeps every image with a tag, the newest N, everything younger than a day, and all parts of these:
+platforms, attestations, signatures, lists of referrers. Tags that are digests (sha256-…, sha256-….sig) do not count as tags.
 
-Logins are taken from Docker's configuration (DOCKER_CONFIG or ~/.docker/config.json). For ghcr.io, GITHUB_TOKEN or GH_TOKEN must be
-set, with the right to delete packages; it logs in at the registry as well, where there is no login.
+Logins come from Docker's configuration (DOCKER_CONFIG or ~/.docker/config.json). For ghcr.io, GITHUB_TOKEN or GH_TOKEN must be
+set, with permission to delete packages; it also logs in at the registry if there is no other login.
 
-What would go, and then doing it:
+List what would be deleted, then delete it:
   supply-action prune ghcr.io/octo/app
   supply-action prune ghcr.io/octo/app --keep 20 --delete
 
-Let no publication run meanwhile: give both workflows one `concurrency` group.
+Do not publish at the same time: give both workflows one `concurrency` group.
 
 Exit codes: 0 done, 1 nothing or not all was deleted, 2 the arguments are wrong";
 

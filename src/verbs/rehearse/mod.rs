@@ -50,7 +50,7 @@ pub struct Rehearse {
     /// workflow says
     #[arg(long)]
     pub platforms: Option<String>,
-    /// Tags to put at the end, separated by commas; by default those of a push of tag v1.2.3
+    /// Tags to set at the end, separated by commas; by default those of a push of tag v1.2.3
     #[arg(short, long, default_value = "")]
     pub tags: String,
     /// Build arguments, NAME=value

@@ -44,10 +44,10 @@ pub struct SecretsArguments {
     /// rule or the `sha256:` of one secret; may be given several times
     #[arg(long, value_name = "FILE")]
     ignore_file: Vec<PathBuf>,
-    /// The least severity of misconfiguration that fails; of an image alone
+    /// The lowest severity of misconfiguration that fails; for images only
     #[arg(long, value_enum, default_value_t = FailOnMisconfig::None)]
     fail_on_misconfig: FailOnMisconfig,
-    /// The platform, where the image is for several; without it this machine's, or the only one
+    /// The platform, if the image has several; by default this machine's, or the only one
     #[arg(long, value_name = "OS/ARCH")]
     platform: Option<Platform>,
     /// Leave files out: a path from the root, in which `*` stands for anything but `/`, `**` for
@@ -62,14 +62,14 @@ pub struct SecretsArguments {
     target: SbomSubject,
 }
 
-const EXAMPLES: &str = "No value is shown whole: only how it begins, and a fingerprint. Keys and tokens in tests and samples that packages bring are shown and do not fail.
+const EXAMPLES: &str = "No value is shown in full: only its beginning and a fingerprint. Keys and tokens in tests and samples of packages are shown and do not fail.
 
   supply-action secrets .
   supply-action secrets --exclude 'docs/**' --format json .
   supply-action secrets ghcr.io/octo/app:v1.2.3
   supply-action secrets --fail-on-misconfig medium oci-layout:out
 
-Of an image all layers are read, also what later ones delete, and its config; each layer is checked against its digest.
+For an image, the config and all layers are read, also files that later layers delete; each layer is checked against its digest.
 
 Exit codes: 0 nothing fails, 1 something fails, 2 the arguments are wrong, 4 a file or a layer could not be read";
 
