@@ -26,8 +26,10 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "Exit codes:
   0    done
-  1    failed; nothing was tagged, unless the message says that the image is published  2    invalid input or arguments; nothing was started
-  3    some tags were set and others not; run again to complete  4    no result: a registry or a service gave no answer, or something could not be read
+  1    failed; nothing was tagged, unless the message says that the image is published
+  2    invalid input or arguments; nothing was started
+  3    some tags were set and others not; run again to complete
+  4    no result: a registry or a service gave no answer, or something could not be read
   130  interrupted, 143  terminated; nothing was tagged, or the log says which tags were
 
 Try it on this machine, offline, with your own Dockerfile:
