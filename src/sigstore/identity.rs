@@ -170,7 +170,7 @@ pub fn claims(jwt: &str) -> anyhow::Result<UnverifiedClaims> {
 fn check(claims: &UnverifiedClaims, context: &RunContext, now: i64) -> anyhow::Result<()> {
     if claims.exp <= now {
         return Err(anyhow::anyhow!("the OIDC token expired {} s ago", now - claims.exp))
-            .hint("check the clock of the runner; a token lives for minutes");
+            .hint("check the clock of the runner: a token is valid for minutes only");
     }
     if let Some(repository) = &context.repository
         && !claims.repository.eq_ignore_ascii_case(repository)

@@ -75,7 +75,8 @@ impl Scanning {
                 Ok((Scanned::Unanswered(error::message(&error)), Vec::new()))
             }
             Err(error) => Err(error)
-                .hint("set `on-scan-failure: warn` to publish without the result of a scan, or give `advisories`"),
+                .hint("set `on-scan-failure: warn` to publish without a scan result, or give \
+                    `advisories`"),
         }
     }
 

@@ -132,7 +132,7 @@ async fn signed(
                 .remedied()
         })
         .transpose()
-        .context("what the services gave does not hold")?;
+        .context("the new bundle does not verify")?;
     Ok((signed, checked))
 }
 
@@ -162,7 +162,7 @@ impl BundleSubject {
                 Ok(statement)
             })
             .with_context(|| format!("`{shown}` is not an in-toto statement"))
-            .hint("without --in-toto the file is signed as it is")?;
+            .hint("leave out --in-toto to sign the file itself")?;
         let about = statement.subject.iter().find_map(|subject| {
             let sha256 = subject.digest.sha256.map(ArtifactDigest::sha256);
             sha256.or_else(|| {
@@ -186,7 +186,8 @@ fn token(arguments: &SignBundleArguments, env: &Environment) -> anyhow::Result<O
     let Some(jwt) = arguments.identity_token.clone().or_else(from_env) else {
         let message = "nothing was signed: there is no OIDC token".to_owned();
         return Err(WithExit { code: exit::BAD_INPUT, message }).hint(format!(
-            "put one for audience \"sigstore\" into the variable {TOKEN}, or pass --identity-token"
+            "set the variable {TOKEN} to a token for audience \"sigstore\", or pass \
+             --identity-token"
         ));
     };
     let unverified = claims(jwt.expose_secret()).context("nothing was signed")?;
@@ -196,7 +197,7 @@ fn token(arguments: &SignBundleArguments, env: &Environment) -> anyhow::Result<O
             "nothing was signed: the OIDC token of issuer `{}` expired {age} s ago",
             unverified.iss
         ))
-        .hint("get a fresh one; a token lives for minutes");
+        .hint("get a new token: each is valid for minutes only");
     }
     Ok(OidcToken { jwt, unverified })
 }

@@ -449,7 +449,7 @@ async fn nothing_is_signed_without_a_good_token_nor_written_that_does_not_hold()
     let foreign = signed.path("foreign.json");
     std::fs::write(&foreign, sigstore_trust_root::SIGSTORE_PRODUCTION_TRUSTED_ROOT).unwrap();
     let (code, text) = signed.sign(&["--trusted-root", &foreign, &file], &signed.token).await;
-    assert!(code == Some(1) && text.contains("what the services gave does not hold"), "{text}");
+    assert!(code == Some(1) && text.contains("the new bundle does not verify"), "{text}");
     assert!(!Path::new(&signed.path("bundle")).exists());
     let (code, text) = signed.sign(&["--identity-token", &signed.token, &file], "").await;
     assert!(

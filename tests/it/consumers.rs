@@ -805,14 +805,14 @@ async fn no_image_passes_for_an_artifact_nor_parts_that_lie_elsewhere() {
         "mediaType": "application/vnd.example", "digest": Digest::of(b"content"), "size": 7, "urls": ["https://elsewhere.example/x"],
     }]);
     for (number, (kind, config, more, why)) in [
-        (image_config, r#"{"os":"linux"}"#, json!({}), "is no file system's"),
+        (image_config, r#"{"os":"linux"}"#, json!({}), "is not a file system"),
         (
             image_config,
             r#"{"os":"linux","architecture":"amd64"}"#,
             json!({}),
-            "is no file system's",
+            "is not a file system",
         ),
-        (image_config, r#"{"os":"","OS":"linux"}"#, json!({}), "is no file system's"),
+        (image_config, r#"{"os":"","OS":"linux"}"#, json!({}), "is not a file system"),
         (
             "application/vnd.example",
             "{}",

@@ -319,7 +319,7 @@ async fn a_registry_that_deletes_nothing_is_told() {
     let published = Published::at(Some(Habit::DockerHub), true).await;
     let before = published.manifests();
     let pruned = published.prune(&[&AT_ONCE[..], &["--delete"]].concat()).await;
-    for words in ["nothing was deleted", "takes no manifests away", "hint:"] {
+    for words in ["nothing was deleted", "does not delete manifests", "hint:"] {
         assert!(pruned.log.contains(words), "`{words}` is missing in {}", pruned.log);
     }
     assert!(pruned.code == Some(1) && published.manifests() == before);
@@ -361,7 +361,7 @@ async fn what_gets_a_name_meanwhile_stays() {
     };
     let (pruned, ()) = tokio::join!(published.prune(&all), rescue);
     assert!(
-        pruned.code == Some(1) && pruned.log.contains("`rescued` was set on"),
+        pruned.code == Some(1) && pruned.log.contains("got the tag `rescued`"),
         "{}",
         pruned.log
     );

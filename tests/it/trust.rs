@@ -100,7 +100,7 @@ async fn without_the_repository_what_was_seen_serves_until_it_expires() {
     trusting.repository.server.abort();
     let run = trusting.published().await;
     assert!(
-        run.log.contains("cannot be reached") && run.log.contains("what it served last is used"),
+        run.log.contains("cannot be reached") && run.log.contains("the run uses its last metadata"),
         "{}",
         run.log
     );
@@ -116,7 +116,7 @@ async fn a_repository_that_is_out_of_order_is_as_it_was_and_one_without_metadata
     trusting.repository.files.lock().unwrap().clear();
     let run = trusting.published().await;
     assert!(
-        run.log.contains("status 503") && run.log.contains("what it served last is used"),
+        run.log.contains("status 503") && run.log.contains("the run uses its last metadata"),
         "{}",
         run.log
     );

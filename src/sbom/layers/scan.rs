@@ -202,7 +202,7 @@ impl<'a> LayerScan<'a> {
             if !hidden.starts_with(MARK) {
                 if hidden.is_empty() || hidden == "." || hidden == ".." {
                     return Ok(malformed(format!(
-                        "`{path}` takes away nothing that could be there"
+                        "`{path}` removes nothing that could exist"
                     ))?);
                 }
                 self.names += path.len();

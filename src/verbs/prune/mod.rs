@@ -120,15 +120,17 @@ async fn pruned(
     let repository = &arguments.repository;
     let found = find(&registry, packages.as_ref(), repository).await;
     say_elsewhere(&registry, report).await;
-    let found = found.context("nothing was deleted, as it is not known what belongs together")?;
+    let found = found.context("nothing was deleted, because it is not known which manifests belong \
+        together")?;
     let PruneArguments { keep, older_than, orphans, .. } = *arguments;
     let rules = RetentionRules { keep, younger_than: older_than, orphans, now: Timestamp::now() };
     let decision = retention::decide(&found.items, &rules);
     if found.names.is_empty() && !decision.deleted.is_empty() {
         return Err(anyhow::anyhow!(
-            "nothing was deleted: `{repository}` has no tag, so nothing says what is in use"
+            "nothing was deleted: `{repository}` has no tag, so it is not known which images are \
+             in use"
         ))
-        .hint("if nothing is, delete the repository; else set a tag on what is");
+        .hint("delete the repository if no image is in use; otherwise tag the images in use");
     }
     let mut outcome = PruneOutcome { found, decision, deleted: None };
     if !arguments.delete {
@@ -157,9 +159,10 @@ impl PruneOutcome {
         let about = |digest: &Digest| self.found.items.get(digest)?.about.as_ref();
         match left.iter().filter_map(about).any(|about| gone.contains(about)) {
             true => {
-                "run again with `--orphans`: evidence of images that went is left, and stays without it; all that is kept is whole"
+                "run again with `--orphans`, because evidence of deleted images is left; every \
+                 image that is kept is complete"
             }
-            false => "what is left goes at the next run; all that is kept is whole",
+            false => "run again to delete the rest; every image that is kept is complete",
         }
     }
 }
@@ -168,7 +171,8 @@ impl PruneArguments {
     /// What a signal may leave half done.
     pub fn unfinished(&self) -> Option<&'static str> {
         self.delete.then_some(
-            "if it had begun to delete, run again with `--orphans`: evidence of images that went may be left; all that is kept is whole",
+            "run again with `--orphans` if it had begun to delete: evidence of deleted images may \
+             be left; every image that is kept is complete",
         )
     }
 }
@@ -200,7 +204,8 @@ async fn outside(
         return Ok((Registry::new(line(&context.network)?, credentials), None));
     };
     let Some(token) = token else {
-        return Err(anyhow::anyhow!("there is no `GITHUB_TOKEN`, without which GitHub does not say what `{repository}` holds")).hint(
+        return Err(anyhow::anyhow!("there is no `GITHUB_TOKEN`, and GitHub lists the versions of \
+            `{repository}` only with a token")).hint(
             "set `GITHUB_TOKEN` or `GH_TOKEN`: in a workflow `${{ github.token }}` with \"permissions: packages: write\", elsewhere a \
              classic token with `read:packages` and `delete:packages`",
         );
@@ -231,7 +236,7 @@ async fn names(
         match registry.tagged(repository, &name).await.remedied()? {
             Some(manifest) => Ok(Some((name, manifest.descriptor.digest))),
             None if digest_name(&name).is_some() => Ok(None),
-            None => bail!("`{repository}:{name}` is listed, and the registry does not give it"),
+            None => bail!("`{repository}:{name}` is listed, but the registry does not return it"),
         }
     });
     let resolved: Vec<Option<(Tag, Digest)>> =
@@ -266,9 +271,9 @@ async fn find(
     let tags: BTreeSet<Tag> = all.keys().cloned().collect();
     let closure = closure::walk(registry, repository, roots, &tags).await.remedied()?;
     if let Some(gone) = listed.iter().find(|digest| closure.missing.contains(*digest)) {
-        return Err(anyhow::anyhow!("GitHub lists `{gone}`, and its registry does not have it"))
+        return Err(anyhow::anyhow!("GitHub lists `{gone}`, but its registry does not have it"))
             .hint(
-                "run again in a while; if it stays so, delete this version on the package's page",
+                "run again later; if that does not help, delete this version on the package's page",
             );
     }
     let times =
@@ -297,8 +302,8 @@ async fn still_so(
         now.iter().find(|(tag, digest)| digest_name(tag).is_none() && going.contains(digest));
     match named {
         Some((tag, digest)) => {
-            Err(anyhow::anyhow!("`{tag}` was set on `{digest}` meanwhile, which had no tag"))
-                .hint("run again when nothing is published")
+            Err(anyhow::anyhow!("`{digest}`, which had no tag, got the tag `{tag}` during this run"))
+                .hint("run again when no other run publishes")
         }
         None => Ok(()),
     }
@@ -318,13 +323,15 @@ async fn delete(
         let gone = match (packages, &outcome.found.versions) {
             (Some(packages), Some(versions)) => match versions.get(digest) {
                 Some(version) => packages.delete(*version).await.map(drop).map_err(|why| anyhow::anyhow!("GitHub keeps `{digest}`: {why}")),
-                None => Err(anyhow::anyhow!("GitHub does not list `{digest}`, which its registry has")),
+                None => Err(anyhow::anyhow!("GitHub does not list `{digest}`, but its registry has \
+                    it")),
             },
             _ => match registry.remove_manifest(repository, digest).await.remedied() {
                 Ok(Removal::Removed | Removal::Gone) => Ok(()),
                 Ok(Removal::Unsupported) => {
-                    Err(anyhow::anyhow!("`{}` takes no manifests away by the registry's protocol", repository.registry()))
-                        .hint("use the registry's own retention; docs/retention.md says which settings leave evidence alone")
+                    Err(anyhow::anyhow!("`{}` does not delete manifests by the registry protocol", repository.registry()))
+                        .hint("use the registry's own retention; docs/retention.md says which \
+                            settings keep the evidence")
                 }
                 Err(error) => Err(error),
             },

@@ -233,7 +233,7 @@ fn place(arguments: &Rehearse, env: &Environment) -> anyhow::Result<PathBuf> {
     if arguments.out.is_some() {
         let (asked, context) = (asked.display(), context.display());
         let message = format!(
-            "`--out {asked}` lies in the context `{context}`, so the next build would send it"
+            "`--out {asked}` is inside the context `{context}`, so the next build would send it"
         );
         return Err(WithExit { code: exit::BAD_INPUT, message })
             .hint("name a folder outside of the context, or add it to `.dockerignore`");

@@ -141,7 +141,7 @@ fn filled(workflow: &Value, found: &FoundStep<'_>, env: &Environment) -> ActionS
     let mut inputs = Vec::new();
     for (name, value) in found.definition["with"].as_object().into_iter().flatten() {
         let Some(text) = text(value) else {
-            notices.push(format!("input `{name}` is left out: it is no text"));
+            notices.push(format!("input `{name}` is left out: it is not a text"));
             continue;
         };
         match expanded(&text, &contexts) {
