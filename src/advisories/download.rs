@@ -280,7 +280,7 @@ pub fn ecosystem(text: &str) -> Result<String, String> {
     if starts_well && name.len() <= 64 && name.bytes().all(is_known) && name != "GIT" {
         Ok(name.to_owned())
     } else {
-        Err(format!("`{text}` is no ecosystem, such as `npm`, `Go` or `Debian`"))
+        Err(format!("`{text}` is not an ecosystem, such as `npm`, `Go` or `Debian`"))
     }
 }
 

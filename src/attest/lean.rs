@@ -91,7 +91,7 @@ fn without_files(statement: &[u8]) -> Option<Vec<u8>> {
         kept.extend(package.get("SPDXID").and_then(Value::as_str).map(str::to_owned));
     }
     if let Some(relationships) = document.get_mut("relationships").and_then(Value::as_array_mut) {
-        // An element of another document, or none, is no file of this one.
+        // An element of another document, or none, is not a file of this one.
         let is_kept = |end: &Value| {
             end.as_str().is_some_and(|end| {
                 kept.contains(end) || end.contains(':') || end == "NONE" || end == "NOASSERTION"

@@ -96,7 +96,7 @@ impl Api {
             let (Some(total), Some(listed)) =
                 (answer["total_count"].as_u64(), answer["jobs"].as_array())
             else {
-                return Err("GitHub's answer is no list of jobs".to_owned());
+                return Err("GitHub's answer is not a list of jobs".to_owned());
             };
             jobs.extend_from_slice(listed);
             if jobs.len() as u64 >= total {

@@ -55,7 +55,7 @@ impl Api {
                 .await
                 .map_err(IssueRefusal::of)?;
             let Some(listed) = answer.as_array() else {
-                let said = "its answer is no list of issues".to_owned();
+                let said = "its answer is not a list of issues".to_owned();
                 return Err(IssueRefusal { is_forbidden: false, said });
             };
             if let Some(found) = listed.iter().find_map(|issue| trusted(issue, mark)) {

@@ -215,7 +215,7 @@ fn proxy(text: &str, variable: &str) -> anyhow::Result<Url> {
     let url = Url::parse(&whole)
         .ok()
         .filter(|url| ["http", "https"].contains(&url.scheme()) && url.host_str().is_some());
-    url.with_context(|| format!("`{variable}` (or `ALL_PROXY`) is no address of a proxy"))
+    url.with_context(|| format!("`{variable}` (or `ALL_PROXY`) is not an address of a proxy"))
         .hint("write it as `http://proxy.example.com:3128`; proxies of other kinds, such as SOCKS, are not spoken")
 }
 
@@ -378,7 +378,7 @@ mod tests {
             let refused = network(&[("HTTPS_PROXY", wrong)]).client().unwrap_err();
             let said = format!("{refused:?}");
             assert!(
-                said.contains("no address of a proxy")
+                said.contains("not an address of a proxy")
                     && said.contains("http://proxy.example.com")
                     && !said.contains("hunter2"),
                 "{said}"

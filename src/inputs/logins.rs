@@ -71,7 +71,7 @@ fn registry_alone(input: &str, name: &str, problems: &mut InputProblems) -> Stri
     }
     let host = given.split('/').next().unwrap_or_default();
     if host != given {
-        problems.say(input, format_args!("`{name}` is no registry; write `{host}`, and the whole name of the image into `images`"));
+        problems.say(input, format_args!("`{name}` is not a registry; write `{host}`, and the whole name of the image into `images`"));
     }
     host.to_owned()
 }

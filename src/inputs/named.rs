@@ -204,7 +204,7 @@ fn without_empty_items(entries: &[String]) -> Option<String> {
 }
 
 fn put_as(text: &str, tag: &str) -> String {
-    format!("input `tags`: `{text}` is no legal tag, and becomes `{tag}`")
+    format!("input `tags`: `{text}` is not a legal tag, and becomes `{tag}`")
 }
 
 /// What counts for nothing in the rules.

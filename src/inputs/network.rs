@@ -80,7 +80,7 @@ fn plain(text: &str, server: &Server, problems: &mut InputProblems) -> Vec<Strin
         if !is_host {
             problems.say(
                 "http-registries",
-                format_args!("`{word}` is no registry such as `registry.lan:5000`"),
+                format_args!("`{word}` is not a registry such as `registry.lan:5000`"),
             );
         } else if host == "docker.io" || server.owns(&host) {
             problems.say("http-registries", format_args!("`{word}` is reached over https alone"));

@@ -262,7 +262,7 @@ fn wait(text: &str, problems: &mut InputProblems) -> Duration {
         None => {
             problems.say(
                 "wait-for-source",
-                format_args!("`{text}` is no time such as `30m`, `90s` or `2h`"),
+                format_args!("`{text}` is not a time such as `30m`, `90s` or `2h`"),
             );
             Duration::ZERO
         }

@@ -69,7 +69,7 @@ fn tagged(text: &str, shape: &str, at: usize) -> ReferenceItem {
     }
     if shape[at + 1..].parse::<Tag>().is_err() {
         return ReferenceItem::Wrong(format!(
-            "`{tag}` is no legal tag, in `{text}`; write `{}:{}`",
+            "`{tag}` is not a legal tag, in `{text}`; write `{}:{}`",
             name.to_lowercase(),
             sanitised(tag)
         ));
@@ -109,7 +109,7 @@ fn untagged(text: &str, shape: &str) -> ReferenceItem {
 fn repository(name: &str) -> Result<String, String> {
     if name.contains("{{") {
         return Err(format!(
-            "`{name}` is no image's name: expressions are filled in behind its colon alone"
+            "`{name}` is not the name of an image: expressions are filled in behind its colon alone"
         ));
     }
     name.to_lowercase()
@@ -192,10 +192,10 @@ mod tests {
         for (text, why) in [
             (
                 "r.io/a:feature/x",
-                "`feature/x` is no legal tag, in `r.io/a:feature/x`; write `r.io/a:feature-x`",
+                "`feature/x` is not a legal tag, in `r.io/a:feature/x`; write `r.io/a:feature-x`",
             ),
             ("app:feature/x", "write `app:feature-x`"),
-            ("a:b:c", "`b:c` is no legal tag"),
+            ("a:b:c", "`b:c` is not a legal tag"),
             ("r.io/a:", "has no tag after its colon"),
             (":latest", "has no image before its colon"),
             ("ghcr.io", "is a registry without an image"),
@@ -205,9 +205,9 @@ mod tests {
             ("https://ghcr.io/o/a:1", "write `ghcr.io/o/a:1`"),
             ("ghcr.io/{{branch}}:1", "expressions are filled in behind its colon alone"),
             ("ghcr.io//a:1", "is not an image name"),
-            ("r.io/a:1 r.io/b:1", "is no legal tag"),
+            ("r.io/a:1 r.io/b:1", "is not a legal tag"),
             ("ghcr.io/", "is not an image name"),
-            ("r.io/a:-x", "`-x` is no legal tag"),
+            ("r.io/a:-x", "`-x` is not a legal tag"),
         ] {
             let item = item(text);
             assert!(

@@ -162,7 +162,7 @@ fn raw(value: &str) -> Option<Remark> {
     }
     let put = super::sanitised(value);
     (put != value)
-        .then(|| Remark::Unused(format!("`{value}` is no legal tag, and becomes `{put}`")))
+        .then(|| Remark::Unused(format!("`{value}` is not a legal tag, and becomes `{put}`")))
 }
 
 #[cfg(test)]

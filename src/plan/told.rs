@@ -90,7 +90,7 @@ fn named_outputs(
         flags.values("--output").filter(|output| outputs::is_image(output)).flat_map(outputs::names)
     {
         let Some(named) = NamedImage::of(&name) else {
-            return refuse(&format!("input `outputs`: `{name}` is no image's name"))
+            return refuse(&format!("input `outputs`: `{name}` is not the name of an image"))
                 .map_err(Into::into);
         };
         let is_tagged = name.rsplit('/').next().is_some_and(|last| last.contains(':'));
@@ -497,7 +497,7 @@ mod tests {
         );
         refused(
             &pair(&[("registry", "ghcr.io/octo")]),
-            &["`ghcr.io/octo` is no registry; write `ghcr.io`"],
+            &["`ghcr.io/octo` is not a registry; write `ghcr.io`"],
         );
         refused(
             &[("registry-auth", "[{registry: quay.io/octo, username: u, password: p}]")],
@@ -565,7 +565,7 @@ mod tests {
         let plan = json("push", &[("images", "ghcr.io/octo/app"), ("tags", "feature/x\nv1 2")]);
         assert_eq!(plan["tag_names"], serde_json::json!(["feature-x", "v1-2"]));
         assert!(
-            notices(&plan).contains("`feature/x` is no legal tag, and becomes `feature-x`")
+            notices(&plan).contains("`feature/x` is not a legal tag, and becomes `feature-x`")
                 && notices(&plan).contains("`v1-2`"),
             "{plan}"
         );

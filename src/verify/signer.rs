@@ -100,7 +100,7 @@ fn expect<T: fmt::Display>(
     }
 }
 
-/// The workflow that signed must be the run's own repository's; a name that is no workflow's needs
+/// The workflow that signed must be the run's own repository's; a name that is not a workflow's needs
 /// no source.
 fn expect_own_workflow(identity: &str, source: &CertificateSource) -> Result<(), NotAdmitted> {
     let workflow = repository_of_workflow(identity);

@@ -453,7 +453,7 @@ async fn what_is_wrong_with_the_targets_is_said_before_anything_is_built() {
     .await;
     let words = [
         "nothing was built: bake files: 4 things are wrong",
-        "target `web` has `web:1` among its `tags`, which is no full reference",
+        "target `web` has `web:1` among its `tags`, which is not a full reference",
         "target `bare` has no `tags`",
         "target `files` makes no image for a registry",
         "/api:latest` is a tag of both target `api` and target `other`",
@@ -470,7 +470,7 @@ async fn inputs_that_a_bake_file_makes_needless_or_that_are_slips_are_told() {
         ("INPUT_TAGS", "v1", "a bake file sets this for each target"),
         ("INPUT_FILE", "x.hcl", "did you mean `files`?"),
         ("INPUT_VARS", "A", "`A` is not `NAME=value`"),
-        ("INPUT_TARGETS", "--push", "`--push` is no name of a target"),
+        ("INPUT_TARGETS", "--push", "`--push` is not the name of a target"),
         ("INPUT_TARGETS", "nobody", "failed to find target nobody"),
         ("INPUT_SOURCE", "/nowhere", "input `source`: there is no folder `/nowhere`"),
         ("INPUT_SOURCE", "--push", "input `source`: `--push` is neither a folder nor a repository"),

@@ -241,7 +241,7 @@ fn marked_entries(pieces: &Pieces) -> Vec<Shape> {
         "`manifests[1].annotations.vnd.docker.reference.digest` is null",
     );
     add(
-        "about what is no digest",
+        "about what is not a digest",
         &[good, &about(proof, &json!("x"))],
         "about `x`, which is not one of its images",
     );

@@ -111,7 +111,7 @@ async fn github_is_asked_through_the_proxy_unless_no_proxy_names_it() {
     let (_, said) = plan(&world).await;
     let said: String = said.lines().filter(|line| !line.starts_with("::add-mask::")).collect();
     assert!(
-        said.contains("`HTTPS_PROXY` (or `ALL_PROXY`) is no address of a proxy")
+        said.contains("`HTTPS_PROXY` (or `ALL_PROXY`) is not an address of a proxy")
             && !said.contains("hunter2"),
         "{said}"
     );

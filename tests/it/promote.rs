@@ -288,7 +288,7 @@ async fn words_that_are_wrong_are_told_before_anything_is_asked() {
     for (name, value, said) in [
         ("INPUT_RUNNER", "mine", "neither `github-hosted` nor `self-hosted`"),
         ("INPUT_REQUIRE", "index", "is not PART=KINDS"),
-        ("INPUT_WAIT-FOR-SOURCE", "soon", "is no time"),
+        ("INPUT_WAIT-FOR-SOURCE", "soon", "is not a time"),
         ("INPUT_SOURCE", "app", "names no repository"),
         ("INPUT_SOURCE", "r.io/o/a:1 r.io/o/a:2", "input `source`"),
         ("INPUT_DRY-RUN", "perhaps", "neither `true` nor `false`"),

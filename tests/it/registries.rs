@@ -233,7 +233,7 @@ async fn a_fallback_tag_that_is_no_list_is_no_evidence_and_is_not_overwritten() 
         assert!(world.registry().referrers(&repository, &subject.digest).await.unwrap().is_empty());
         let refused = attach(&world, &subject).await.unwrap_err();
         assert!(
-            refused.contains("names the image itself, as `cosign copy` leaves it"),
+            refused.contains("points to the image itself, as `cosign copy` leaves it"),
             "{refused}"
         );
         let stands =
@@ -254,7 +254,7 @@ async fn a_fallback_tag_that_is_no_list_is_no_evidence_and_is_not_overwritten() 
             .await;
         assert!(world.registry().referrers(&repository, &other.digest).await.unwrap().is_empty());
         assert!(
-            attach(&world, &other).await.unwrap_err().contains("names something that is no list")
+            attach(&world, &other).await.unwrap_err().contains("points to something that is not a list")
         );
     }
 }

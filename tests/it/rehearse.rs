@@ -301,7 +301,7 @@ async fn what_a_rehearsal_left_on_disk_is_verified_as_one_in_a_registry() {
     let (code, said) = check(&["--layout", &format!("{layout}:v9")]).await;
     assert!(code != Some(0) && said.contains("there is no image named `v9`"), "{said}");
     let (code, said) = check(&["--layout", "nowhere"]).await;
-    assert!(code != Some(0) && said.contains("is no OCI layout"), "{said}");
+    assert!(code != Some(0) && said.contains("is not an OCI layout"), "{said}");
     let (code, _) = check(&[]).await;
     assert_eq!(code, Some(2));
     // `sbom` names the image, not its evidence.

@@ -213,7 +213,7 @@ async fn bad_arguments_are_told_before_anything_is_asked() {
     for (arguments, why) in [
         (&["--fail-on-kev"][..], "--kev"),
         (&["--fail-on", "bad"], "bad"),
-        (&["--max-advisory-age", "7w"], "is no age"),
+        (&["--max-advisory-age", "7w"], "is not an age"),
         (&["--kev", "/nowhere"], "option `--kev`"),
         (&["--epss", "/nowhere"], "option `--epss`"),
         (&["--ignore", "/nowhere"], "cannot be read"),

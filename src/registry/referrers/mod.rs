@@ -316,7 +316,7 @@ impl Registry {
             FallbackList::Subject => {
                 Err(occupied(repository, tag, "the image itself, as `cosign copy` leaves it"))
             }
-            FallbackList::Other => Err(occupied(repository, tag, "something that is no list")),
+            FallbackList::Other => Err(occupied(repository, tag, "something that is not a list")),
         }
     }
 

@@ -188,7 +188,7 @@ fn what_does_not_hash_or_fit_is_refused() {
     refused(layout(root, None, None), "the layout holds several images");
     index(root, &[image, named("v1".to_owned())]);
     refused(layout(root, None, None), "the layout holds several images");
-    refused(layout(&root.join("none"), None, None), "is no OCI layout");
+    refused(layout(&root.join("none"), None, None), "is not an OCI layout");
 }
 
 /// As `docker save` wrote before it knew layouts: layers in folders, one of them a link to another.
@@ -281,7 +281,7 @@ fn archives_that_are_none_are_refused() {
     write(&[b'x'; 2000]);
     refused(archive(&path, None, None), "it is not a tar archive");
     write(&layer("a"));
-    refused(archive(&path, None, None), "is no saved image");
+    refused(archive(&path, None, None), "is not a saved image");
     let mut bytes = Vec::new();
     saved(&path);
     fs::File::open(&path).unwrap().read_to_end(&mut bytes).unwrap();

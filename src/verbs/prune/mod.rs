@@ -80,7 +80,7 @@ fn repository(text: &str) -> Result<Repository, String> {
 }
 
 fn duration(text: &str) -> Result<SignedDuration, String> {
-    let wrong = || format!("`{text}` is no time, such as `36h` or `7d`");
+    let wrong = || format!("`{text}` is not a time, such as `36h` or `7d`");
     let span: jiff::Span = text.parse().map_err(|_| wrong())?;
     let duration =
         span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;

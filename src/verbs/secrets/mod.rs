@@ -196,7 +196,7 @@ fn of_directory(
         .map_err(|error| bad(format!("`{}` cannot be read: {error}", directory.display())))?
         .is_dir();
     if !is_directory {
-        return Err(bad(format!("`{}` is no directory", directory.display())).into());
+        return Err(bad(format!("`{}` is not a directory", directory.display())).into());
     }
     let mut found = Leaks { exclude, leaks: Vec::new(), files: 0, left_out: 0 };
     Rootfs::new(directory).visit(&mut found).map_err(|error| {

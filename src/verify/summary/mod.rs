@@ -150,7 +150,7 @@ impl FromStr for SlsaLevel {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "`{}` is no level, such as `SLSA_BUILD_LEVEL_2`, nor a verifier's own word",
+                "`{}` is not a level, such as `SLSA_BUILD_LEVEL_2`, nor a verifier's own word",
                 shown(text)
             )
         };
