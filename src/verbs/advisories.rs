@@ -16,7 +16,7 @@ use crate::github::network::Network;
 use crate::report::Report;
 use crate::text::plural;
 
-/// What `advisories` is asked.
+/// Arguments of `supply-action advisories`.
 #[derive(Debug, Args)]
 pub struct AdvisoriesArguments {
     #[command(subcommand)]

@@ -9,7 +9,7 @@ use clap::Args;
 use crate::report::Report;
 use crate::sandbox;
 
-/// What `sandbox` may be told.
+/// Arguments of `supply-action sandbox`.
 #[derive(Debug, Args)]
 pub struct SandboxArguments {
     /// Where state, trusted_root.json, signing_config.json and sandbox.env are kept

@@ -28,7 +28,7 @@ const TOKEN: &str = "SIGSTORE_ID_TOKEN";
 /// How the type of a statement begins, in every version.
 const STATEMENT: &str = "https://in-toto.io/Statement/";
 
-/// What `sign-bundle` is asked.
+/// Arguments of `supply-action sign-bundle`.
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
 pub struct SignBundleArguments {

@@ -15,7 +15,7 @@ use crate::sigstore::artifact::{ArtifactError, CheckedBundle, Identity, SignedAr
 use crate::sigstore::verifier::BundleVerifier;
 use crate::sigstore::{load_trusted_root, staging_trusted_root};
 
-/// What `verify-bundle` is asked.
+/// Arguments of `supply-action verify-bundle`.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("signer").required(true), after_help = EXAMPLES)]
 pub struct VerifyBundleArguments {

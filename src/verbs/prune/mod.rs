@@ -27,7 +27,7 @@ use crate::text::plural;
 
 mod told;
 
-/// What `prune` is asked.
+/// Arguments of `supply-action prune`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct PruneArguments {

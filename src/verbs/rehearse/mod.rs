@@ -37,7 +37,7 @@ pub enum ActionWord {
     Bake,
 }
 
-/// What `rehearse` may be told.
+/// Arguments of `supply-action rehearse`.
 #[derive(Debug, Args)]
 pub struct Rehearse {
     /// The folder to build

@@ -32,7 +32,7 @@ use crate::sbom::{cyclonedx, table};
 mod diff;
 pub(super) use diff::is_json;
 
-/// What `sbom` is asked.
+/// Arguments of `supply-action sbom`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct SbomArguments {

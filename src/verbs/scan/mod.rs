@@ -26,7 +26,7 @@ use crate::scan::{sarif, shown};
 use crate::text;
 use crate::text::age::Age;
 
-/// What `scan` is asked.
+/// Arguments of `supply-action scan`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, mut_args = of_image)]
 pub struct ScanArguments {

@@ -33,7 +33,7 @@ use crate::text::plural;
 use crate::verbs::sbom::SbomSubject;
 use crate::verbs::verify::WantedReference;
 
-/// What `secrets` is asked.
+/// Arguments of `supply-action secrets`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SecretsArguments {

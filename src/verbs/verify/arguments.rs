@@ -1,4 +1,4 @@
-//! What `verify` is asked, as words of the command line. Parsing only.
+//! Arguments of `supply-action verify`, as text of the command line. Parsing only.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -21,7 +21,7 @@ use crate::verify::signer::{
 };
 use crate::verify::summary::{SlsaLevel, SummarizedResource, SummaryTerms};
 
-/// What `verify` is asked.
+/// Arguments of `supply-action verify`.
 #[derive(Debug, Args)]
 #[command(
     group = ArgGroup::new("signer"),
