@@ -223,7 +223,7 @@ impl MergePlan {
         short.push(format!(
             "Platforms:  {}",
             if platforms.is_empty() {
-                "those that are there".to_owned()
+                "all of the images to merge".to_owned()
             } else {
                 joined(&platforms)
             }

@@ -159,7 +159,7 @@ impl RescanPlan {
         };
         Words {
             short: vec![
-                "Plan:       scan what is published".to_owned(),
+                "Plan:       scan published images".to_owned(),
                 format!("Event:      {event}"),
                 format!("Images:     {}", images.join(", ")),
                 format!("Verify:     {verified}"),

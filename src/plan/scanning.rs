@@ -60,10 +60,10 @@ impl ScanPlan {
                     Some(lowest) => format!(
                         "{lowest}{} refuses{}",
                         if lowest == SeverityLevel::Critical { "" } else { " or worse" },
-                        if terms.rules.only_fixed { " where there is a fix" } else { "" }
+                        if terms.rules.only_fixed { " if a fix exists" } else { "" }
                     ),
                 };
-                format!("the SBOMs that are signed, by {}; {refuses}", self.sources().join(" and "))
+                format!("the signed SBOMs, with {}; {refuses}", self.sources().join(" and "))
             }
         }
     }

@@ -42,7 +42,7 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     match plan {
         MergePlan::Nothing(about) => ending::nothing(&about, &context, report)
             .and_then(|()| hand_over_metadata(None, &about.metadata, env, &context, &settings))
-            .context("nothing was to be merged, but the workflow cannot be told"),
+            .context("nothing was to be merged, but the outputs for the workflow cannot be written"),
         MergePlan::Merge(plan) => {
             let trust = trust.needed().map_err(with_consequence)?;
             let (published, level) = publish(env, &context, &settings, &trust, &plan, report)

@@ -437,7 +437,7 @@ async fn an_update_says_what_changed_and_takes_nothing_older() {
     assert!(run.code == Some(0) && run.log.contains(said), "{}", run.log);
     let kept = std::fs::read(folder.path().join("Hex/all.zip")).unwrap();
     let run = update(&first.world, folder.path(), &arguments).await;
-    let why = "is not taken: its newest advisory is of 2026-10-01T00:00:00Z, and the newest at hand of 2026-11-01T00:00:00Z";
+    let why = "is not used: its newest advisory is of 2026-10-01T00:00:00Z, but the newest at hand is of 2026-11-01T00:00:00Z";
     assert!(run.code == Some(1) && run.log.contains(why), "{}", run.log);
     assert_eq!(std::fs::read(folder.path().join("Hex/all.zip")).unwrap(), kept);
 }

@@ -124,7 +124,7 @@ async fn a_job_whose_provenance_says_nothing_or_names_another_source_is_refused_
         ),
     ] {
         let run = merged(&world, &provenance, &[]).await;
-        refused(&world, &run, &["nothing was tagged", "is not taken", reason]).await;
+        refused(&world, &run, &["nothing was tagged", "is not accepted", reason]).await;
     }
     let run = merged(&world, &predicate(&elsewhere, &json!({})), &[]).await;
     refused(&world, &run, &["name that source with `build-source` if it was built from there on \

@@ -411,7 +411,7 @@ async fn where_it_was_built_is_believed_of_nobody_who_did_not_say_so() {
         &world,
         &source,
         &[],
-        &["is not taken", "name that source with `build-source`", "vendor/tool.git"],
+        &["is not accepted", "name that source with `build-source`", "vendor/tool.git"],
     )
     .await;
     let other = [("INPUT_BUILD-SOURCE", "https://github.com/vendor/other")];

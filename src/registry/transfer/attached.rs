@@ -66,11 +66,11 @@ async fn attached(
             "{name} already had evidence; the evidence of the source was added to it"
         ))),
         Ok(MergedTag::Kept) => {
-            Ok(Some(format!("{name} points to something else, which stays as it is")))
+            Ok(Some(format!("{name} points to something else, which stays unchanged")))
         }
         Err(RegistryError::Refused { status, .. }) => Ok(Some(format!(
             "{name} points to something else, and the registry does not allow replacing it \
-             ({status}), so it stays as it is"
+             ({status}), so it stays unchanged"
         ))),
         Err(error) => Err(error),
     }

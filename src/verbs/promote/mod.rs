@@ -60,7 +60,8 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     let plan = match plan {
         PromotePlan::Nothing(about) => {
             return ending::nothing_promoted(&about, &context, report)
-                .context("nothing was to be promoted, but the workflow cannot be told");
+                .context("nothing was to be promoted, but the outputs for the workflow cannot be \
+                    written");
         }
         PromotePlan::Promote(plan) => plan,
     };
@@ -451,7 +452,7 @@ impl Promote<'_> {
             ..RunEnd::default()
         }
         .tell(self.context, self.report)
-        .context("the image is promoted, but the workflow cannot be told")
+        .context("the image is promoted, but the outputs for the workflow cannot be written")
     }
 }
 

@@ -223,7 +223,7 @@ impl GivenInputs<'_> {
     fn stays_here(&self, images: &[Repository]) -> anyhow::Result<()> {
         let elsewhere = images.iter().find(|image| image.registry() != self.world.registry());
         elsewhere.map_or(Ok(()), |image| {
-            Err(anyhow::anyhow!("{NOTHING}: `{image}` lies at no registry of the rehearsal"))
+            Err(anyhow::anyhow!("{NOTHING}: `{image}` is not in a registry of the rehearsal"))
         })
     }
 }

@@ -354,7 +354,7 @@ impl Rescan<'_> {
             ..RunEnd::default()
         }
         .tell(self.context, self.report)
-        .context("the scan is done, but the workflow cannot be told")
+        .context("the scan is done, but the outputs for the workflow cannot be written")
     }
 }
 
