@@ -197,8 +197,8 @@ impl crate::error::Remedied for ArtifactError {
 }
 
 fn remedy_of(error: &Error) -> Option<String> {
-    const EXPIRED: &str = "sign again: a signature counts only if its time is proven and lies in \
-        the validity of the signer's certificate";
+    const EXPIRED: &str = "sign again: a signature counts only if it is proven to be made while \
+        the signer's certificate was valid";
     const CHANGED: &str = "get it again from its origin: it was changed, or it never was valid";
     Some(match error {
         Error::Certificate(

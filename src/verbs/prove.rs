@@ -264,7 +264,7 @@ async fn sign_one(
     let mut foreign = Vec::new();
     let noted = &mut foreign;
     let accepted = async {
-        let accepted = accepted.await.context("what others say of the image was not read")?;
+        let accepted = accepted.await.context("statements of others about the image were not read")?;
         noted.extend(accepted.foreign().iter().map(Foreign::shown));
         gate.accepted(accepted.materials());
         Ok(accepted)

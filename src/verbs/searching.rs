@@ -115,7 +115,7 @@ fn tell(image: &ImageRef, summary: &SearchSummary, report: &Report) {
     let count = summary.secrets.told + summary.secrets.accepted;
     let told = match count {
         0 => String::new(),
-        _ => format!(", {} told", plural(count, "secret")),
+        _ => format!(", {} only listed", plural(count, "secret")),
     };
     report.say(&format!("secrets: {} in `{}`{told}", summary.sentence, image.repository));
     for line in summary.told.iter().take(MOST) {

@@ -151,7 +151,7 @@ async fn what_the_base_image_or_a_package_brings_is_told() {
     // Whoever makes SBOMs of layers reads all of them.
     world.set("INPUT_SBOM", "registry");
     let run = published(&world).await;
-    tell(&run, &["in opt/base/key.sh:2", ": it lies in the base image", "2 layers of the base"]);
+    tell(&run, &["in opt/base/key.sh:2", ": it is in the base image", "2 layers of the base"]);
     let layer = layer(&run);
     let fetched = |world: &World| {
         let requests = world.sandbox.requests().into_iter();

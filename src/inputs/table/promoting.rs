@@ -12,9 +12,9 @@ pub(super) const PROMOTING: &[Input] = &[
         of: &[PROMOTE],
         description: "\
             Repositories to promote to, separated by commas or lines, at one registry or several, \
-            or an OCI layout on disk as oci-layout:DIR or oci-layout:FILE.tar. \
-            Default is the repository of the server's own registry, where only tags are set if the \
-            image lies there already.",
+            or an OCI layout on disk as oci-layout:DIR or oci-layout:FILE.tar. Default is the \
+            repository of the server's own registry, where only tags are set if the image is \
+            already there.",
         ..ROW
     },
     Input {
@@ -24,8 +24,8 @@ pub(super) const PROMOTING: &[Input] = &[
         default: Some("false"),
         of: &[PROMOTE],
         description: "\
-            Whether to verify the image and say what would be copied and which tags would be set, \
-            and to change nothing.",
+            Whether to verify the image and list what would be copied and which tags would be set, \
+            without any change.",
         ..ROW
     },
     Input {
