@@ -501,7 +501,7 @@ mod tests {
         let catalog = catalog(&[("status", packages(&[found("a", "all", &[], &[])]))], &[]);
         assert_eq!(
             catalog.warnings,
-            ["there is no os-release, so deb packages are taken for those of debian"]
+            ["there is no os-release, so deb packages are assumed to be of debian"]
         );
     }
 }

@@ -325,7 +325,7 @@ mod tests {
             (&[(REPOSITORY, b"https://github.com/o/r")], "is not text"),
             (&[(REPOSITORY, b"")], "is not text"),
             (&[(OLD, b"\xff")], "is not text"),
-            (&[(REPOSITORY, full), (OLD, b"o/other")], "two things of the repository"),
+            (&[(REPOSITORY, full), (OLD, b"o/other")], "two different values for the repository"),
         ] {
             let refused = read(extensions).unwrap_err();
             assert!(refused.contains(why), "{refused}");

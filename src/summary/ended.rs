@@ -155,7 +155,7 @@ mod tests {
         assert!(!text.contains("under its digest"));
         assert!(
             told(&error, &[built()])
-                .contains("lies there under its digest alone (sha256\\:0 for 2 platforms)")
+                .contains("is there under its digest alone (sha256\\:0 for 2 platforms)")
         );
     }
 

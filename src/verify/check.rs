@@ -316,7 +316,7 @@ mod tests {
         let check = Check::NoFinding { lowest: SeverityLevel::Critical, only_fixed: false };
         assert_eq!(
             check.holds(alone, now()).unwrap_err().to_string(),
-            "its scan says nothing: it names no scanner"
+            "its scan result cannot be read: it names no scanner"
         );
         let sbom = statement("https://spdx.dev/Document");
         assert!(check.holds(&sbom, now()).is_err());

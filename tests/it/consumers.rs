@@ -165,7 +165,7 @@ async fn attestations_of_the_older_format_alone_are_found_by_pattern_and_by_repo
             "it has no signature at all; it has a provenance, an SBOM and a vulnerability scan by `https://github.com/example/hello/",
             "BuildKit's unsigned provenance",
             "BuildKit's unsigned SBOM",
-            "hint: if what it has is enough for you, ask for that: --require index=provenance,sbom,vuln --require platforms=provenance,sbom,vuln",
+            "hint: require only what the image has, if that is enough for you: --require index=provenance,sbom,vuln --require platforms=provenance,sbom,vuln",
         ] {
             assert!(text.contains(part), "`{part}` is missing in {text}");
         }
@@ -190,7 +190,7 @@ async fn what_nobody_signed_is_said_with_what_buildkit_left() {
         let text = said(&output);
         assert!(text.contains("it has no signature at all; it has BuildKit's unsigned provenance and BuildKit's unsigned SBOM"), "{text}");
         assert!(
-            text.contains("hint: nothing here can be verified") && !text.contains("rerun"),
+            text.contains("hint: ask the publisher for a signature") && !text.contains("rerun"),
             "{text}"
         );
         let json: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -452,7 +452,7 @@ async fn one_format_that_cannot_be_read_hides_nothing_and_proves_nothing() {
     for (arguments, why) in [
         (
             &["--require", "index=https://example.com/scan/v1"][..],
-            "what it has as bundles could not be read",
+            "its bundles could not be read",
         ),
         (&["--signature-formats", "bundle"], "was refused: 403"),
     ] {

@@ -32,9 +32,9 @@ async fn who_prunes_or_reads_gets_no_hint_of_who_publishes() {
     };
     for (effect, words) in [
         (FaultEffect::Status(401), "hint: log in with `docker login`"),
-        (FaultEffect::Status(403), "hint: the login lacks the right to read here"),
-        (FaultEffect::StatusRetryAfter(429, 0), "hint: the registry limits requests; try later"),
-        (FaultEffect::StatusRetryAfter(503, 0), "hint: the registry seems unwell"),
+        (FaultEffect::Status(403), "hint: use a login that has permission to read here"),
+        (FaultEffect::StatusRetryAfter(429, 0), "hint: try later, or log in to raise the limit"),
+        (FaultEffect::StatusRetryAfter(503, 0), "hint: look at the registry's status page"),
     ] {
         world.sandbox.faults().add(always(
             SandboxService::Registry,
@@ -145,7 +145,7 @@ async fn a_bake_file_that_is_missing_is_told_with_where_it_was_looked_for() {
     let folder = world.env["INPUT_CONTEXT"].clone();
     let bake = of_bake(&folder);
     let run = world.run(&["bake"], &bake).await;
-    let hint = format!("hint: bake files are looked for in `{folder}`");
+    let hint = format!("hint: list bake files with other names in `files`, relative to `{folder}`");
     assert!(run.code == Some(1) && run.log.contains(&hint), "{}", run.log);
     // What is wrong in it, buildx says itself.
     let target = [&bake[..], &[("INPUT_TARGETS", "nobody")]].concat();

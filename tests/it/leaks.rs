@@ -173,7 +173,7 @@ async fn what_the_base_image_or_a_package_brings_is_told() {
         ["var/lib/dpkg/info/tool.list", list],
     ]] });
     plant(&world, &package);
-    tell(&published(&world).await, &["in usr/share/tool/test.key:2", ": package tool brings it"]);
+    tell(&published(&world).await, &["in usr/share/tool/test.key:2", ": package tool owns it"]);
     // What somebody puts there later is nobody's.
     let mut changed = package;
     changed["layers"].as_array_mut().unwrap().push(json!([["usr/share/tool/test.key", line()]]));

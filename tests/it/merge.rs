@@ -456,7 +456,7 @@ async fn a_registry_that_refuses_or_lies_is_not_taken_for_an_empty_one() {
     let world = World::new().await;
     let needs = needs(&world, &[]).await;
     for (effect, words) in [
-        (FaultEffect::Status(403), &["403", "hint: the login lacks the right"][..]),
+        (FaultEffect::Status(403), &["403", "hint: use a login that has permission"][..]),
         (FaultEffect::StatusRetryAfter(429, 0), &["429", "limits requests"]),
         (FaultEffect::Status(401), &["401", "hint: give credentials"]),
         (FaultEffect::Corrupt, &["does not hash to its digest"]),

@@ -52,7 +52,7 @@ async fn a_token_of_a_foreign_issuer() {
     let why = "the OIDC token is of issuer `https://oidc.elsewhere.example`, not of the issuer of `github.com`";
     refused(
         &world,
-        &["nothing was tagged", why, "hint: a private Sigstore instance names the issuers"],
+        &["nothing was tagged", why, "hint: list this issuer in the signing config"],
     )
     .await;
     assert!(
