@@ -169,7 +169,7 @@ async fn attestations_of_the_older_format_alone_are_found_by_pattern_and_by_repo
         ] {
             assert!(text.contains(part), "`{part}` is missing in {text}");
         }
-        assert!(!text.contains("rerun") && !text.contains("signing-config"), "{text}");
+        assert!(!text.contains("run the workflow again") && !text.contains("signing-config"), "{text}");
     }
 }
 
@@ -190,7 +190,7 @@ async fn what_nobody_signed_is_said_with_what_buildkit_left() {
         let text = said(&output);
         assert!(text.contains("it has no signature at all; it has BuildKit's unsigned provenance and BuildKit's unsigned SBOM"), "{text}");
         assert!(
-            text.contains("hint: ask the publisher for a signature") && !text.contains("rerun"),
+            text.contains("hint: ask the publisher for a signature") && !text.contains("run the workflow again"),
             "{text}"
         );
         let json: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -258,7 +258,7 @@ async fn the_issuer_that_vouched_is_named_with_how_to_ask_for_it() {
              for the signer"
         );
         assert!(text.contains(&hint), "{text}");
-        assert!(!text.contains("rerun"), "{text}");
+        assert!(!text.contains("run the workflow again"), "{text}");
         // As it says.
         assert!(check(&["--certificate-oidc-issuer", &issuer]).await.status.success());
     }
