@@ -32,8 +32,7 @@ pub fn public_log(
         }
         Visibility::Unknown => {
             format!(
-                "neither the event nor GitHub says whether repository `{repository}` is private, \
-                 so it counts as private"
+                "neither the event nor GitHub says whether repository `{repository}` is private, so it counts as private"
             )
         }
     };

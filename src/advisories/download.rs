@@ -40,8 +40,7 @@ pub enum DownloadError {
     #[error("`{url}` was not fetched: {cause}")]
     Unanswered { url: String, cause: String },
     #[error(
-        "`{url}` is not used: its newest advisory is of {fetched}, but the newest at hand is of \
-         {known}"
+        "`{url}` is not used: its newest advisory is of {fetched}, but the newest at hand is of {known}"
     )]
     Older { url: String, fetched: Timestamp, known: Timestamp },
     #[error("`{url}` is not used")]

@@ -41,8 +41,7 @@ impl Api {
         let server = Server::of(&context.server_url);
         anyhow::ensure!(
             token.is_none() || server.owns(&host) || is_loopback(&host),
-            "`GITHUB_API_URL` is `{}`, but the workflow's own token is sent to hosts of `{server}` \
-             only",
+            "`GITHUB_API_URL` is `{}`, but the workflow's own token is sent to hosts of `{server}` only",
             context.api_url
         );
         let api_url = context.api_url.trim_end_matches('/');

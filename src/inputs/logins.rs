@@ -45,8 +45,7 @@ pub(super) fn logins(
         (None, Some(_)) => problems.say("username", "`password` is set, so `username` must be too"),
         (None, None) => notices.extend(given.get("registry").map(|registry| {
             format!(
-                "input `registry`: `{registry}` has no effect, because neither `username` nor \
-                 `password` is set"
+                "input `registry`: `{registry}` has no effect, because neither `username` nor `password` is set"
             )
         })),
     }
@@ -88,8 +87,7 @@ fn registry_of(images: &str, own: Option<&str>, problems: &mut InputProblems) ->
     let registries = super::unique(registries.collect());
     match registries.as_slice() {
         [] => own.map(str::to_owned).unwrap_or_else(|| {
-            problems.say("registry", "not set, and no image says which registry `username` and \
-                `password` are for");
+            problems.say("registry", "not set, and no image says which registry `username` and `password` are for");
             String::new()
         }),
         [only] => only.clone(),
@@ -98,8 +96,7 @@ fn registry_of(images: &str, own: Option<&str>, problems: &mut InputProblems) ->
             let listed: Vec<String> = several.iter().map(|registry| format!("`{registry}`")).collect();
             problems.say(
                 "registry",
-                format_args!("not set, and the images are at {}: it is not clear which of them \
-                    `username` and `password` are for", listed.join(" and ")),
+                format_args!("not set, and the images are at {}: it is not clear which of them `username` and `password` are for", listed.join(" and ")),
             );
             problems.hint("name it with `registry`, or give each its own login with `registry-auth`");
             several[0].clone()

@@ -226,8 +226,7 @@ fn either(text: &str, tag: &str, image: Option<&str>, problems: &mut InputProble
         .say("tags", format_args!("`{text}` could be a tag or an image, so it is refused"));
     problems.hint(match image {
         Some(image) => {
-            format!("write `{image}:latest` for the image, or `{tag}` for the tag; \
-                `type=ref,event=branch` gives the tag of a branch")
+            format!("write `{image}:latest` for the image, or `{tag}` for the tag; `type=ref,event=branch` gives the tag of a branch")
         }
         None => format!("write `{tag}` for the tag, or a whole reference such as `ghcr.io/octo/app:latest` for an image"),
     });
@@ -249,8 +248,7 @@ fn default_image(context: &RunContext, problems: &mut InputProblems) -> String {
         (Some(repository), Some(registry)) => format!("{registry}/{}", repository.to_lowercase()),
         (Some(_), None) => {
             let why = format_args!(
-                "not set, and the registry of `{server}` is not known; write for example \
-                 `registry.example.com/octo/app`"
+                "not set, and the registry of `{server}` is not known; write for example `registry.example.com/octo/app`"
             );
             problems.say("images", why);
             String::new()

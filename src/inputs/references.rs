@@ -24,8 +24,7 @@ pub(super) fn item(text: &str) -> ReferenceItem {
     if !shape.contains(['/', ':']) {
         return match is_known_registry(&shape) {
             true => ReferenceItem::Wrong(format!(
-                "`{text}` is a registry without an image; write for example \
-                 `{text}/octo/app:latest`"
+                "`{text}` is a registry without an image; write for example `{text}/octo/app:latest`"
             )),
             false => ReferenceItem::Tag,
         };

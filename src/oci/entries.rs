@@ -44,8 +44,7 @@ pub enum Objection {
     )]
     Artifact { entry: Digest, kind: String },
     #[error(
-        "has an entry of artifact type `{kind}` that some programs use as the image of \
-         `{platform}`, because none is listed before it: `{entry}`"
+        "has an entry of artifact type `{kind}` that some programs use as the image of `{platform}`, because none is listed before it: `{entry}`"
     )]
     ArtifactFirst { entry: Digest, kind: String, platform: String },
     #[error("has an entry of artifact type `{said}` that is `{found}`: `{entry}`")]
@@ -98,15 +97,12 @@ impl Objection {
     pub fn remedy(&self) -> Option<String> {
         match self {
             Self::Foreign { .. } => {
-                Some("set `allow-foreign-layers: true` (in `verify`: --allow-foreign-layers) if \
-                    that is intended".to_owned())
+                Some("set `allow-foreign-layers: true` (in `verify`: --allow-foreign-layers) if that is intended".to_owned())
             }
             Self::Artifact { kind, .. } => {
-                Some(format!("set `allow-index-entries: {kind}` (in `verify`: \
-                    --allow-index-entries {kind}) if it belongs there"))
+                Some(format!("set `allow-index-entries: {kind}` (in `verify`: --allow-index-entries {kind}) if it belongs there"))
             }
-            Self::SameTarget { .. } => Some("build each platform once, or give them different \
-                variants".to_owned()),
+            Self::SameTarget { .. } => Some("build each platform once, or give them different variants".to_owned()),
             Self::AboutNothing { .. } | Self::SeveralAttestations { .. } | Self::Attestations { .. } => {
                 Some("build it again; BuildKit writes one manifest of attestations for each image".to_owned())
             }

@@ -417,8 +417,7 @@ fn unauthenticated_cache(inputs: &Inputs, sboms_of_layers: bool) -> Option<Strin
         && inputs.sboms.sbom_cache.is_some()
         && inputs.sboms.sbom_cache_key.is_none();
     is_not_used.then(|| {
-        "input `sbom-cache` has no effect: other jobs may write it, so a run that signs reads \
-         every layer again; set `sbom-cache-key` to a secret".to_owned()
+        "input `sbom-cache` has no effect: other jobs may write it, so a run that signs reads every layer again; set `sbom-cache-key` to a secret".to_owned()
     })
 }
 

@@ -101,8 +101,7 @@ pub fn plan(
                 }
                 let layout_names = split_off(&mut release);
                 if inputs.promote.verification_summary && release.images().is_empty() {
-                    return refuse("input `verification-summary`: a summary names the registry of \
-                        an image, but the only destination is a layout on disk")
+                    return refuse("input `verification-summary`: a summary names the registry of an image, but the only destination is a layout on disk")
                         .hint("leave it out here, and set it where the layout goes to a registry");
                 }
                 release.trust = trust.map(PlannedTrust::of);

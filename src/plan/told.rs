@@ -132,10 +132,8 @@ pub(super) fn unused_evidence_dir(inputs: &Inputs, goal: Goal) -> Option<String>
     inputs.evidence_dir.as_ref()?;
     match goal {
         Goal::Publish => None,
-        Goal::Check => Some("input `evidence-dir` has no effect, because this run publishes \
-            nothing".to_owned()),
-        Goal::PushByDigest => Some("input `evidence-dir` has no effect here; set it in the action \
-            `merge`, which publishes".to_owned()),
+        Goal::Check => Some("input `evidence-dir` has no effect, because this run publishes nothing".to_owned()),
+        Goal::PushByDigest => Some("input `evidence-dir` has no effect here; set it in the action `merge`, which publishes".to_owned()),
     }
 }
 
@@ -147,8 +145,7 @@ fn unused_outputs(inputs: &Inputs, flags: &Flags, goal: Goal) -> Vec<String> {
     if goal != Goal::Check && loads {
         let what =
             if inputs.build.texts.load { "input `load`" } else { "input `outputs`: `type=docker`" };
-        notices.push(format!("{what} has no effect when the image is pushed; pull it by its \
-            digest, or build with `push: false`"));
+        notices.push(format!("{what} has no effect when the image is pushed; pull it by its digest, or build with `push: false`"));
     }
     if goal == Goal::Check
         && given.iter().any(|output| {
@@ -156,8 +153,7 @@ fn unused_outputs(inputs: &Inputs, flags: &Flags, goal: Goal) -> Vec<String> {
         })
     {
         notices.push(
-            "input `outputs`: `push=true` has no effect, because this run publishes nothing; set \
-             `push: true` to publish".to_owned(),
+            "input `outputs`: `push=true` has no effect, because this run publishes nothing; set `push: true` to publish".to_owned(),
         );
     }
     notices
@@ -186,8 +182,7 @@ pub(super) fn unserved(logins: &[Login], images: &[Repository], elsewhere: &[&st
     unserved
         .map(|login| {
             format!(
-                "the login at `{}` is for none of this run's images ({}); only base images can \
-                 need it",
+                "the login at `{}` is for none of this run's images ({}); only base images can need it",
                 login.registry,
                 if listed.is_empty() { "there is none".to_owned() } else { listed.join(", ") }
             )

@@ -67,8 +67,7 @@ impl RegistryError {
         }
         let text = match self {
             Self::Refused { status: StatusCode::UNAUTHORIZED, .. } | Self::NoToken { .. } => {
-                "log in with `docker login`; registries often give this answer for an image that \
-                 is private or missing"
+                "log in with `docker login`; registries often give this answer for an image that is private or missing"
             }
             Self::Refused { request, status: StatusCode::FORBIDDEN, .. }
                 if request.starts_with("DELETE ") =>
@@ -76,8 +75,7 @@ impl RegistryError {
                 "use a login that has permission to delete here"
             }
             Self::Refused { status: StatusCode::FORBIDDEN, .. } => {
-                "use a login that has permission to read here; at ghcr.io it needs \"packages: \
-                 read\", and a private package must grant access to this repository or person"
+                "use a login that has permission to read here; at ghcr.io it needs \"packages: read\", and a private package must grant access to this repository or person"
             }
             Self::Unwell { status: StatusCode::TOO_MANY_REQUESTS, .. } => {
                 "try later, or log in to raise the limit: the registry limits requests"
@@ -156,36 +154,29 @@ impl Remedied for RegistryError {
             Self::Refused { request, status: StatusCode::FORBIDDEN, .. }
                 if ["GET ", "HEAD "].iter().any(|read| request.starts_with(read)) =>
             {
-                "use a login that has permission to read here; at ghcr.io it needs \"packages: \
-                 read\", and a private package must grant access to this repository or person"
+                "use a login that has permission to read here; at ghcr.io it needs \"packages: read\", and a private package must grant access to this repository or person"
             }
             Self::Refused { status: StatusCode::FORBIDDEN, .. } => {
-                "use a login that has permission to push here; for ghcr.io add \"permissions: \
-                 packages: write\" and give this repository the role Write on the package's page"
+                "use a login that has permission to push here; for ghcr.io add \"permissions: packages: write\" and give this repository the role Write on the package's page"
             }
             Self::Refused { detail, .. } if detail.contains("immutable") => {
-                "leave floating tags such as `latest` out of `tags`, because tags of this \
-                 repository are immutable; or exempt them in its settings, and also `sha256-*`, \
-                 which lists the evidence"
+                "leave floating tags such as `latest` out of `tags`, because tags of this repository are immutable; or exempt them in its settings, and also `sha256-*`, which lists the evidence"
             }
             Self::Refused { status: StatusCode::NOT_FOUND, .. } => {
                 "create the repository first: some registries, such as Amazon ECR, do not create \
                  it at the first push"
             }
             Self::Unwell { status: StatusCode::TOO_MANY_REQUESTS, .. } => {
-                "run the workflow again later, or log in to raise the limit: the registry limits \
-                 requests"
+                "run the workflow again later, or log in to raise the limit: the registry limits requests"
             }
             Self::Unreachable { .. } => {
                 "check the registry's name, and that this machine can reach it; a later run reuses what is already there"
             }
             Self::Unwell { .. } => {
-                "look at the registry's status page and run the workflow again: it reuses what is \
-                 already there"
+                "look at the registry's status page and run the workflow again: it reuses what is already there"
             }
             Self::Mismatch { .. } => {
-                "do not use this image: something between this machine and the registry changes \
-                 its bytes"
+                "do not use this image: something between this machine and the registry changes its bytes"
             }
             Self::Content { remedy, .. } => return remedy.clone(),
             _ => return None,

@@ -227,8 +227,7 @@ fn origin(listed: &CatalogedPackage) -> String {
 pub(super) fn coverage() -> String {
     let looked_for: Vec<&str> = looked_for().collect();
     format!(
-        "Looked for: {}. Nothing else was looked for: this document has no packages of other \
-         ecosystems, and no files that no package lists.",
+        "Looked for: {}. Nothing else was looked for: this document has no packages of other ecosystems, and no files that no package lists.",
         looked_for.join("; ")
     )
 }

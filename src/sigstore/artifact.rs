@@ -168,8 +168,7 @@ fn quoted(issuer: &str) -> String {
     if issuer.is_empty() { "no issuer".to_owned() } else { format!("issuer `{issuer}`") }
 }
 
-const FOREIGN: &str = "pass the --trusted-root of the Sigstore instance that signed; the default \
-    is the public-good instance";
+const FOREIGN: &str = "pass the --trusted-root of the Sigstore instance that signed; the default is the public-good instance";
 
 impl crate::error::Remedied for ArtifactError {
     fn remedy(&self) -> Option<String> {
@@ -178,8 +177,7 @@ impl crate::error::Remedied for ArtifactError {
                 "a bundle is a JSON file of media type application/vnd.dev.sigstore.bundle, as cosign and GitHub write them".to_owned()
             }
             Self::Form(_) | Self::Incomplete => {
-                "get it again from its origin: it was changed, or it never was a valid Sigstore \
-                 bundle".to_owned()
+                "get it again from its origin: it was changed, or it never was a valid Sigstore bundle".to_owned()
             }
             Self::ForeignLog(_) => FOREIGN.to_owned(),
             Self::Identity { actual: Some(actual), .. } => {
@@ -197,8 +195,7 @@ impl crate::error::Remedied for ArtifactError {
 }
 
 fn remedy_of(error: &Error) -> Option<String> {
-    const EXPIRED: &str = "sign again: a signature counts only if it is proven to be made while \
-        the signer's certificate was valid";
+    const EXPIRED: &str = "sign again: a signature counts only if it is proven to be made while the signer's certificate was valid";
     const CHANGED: &str = "get it again from its origin: it was changed, or it never was valid";
     Some(match error {
         Error::Certificate(

@@ -227,8 +227,7 @@ fn from_a_known_issuer(
         return Ok(());
     }
     Err(anyhow::anyhow!("the OIDC token is of issuer `{issuer}`, not of the issuer of `{server}`"))
-        .hint("list this issuer in the signing config (`oidcUrls`) of a private Sigstore instance; \
-            see `signing-config`")
+        .hint("list this issuer in the signing config (`oidcUrls`) of a private Sigstore instance; see `signing-config`")
 }
 
 /// Refuses a token that the certificate authority is known not to take, before anything is built:
@@ -246,8 +245,7 @@ pub fn taken_by(fulcio: Option<&str>, issuer: &str) -> anyhow::Result<()> {
     if Server::of("https://github.com").issues(issuer) {
         return Ok(());
     }
-    Err(anyhow::anyhow!("the public certificate authority `{host}` accepts no tokens of issuer \
-        `{issuer}`, so nothing can be signed")).hint(
+    Err(anyhow::anyhow!("the public certificate authority `{host}` accepts no tokens of issuer `{issuer}`, so nothing can be signed")).hint(
         "name the services of a Sigstore instance that knows this issuer with `signing-config` and `trusted-root`, or sign with a key \
          (`COSIGN_PRIVATE_KEY`)",
     )

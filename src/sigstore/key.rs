@@ -52,8 +52,7 @@ pub enum KeyError {
     #[error("the password in `COSIGN_PASSWORD` does not decrypt it, or it is damaged")]
     Password,
     #[error(
-        "it can be decrypted, but it is not an ECDSA P-256 key such as `cosign generate-key-pair` \
-         makes"
+        "it can be decrypted, but it is not an ECDSA P-256 key such as `cosign generate-key-pair` makes"
     )]
     Kind,
 }
@@ -68,8 +67,7 @@ impl KeyError {
                 "encrypt it with `cosign import-key-pair --key FILE`, and give the text of `import-cosign.key`"
             }
             Self::Password => {
-                "set `COSIGN_PASSWORD` to the password of this key; leave it out if the password \
-                 is empty"
+                "set `COSIGN_PASSWORD` to the password of this key; leave it out if the password is empty"
             }
         }
     }

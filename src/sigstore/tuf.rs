@@ -86,8 +86,7 @@ impl TufMirror {
         match targets(StoreRepository::new(store.clone()), &root, &store, names, now).await {
             Ok(found) => Ok(TufFiles { files: kept(&folder, names, &found)?, unreachable: Some(silence) }),
             Err(error) => Err(anyhow::anyhow!(
-                "TUF repository `{}` cannot be reached: {silence}; and the copy kept in `{}` \
-                 cannot be used: {}",
+                "TUF repository `{}` cannot be reached: {silence}; and the copy kept in `{}` cannot be used: {}",
                 self.url,
                 folder.display(),
                 chain(&error)
@@ -153,8 +152,7 @@ fn remedy(error: &Error, folder: &Path) -> String {
     match error {
         Error::Rollback { .. } => {
             format!(
-                "ask who runs the repository: it serves older metadata than before. If it was set \
-                 up anew, remove `{}`",
+                "ask who runs the repository: it serves older metadata than before. If it was set up anew, remove `{}`",
                 folder.display()
             )
         }

@@ -123,8 +123,7 @@ pub(super) async fn publish(
         ));
     }
     if plan.names_build_source && parts.are_of_this_run() {
-        report.notice("input `build-source` has no effect: every image was built from the commit \
-            of this run");
+        report.notice("input `build-source` has no effect: every image was built from the commit of this run");
     }
     for taken in parts.taken() {
         report.notice(&taken.shown(images));

@@ -237,16 +237,14 @@ impl ReleaseRun<'_> {
         let verified = earlier.context("no earlier run has published this commit")?;
         for image in verified.iter().filter_map(|images| images.first()) {
             self.report.notice(&format!(
-                "`{}` is kept: an earlier run of this commit published it, and its evidence is \
-                 complete; nothing is built (`on-tag-conflict: overwrite` builds again)",
+                "`{}` is kept: an earlier run of this commit published it, and its evidence is complete; nothing is built (`on-tag-conflict: overwrite` builds again)",
                 image.image()
             ));
         }
         let differs = |image: &&VerifiedImage| !image.is_signed_with(&outside.annotations);
         for image in verified.iter().flatten().filter(differs) {
             self.report.notice(&format!(
-                "input `signature-annotations` has no effect: `{}` keeps its signatures, which \
-                 have other annotations (`on-tag-conflict: overwrite` signs again)",
+                "input `signature-annotations` has no effect: `{}` keeps its signatures, which have other annotations (`on-tag-conflict: overwrite` signs again)",
                 image.image()
             ));
         }
@@ -486,8 +484,7 @@ impl SigningAuthority {
             Self::Oidc(token) => &token.unverified,
             Self::Key { key, .. } => return Ok(Signer::Key(key.public().clone()).into()),
         };
-        let wrong = |why: String| anyhow::anyhow!("this run cannot be distinguished from other \
-            runs: {why}");
+        let wrong = |why: String| anyhow::anyhow!("this run cannot be identified: {why}");
         let repository = context.repository.as_deref().unwrap_or(&token.repository);
         let id = Some(&context.repository_id).filter(|id| !id.is_empty());
         let source = SourceRule {
@@ -573,8 +570,7 @@ async fn taken_versions(
             let Some(image) = baseline.taken(name) else { continue };
             if !is_of_this_commit(outside, context, &policy, &image).await {
                 let taken = anyhow::anyhow!(
-                    "`{name}` already exists: it points to `{}`, which no run of this commit \
-                     published",
+                    "`{name}` already exists: it points to `{}`, which no run of this commit published",
                     image.digest
                 );
                 problems.take(

@@ -75,8 +75,7 @@ impl Scanning {
                 Ok((Scanned::Unanswered(error::message(&error)), Vec::new()))
             }
             Err(error) => Err(error)
-                .hint("set `on-scan-failure: warn` to publish without a scan result, or give \
-                    `advisories`"),
+                .hint("set `on-scan-failure: warn` to publish without a scan result, or give `advisories`"),
         }
     }
 

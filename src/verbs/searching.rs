@@ -150,8 +150,7 @@ fn refused(refusal: &SearchRefusal, images: &[(ImageRef, &Searched)]) -> anyhow:
              pull there",
             images.join(", ")
         ))
-        .hint("build without it: `RUN --mount=type=secret` leaves nothing in a layer, and files of \
-            earlier stages stay out of the image; a later `RUN rm` removes nothing")
+        .hint("build without it: `RUN --mount=type=secret` leaves nothing in a layer, and files of earlier stages stay out of the image; a later `RUN rm` removes nothing")
         .hint("list what may stay in a file of `ignore-file`, by its `sha256:…` and with a reason")
         .see(RefusalPage::SecretsInTheImage)
 }

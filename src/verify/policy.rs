@@ -56,8 +56,7 @@ impl EvidenceNeed {
         let need: Self = text.parse()?;
         match need.kind() {
             Some(kind) if !kind.belongs_to(part) => Err(format!(
-                "`{part}` can only have a signature, not `{text}`; require that of `index` or \
-                 `platforms`"
+                "`{part}` can only have a signature, not `{text}`; require that of `index` or `platforms`"
             )),
             _ => Ok(need),
         }

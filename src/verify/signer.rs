@@ -152,8 +152,7 @@ impl Remedied for NotAdmitted {
                     .to_owned(),
             ),
             Self::Differs { found: Some(_), .. } => {
-                Some("pass the value that was found if you trust that run; otherwise do not use \
-                    the image".to_owned())
+                Some("pass the value that was found if you trust that run; otherwise do not use the image".to_owned())
             }
             Self::Differs { found: None, .. } | Self::Unsaid { .. } => Some(
                 "the certificate authority must write Fulcio's extensions into certificates: \

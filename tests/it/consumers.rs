@@ -254,8 +254,7 @@ async fn the_issuer_that_vouched_is_named_with_how_to_ask_for_it() {
         let text = said(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");
         let hint = format!(
-            "hint: pass `--certificate-oidc-issuer {issuer}` if you trust that issuer: it vouched \
-             for the signer"
+            "hint: pass `--certificate-oidc-issuer {issuer}` if you trust that issuer: it vouched for the signer"
         );
         assert!(text.contains(&hint), "{text}");
         assert!(!text.contains("run the workflow again"), "{text}");

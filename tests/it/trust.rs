@@ -228,8 +228,7 @@ async fn wrong_inputs_are_said_before_anything_is_fetched() {
         ),
         (
             &[("TUF-MIRROR", "https://x"), ("TRUSTED-ROOT", "a"), ("SIGNING-CONFIG", "b")],
-            "input `tuf-mirror`: it has no effect beside `trusted-root` and `signing-config`: \
-             nothing is left to fetch",
+            "input `tuf-mirror`: it has no effect beside `trusted-root` and `signing-config`: nothing is left to fetch",
         ),
     ] {
         let mut world = World::new().await;

@@ -51,10 +51,7 @@ pub(super) const COMMON: &[Input] = &[
         name: "tags",
         group: InputGroup::Names,
         common: true,
-        of: &[PUBLISH, MERGE, PROMOTE.own(None, "Tags to set on the verified image, one rule a \
-            line as docker/metadata-action takes it (type=semver,pattern=v{{version}}), or plain \
-            tags. Without it they come from the event; tag v1.2.3 gives v1.2.3, v1.2, v1 and \
-            latest, see docs/events-and-tags.md.")],
+        of: &[PUBLISH, MERGE, PROMOTE.own(None, "Tags to set on the verified image, one rule a line as docker/metadata-action takes it (type=semver,pattern=v{{version}}), or plain tags. Without it they come from the event; tag v1.2.3 gives v1.2.3, v1.2, v1 and latest, see docs/events-and-tags.md.")],
         description: "\
             Tags to set on the verified image, one rule a line as docker/metadata-action takes it \
             (type=semver,pattern=v{{version}}), or plain tags, or whole references, which give \
@@ -75,8 +72,7 @@ pub(super) const COMMON: &[Input] = &[
                     Platforms that the image must have, separated by commas or lines, in the order \
                     of the index. A missing platform is refused, and so is one that is not listed. \
                     Default is all platforms that the jobs pushed, in the order of their names.",
-            ), PROMOTE.own(None, "Platforms that the image must have, separated by commas or \
-                lines. All platforms of the image are copied.")],
+            ), PROMOTE.own(None, "Platforms that the image must have, separated by commas or lines. All platforms of the image are copied.")],
         description: "Platforms to build, separated by commas or lines.",
         ..ROW
     },

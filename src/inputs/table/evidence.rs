@@ -134,9 +134,7 @@ pub(super) const EVIDENCE: &[Input] = &[
     Input {
         name: "signature-formats",
         group: InputGroup::Signing,
-        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE, PROMOTE.below(InputGroup::Policy).own(None, "\
-            Formats that must each hold all required evidence, bundle or legacy. By default each \
-            statement may be in either format. All evidence is copied in any case.")],
+        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE, PROMOTE.below(InputGroup::Policy).own(None, "Formats that must each hold all required evidence, bundle or legacy. By default each statement may be in either format. All evidence is copied in any case.")],
         description: "\
             How signatures and attestations are kept, bundle (Sigstore bundles as referrers, for \
             cosign 3 and other new verifiers) and legacy (the tags .sig and .att, for older ones). \

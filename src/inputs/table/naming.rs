@@ -99,11 +99,7 @@ pub(super) const NAMING: &[Input] = &[
     Input {
         name: "source",
         group: InputGroup::BakeFiles,
-        of: &[BAKE, PROMOTE.below(InputGroup::Names).own(None, "The image to promote, a repository \
-            with a tag or a digest, such as ghcr.io/octo/app:sha-… or ghcr.io/octo/app@sha256:… \
-            Where both are given, the tag must point to the digest. The tag is resolved once, at \
-            the start. Default is the image that publish made of the commit of this run, sha- and \
-            the commit in the registry of the server that runs the workflow.")],
+        of: &[BAKE, PROMOTE.below(InputGroup::Names).own(None, "The image to promote, a repository with a tag or a digest, such as ghcr.io/octo/app:sha-… or ghcr.io/octo/app@sha256:… Where both are given, the tag must point to the digest. The tag is resolved once, at the start. Default is the image that publish made of the commit of this run, sha- and the commit in the registry of the server that runs the workflow.")],
         description: "\
             Where the bake files are, and what paths in them are relative to. Default is the \
             commit of this run, which BuildKit fetches by itself; write another Git repository as \

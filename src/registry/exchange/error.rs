@@ -66,8 +66,7 @@ impl Remedied for ExchangeError {
             Self::NoToken { .. } => return None,
             Self::Refused { service, code, .. } => refused(*service, code),
             Self::Unwell { .. } | Self::Unreachable { .. } => {
-                "look at the service's status page and run the workflow again; check that this \
-                 runner can reach the service"
+                "look at the service's status page and run the workflow again; check that this runner can reach the service"
             }
             Self::Unusable { .. } => {
                 "check the runner's proxy: something may answer in place of the service"

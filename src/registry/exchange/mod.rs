@@ -138,8 +138,7 @@ mod tests {
         let message = crate::error::message(&error);
         assert_eq!(
             message,
-            "no OIDC token for `api://AzureADTokenExchange`, which a login at `octo.azurecr.io` \
-             needs: this job has no permission to ask for an OIDC token"
+            "no OIDC token for `api://AzureADTokenExchange`, which a login at `octo.azurecr.io` needs: this job has no permission to ask for an OIDC token"
         );
         assert_eq!(crate::error::hints(&error), ["add \"id-token: write\""]);
     }

@@ -450,8 +450,7 @@ impl FallbackList {
 fn occupied(repository: &Repository, tag: &Tag, what: &str) -> RegistryError {
     RegistryError::Content {
         image: format!("{repository}:{tag}"),
-        what: format!("points to {what}, and the registry keeps no referrers, so the evidence \
-            cannot be listed there"),
+        what: format!("points to {what}, and the registry keeps no referrers, so the evidence cannot be listed there"),
         remedy: Some(
             "delete that tag, because the image does not need it; or keep the evidence under \
              cosign's tags only, with `signature-formats: legacy`"
@@ -464,8 +463,7 @@ fn occupied(repository: &Repository, tag: &Tag, what: &str) -> RegistryError {
 fn unlistable(repository: &Repository, tag: &Tag) -> RegistryError {
     RegistryError::Content {
         image: format!("{repository}:{tag}"),
-        what: "was written as the list of the evidence, but the registry answers with the image of \
-            that digest".to_owned(),
+        what: "was written as the list of the evidence, but the registry answers with the image of that digest".to_owned(),
         remedy: Some(
             "keep the evidence under cosign's tags, with `signature-formats: legacy`: this \
              registry keeps neither referrers nor their list"

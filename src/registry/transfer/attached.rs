@@ -69,8 +69,7 @@ async fn attached(
             Ok(Some(format!("{name} points to something else, which stays unchanged")))
         }
         Err(RegistryError::Refused { status, .. }) => Ok(Some(format!(
-            "{name} points to something else, and the registry does not allow replacing it \
-             ({status}), so it stays unchanged"
+            "{name} points to something else, and the registry does not allow replacing it ({status}), so it stays unchanged"
         ))),
         Err(error) => Err(error),
     }

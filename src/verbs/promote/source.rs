@@ -30,8 +30,7 @@ pub(in crate::verbs) async fn resolved(
             match wanted {
                 Some(wanted) if *wanted != named => {
                     return Err(anyhow::anyhow!("`{source}`: the tag points to `{named}`")).hint(
-                        "name the image that you mean by its digest alone: the tag was moved, or \
-                         the digest is of another image",
+                        "name the image that you mean by its digest alone: the tag was moved, or the digest is of another image",
                     );
                 }
                 _ => named,

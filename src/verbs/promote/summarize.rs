@@ -262,8 +262,7 @@ impl SummaryReader {
                     "the verification summary of `{}` was attached, but does not verify there",
                     lost.image
                 ))
-                .hint("run it again, which signs again; if that fails too, compare `trusted-root` \
-                    with the services in `signing-config`");
+                .hint("run it again, which signs again; if that fails too, compare `trusted-root` with the services in `signing-config`");
             }
             patience -= 1;
             tokio::time::sleep(Duration::from_secs(1)).await;

@@ -159,8 +159,7 @@ impl PruneOutcome {
         let about = |digest: &Digest| self.found.items.get(digest)?.about.as_ref();
         match left.iter().filter_map(about).any(|about| gone.contains(about)) {
             true => {
-                "run again with `--orphans`, because evidence of deleted images is left; every \
-                 image that is kept is complete"
+                "run again with `--orphans`, because evidence of deleted images is left; every image that is kept is complete"
             }
             false => "run again to delete the rest; every image that is kept is complete",
         }
@@ -171,8 +170,7 @@ impl PruneArguments {
     /// What a signal may leave half done.
     pub fn unfinished(&self) -> Option<&'static str> {
         self.delete.then_some(
-            "run again with `--orphans` if it had begun to delete: evidence of deleted images may \
-             be left; every image that is kept is complete",
+            "run again with `--orphans` if it had begun to delete: evidence of deleted images may be left; every image that is kept is complete",
         )
     }
 }
@@ -204,8 +202,7 @@ async fn outside(
         return Ok((Registry::new(line(&context.network)?, credentials), None));
     };
     let Some(token) = token else {
-        return Err(anyhow::anyhow!("there is no `GITHUB_TOKEN`, and GitHub lists the versions of \
-            `{repository}` only with a token")).hint(
+        return Err(anyhow::anyhow!("there is no `GITHUB_TOKEN`, and GitHub lists the versions of `{repository}` only with a token")).hint(
             "set `GITHUB_TOKEN` or `GH_TOKEN`: in a workflow `${{ github.token }}` with \"permissions: packages: write\", elsewhere a \
              classic token with `read:packages` and `delete:packages`",
         );
@@ -323,15 +320,13 @@ async fn delete(
         let gone = match (packages, &outcome.found.versions) {
             (Some(packages), Some(versions)) => match versions.get(digest) {
                 Some(version) => packages.delete(*version).await.map(drop).map_err(|why| anyhow::anyhow!("GitHub keeps `{digest}`: {why}")),
-                None => Err(anyhow::anyhow!("GitHub does not list `{digest}`, but its registry has \
-                    it")),
+                None => Err(anyhow::anyhow!("GitHub does not list `{digest}`, but its registry has it")),
             },
             _ => match registry.remove_manifest(repository, digest).await.remedied() {
                 Ok(Removal::Removed | Removal::Gone) => Ok(()),
                 Ok(Removal::Unsupported) => {
                     Err(anyhow::anyhow!("`{}` does not delete manifests by the registry protocol", repository.registry()))
-                        .hint("use the registry's own retention; docs/retention.md says which \
-                            settings keep the evidence")
+                        .hint("use the registry's own retention; docs/retention.md says which settings keep the evidence")
                 }
                 Err(error) => Err(error),
             },

@@ -91,8 +91,7 @@ impl PruneOutcome {
             ),
         });
         if self.found.versions.is_none() {
-            lines.push("found is only what tags and digest tags lead to, because this registry \
-                lists nothing else".to_owned());
+            lines.push("found is only what tags and digest tags lead to, because this registry lists nothing else".to_owned());
         }
         lines
     }

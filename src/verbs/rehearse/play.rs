@@ -108,8 +108,7 @@ fn given<'a>(
     // "None known" by six records would be taken for more than it is.
     let is_given = |name: &str| inputs.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
     if !is_given("advisories") && !is_given("scan") {
-        notices.push("the scan uses the few records of the sandbox; `--input advisories=DIR` uses \
-            real ones".to_owned());
+        notices.push("the scan uses the few records of the sandbox; `--input advisories=DIR` uses real ones".to_owned());
     }
     Ok((GivenInputs { arguments, world, action, env: made, inputs, of_legs }, notices))
 }
@@ -383,11 +382,9 @@ async fn bake(given: &GivenInputs<'_>, report: &Report) -> anyhow::Result<Played
     let Rehearse { tags, platforms, file, build_args, .. } = given.arguments;
     if !tags.is_empty() || platforms.is_some() || file.is_some() || !build_args.is_empty() {
         return Err(anyhow::anyhow!(
-            "{NOTHING}: `--tags`, `--platforms`, `--file` and `--build-arg` are for one image, but \
-             a bake file has targets"
+            "{NOTHING}: `--tags`, `--platforms`, `--file` and `--build-arg` are for one image, but a bake file has targets"
         ))
-        .hint("write these into the bake file, or give `--input set=TARGET.KEY=VALUE` or `--input \
-            vars=NAME=VALUE`");
+        .hint("write these into the bake file, or give `--input set=TARGET.KEY=VALUE` or `--input vars=NAME=VALUE`");
     }
     let source = ("source".to_owned(), given.arguments.context.display().to_string());
     let of_folder = |(name, value): &&(String, String)| {

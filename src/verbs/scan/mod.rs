@@ -172,8 +172,7 @@ impl ScanArguments {
             epss: self.epss.clone(),
         };
         if terms.advisory_cache.is_some() && !terms.asks_service() {
-            let message = "option `--advisory-cache` has no effect: with `--advisories` alone no \
-                service is asked";
+            let message = "option `--advisory-cache` has no effect: with `--advisories` alone no service is asked";
             return Err(WithExit { code: exit::BAD_INPUT, message: message.to_owned() })
                 .hint("leave it out, or name the service with `--osv-url`");
         }

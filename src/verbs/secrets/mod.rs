@@ -315,7 +315,6 @@ fn refuse(target: &str, verdict: &SearchVerdict) -> anyhow::Result<()> {
     let counts: Vec<String> = counts.map(|(count, word)| plural(*count, word)).collect();
     let told = anyhow::anyhow!("`{target}` holds {}\n{}", counts.join(" and "), lines.join("\n"));
     Err(told).hint(
-        "revoke secrets and remove them; list what may stay in a file of `--ignore-file`, with a \
-         reason",
+        "revoke secrets and remove them; list what may stay in a file of `--ignore-file`, with a reason",
     )
 }

@@ -217,8 +217,7 @@ impl VerifyArguments {
         let kinds: Vec<_> = needs.filter_map(EvidenceNeed::kind).collect();
         let wrong = match (&self.verifier_id, kinds.contains(&EvidenceKind::VerificationSummary)) {
             (None, true) => {
-                "`verification-summary` needs a verifier: name the one that you trust with \
-                 --verifier-id"
+                "`verification-summary` needs a verifier: name the one that you trust with --verifier-id"
             }
             (Some(_), false) => {
                 "--verifier-id has no effect, because --require does not name \

@@ -174,8 +174,7 @@ impl VerifyRefusal<'_> {
     fn hints(&self) -> Vec<String> {
         let mut hints: Vec<String> = Vec::new();
         for issuer in self.whose.other_issuers(self.claims) {
-            hints.push(format!("pass `--certificate-oidc-issuer {issuer}` if you trust that \
-                issuer: it vouched for the signer"));
+            hints.push(format!("pass `--certificate-oidc-issuer {issuer}` if you trust that issuer: it vouched for the signer"));
         }
         if let Some((policy, reasons)) = &self.refused {
             hints.extend_from_slice(reasons.remedies());
@@ -201,8 +200,7 @@ impl VerifyRefusal<'_> {
         }
         if self.carried.wants_no_log() {
             hints.push(
-                "pass `--insecure-ignore-tlog` to accept what this key signed without a log entry; \
-                 anyone who ever had the key may have signed it"
+                "pass `--insecure-ignore-tlog` to accept what this key signed without a log entry; anyone who ever had the key may have signed it"
                     .to_owned(),
             );
         }
@@ -210,21 +208,17 @@ impl VerifyRefusal<'_> {
         match (hints.is_empty(), holding, self.claims.is_empty()) {
             (false, ..) => {}
             _ if self.whose.key().is_some() => {
-                hints.push("pass the key that signed, or do not use the image: this key signed no \
-                    part of it".to_owned());
+                hints.push("pass the key that signed, or do not use the image: this key signed no part of it".to_owned());
             }
             (true, true, _) => hints.push(
-                "pass `--certificate-identity` and `--certificate-oidc-issuer` of one of these \
-                 signers if you trust it; both must match completely"
+                "pass `--certificate-identity` and `--certificate-oidc-issuer` of one of these signers if you trust it; both must match completely"
                     .to_owned(),
             ),
             (true, false, false) => hints.push(
-                "pass the trusted root of the Sigstore instance that signed with `--trusted-root`, \
-                 or do not use the image: no signature verifies with this root"
+                "pass the trusted root of the Sigstore instance that signed with `--trusted-root`, or do not use the image: no signature verifies with this root"
                     .to_owned(),
             ),
-            (true, false, true) => hints.push("ask the publisher for a signature: nothing of this \
-                image can be verified".to_owned()),
+            (true, false, true) => hints.push("ask the publisher for a signature: nothing of this image can be verified".to_owned()),
         }
         hints
     }
