@@ -427,7 +427,7 @@ async fn said(world: &World, arguments: &[&str], change: &[(&str, &str)]) -> (Op
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_programs_read_otherwise_or_nobody_looks_at_is_neither_merged_nor_verified() {
+async fn refuses_ambiguous_or_unknown_documents_in_merge_and_verify() {
     let world = World::new().await;
     let pusher = Pusher::new(&world);
     let pieces = Pieces::pushed(&pusher).await;
@@ -658,7 +658,7 @@ async fn a_platform_and_its_variant_are_named_both_or_neither() {
 }
 
 #[tokio::test]
-async fn what_is_unusual_is_allowed_by_name_and_said() {
+async fn accepts_unusual_entries_by_name_and_reports_them() {
     let world = World::new().await;
     let pusher = Pusher::new(&world);
     let mut text: Value =

@@ -23,7 +23,7 @@ async fn asked(world: &World, arguments: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn who_prunes_or_reads_gets_no_hint_of_who_publishes() {
+async fn prune_and_verify_give_no_hints_for_publishers() {
     let mut world = World::new().await;
     world.unset("GITHUB_ACTIONS");
     let closed = {
@@ -140,7 +140,7 @@ async fn docker_without_the_plugin_is_told_as_what_it_is() {
 }
 
 #[tokio::test]
-async fn a_bake_file_that_is_missing_is_told_with_where_it_was_looked_for() {
+async fn reports_a_missing_bake_file_with_its_folder() {
     let world = World::new().await;
     let folder = world.env["INPUT_CONTEXT"].clone();
     let bake = of_bake(&folder);

@@ -144,7 +144,7 @@ async fn sent_elsewhere() -> (String, String, Arc<Mutex<Vec<String>>>) {
 }
 
 #[tokio::test]
-async fn a_registry_that_sends_credentials_elsewhere_is_told_of_and_never_gets_the_token_there() {
+async fn a_token_service_on_another_host_is_reported_and_never_gets_the_token() {
     let (registry, service, seen) = sent_elsewhere().await;
     let image = format!("{registry}/app");
     let mut world = World::new().await;
@@ -186,7 +186,7 @@ async fn a_registry_that_sends_credentials_elsewhere_is_told_of_and_never_gets_t
 }
 
 #[tokio::test]
-async fn a_token_service_without_end_holds_no_run_up() {
+async fn an_endless_token_answer_does_not_block_a_run() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/token?x=y", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -286,7 +286,7 @@ async fn an_issuer_that_the_public_authority_does_not_take_is_told_before_anythi
 }
 
 #[tokio::test]
-async fn what_is_private_by_any_word_or_by_none_goes_into_no_public_log() {
+async fn a_repository_that_is_private_or_unknown_never_uses_a_public_log() {
     let (public, private) = (Some(false), Some(true));
     for (event, api, claim, why) in [
         (private, public, "public", "is private"),

@@ -190,7 +190,7 @@ fn repacked(folder: &Path, name: &str, files: &[(String, Vec<u8>)]) -> PathBuf {
 }
 
 #[tokio::test]
-async fn an_archive_that_was_changed_on_its_way_gets_no_name() {
+async fn refuses_an_archive_that_was_changed_on_its_way() {
     let stage = Stage::new().await;
     let folder = tempfile::tempdir().unwrap();
     let good = folder.path().join("good.tar");

@@ -141,7 +141,7 @@ async fn what_a_later_layer_deletes_and_what_the_config_has_is_published_all_the
 }
 
 #[tokio::test]
-async fn what_the_base_image_or_a_package_brings_is_told() {
+async fn lists_secrets_of_the_base_image_and_of_packages() {
     let of_base = json!({
         "base": [[["opt/base/key.sh", line()]]], "layers": [[["app/run", "x"]]],
         "compression": "gzip",
@@ -199,7 +199,7 @@ async fn a_base_image_that_does_not_answer_makes_every_layer_its_own() {
 }
 
 #[tokio::test]
-async fn without_a_gate_it_is_told_and_without_a_search_nobody_reads() {
+async fn lists_without_a_gate_and_reads_nothing_without_a_search() {
     let mut world = world(&json!({ "layers": [[["app/deploy.sh", line()]]] })).await;
     world.set("INPUT_ON-TAG-CONFLICT", "overwrite");
     world.set("INPUT_FAIL-ON-SECRETS", "none");

@@ -92,7 +92,7 @@ async fn signed(world: &World, digest: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_job_whose_provenance_says_nothing_or_names_another_source_is_refused_before_anything_is_signed()
+async fn refuses_provenance_without_a_source_or_of_another_source_before_signing()
  {
     let world = World::new().await;
     let elsewhere = git("https://github.com/mallory/evil.git#refs/heads/main", &"f".repeat(40));
@@ -133,7 +133,7 @@ async fn a_job_whose_provenance_says_nothing_or_names_another_source_is_refused_
 }
 
 #[tokio::test]
-async fn what_was_built_elsewhere_is_published_only_where_somebody_says_so_and_is_named_as_foreign()
+async fn publishes_a_foreign_build_only_with_build_source_and_names_it_as_foreign()
 {
     let world = World::new().await;
     let theirs = "https://github.com/mallory/evil.git#refs/heads/main";
@@ -181,7 +181,7 @@ async fn what_was_built_elsewhere_is_published_only_where_somebody_says_so_and_i
 }
 
 #[tokio::test]
-async fn this_runs_own_source_is_taken_a_builder_is_put_in_and_a_needless_build_source_is_told() {
+async fn accepts_its_own_source_adds_a_builder_and_reports_a_needless_build_source() {
     let world = World::new().await;
     let address = format!(
         "https://github.com/{}.git#{}",
