@@ -86,9 +86,9 @@ const OUTPUTS: &[DeclaredOutput] = &[
         group: EVIDENCE,
         of: &[Action::Publish, Action::Merge],
         description: "\
-            Result of the search of layers and config, as a JSON object without any secret, with \
-            counts of secrets and of misconfigurations by severity, and how many layers were read \
-            or could not be read; null if nothing was searched.",
+            Result of the search of layers and config, as a JSON object with counts of secrets and \
+            of misconfigurations by severity. It also says how many layers were read or could not \
+            be read. It holds no secret, and is null if nothing was searched.",
     },
     DeclaredOutput {
         name: "copied",
@@ -191,10 +191,10 @@ const OUTPUTS: &[DeclaredOutput] = &[
         group: MOST_USED,
         of: &[Action::Bake],
         description: "\
-            Each target with its image, image-ref, digest, tags (every tag that was set), \
-            kept-tags (every tag that was not moved, because this image is older) and the digests \
-            of its platforms, as a JSON object. If nothing is published, as on a pull request, \
-            tags, kept-tags and platforms are empty and the others are missing.",
+            Each target as a JSON object, with its image, image-ref, digest, tags, kept-tags and \
+            the digests of its platforms. tags are those that were set, and kept-tags those that \
+            were not moved, because this image is older. If nothing is published, as on a pull \
+            request, tags, kept-tags and platforms are empty and the others are missing.",
     },
     DeclaredOutput {
         name: "evidence",

@@ -145,10 +145,9 @@ pub(super) const BUILD: &[Input] = &[
         description: "\
             Names of variables of the job that buildx and the bake files get, separated by commas \
             or lines. They always get what programs need (PATH, HOME, proxies, DOCKER_HOST and the \
-            like, BUILDX_*, BUILDKIT_*, SOURCE_DATE_EPOCH), what describes the run (GITHUB_SHA and \
-            the like), and what the build itself asks for with secret-envs, build-args, ssh, \
-            driver or caches. A bake file is refused if it reads another variable that the job \
-            sets.",
+            like, BUILDX_*, BUILDKIT_*, SOURCE_DATE_EPOCH) and what describes the run (GITHUB_SHA \
+            and the like). They also get what secret-envs, build-args, ssh, driver and caches of \
+            the build name. A bake file is refused if it reads another variable that the job sets.",
         ..ROW
     },
     Input {

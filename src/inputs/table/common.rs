@@ -10,9 +10,9 @@ pub(super) const COMMON: &[Input] = &[
         of: &[PUBLISH, MERGE],
         description: "\
             Where to publish, one name a line, as docker/metadata-action takes it \
-            (name=ghcr.io/octo/app,enable=true). Default is the registry of the server that runs \
-            the workflow (ghcr.io on github.com, containers.HOST on others) and the repository's \
-            name, or the names of whole references in tags.",
+            (name=ghcr.io/octo/app,enable=true). Default is the repository's name at the registry \
+            of the server (ghcr.io on github.com, containers.HOST on others). If tags holds whole \
+            references, their names are the default.",
         ..ROW
     },
     Input {
@@ -54,8 +54,8 @@ pub(super) const COMMON: &[Input] = &[
         of: &[PUBLISH, MERGE, PROMOTE.own(None, "Tags to set on the verified image, one rule a line as docker/metadata-action takes it (type=semver,pattern=v{{version}}), or plain tags. Without it they come from the event; tag v1.2.3 gives v1.2.3, v1.2, v1 and latest, see docs/events-and-tags.md.")],
         description: "\
             Tags to set on the verified image, one rule a line as docker/metadata-action takes it \
-            (type=semver,pattern=v{{version}}), or plain tags, or whole references, which give \
-            each repository tags of its own. Without it they come from the event, see \
+            (type=semver,pattern=v{{version}}), or plain tags. Whole references give each \
+            repository tags of its own. Without it they come from the event, see \
             docs/events-and-tags.md.",
         ..ROW
     },

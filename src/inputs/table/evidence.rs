@@ -50,10 +50,9 @@ pub(super) const EVIDENCE: &[Input] = &[
         group: InputGroup::Sboms,
         of: &[PUBLISH, MERGE, BAKE],
         description: "\
-            Whether SBOMs also list the files that packages brought, none or owned, by the lists \
-            of dpkg, apk, rpm and Python packages, each file with the SHA-1 of its bytes in the \
-            image. The document of an image with an operating system has tens of thousands of \
-            them. Default is none.",
+            Files that SBOMs list beside packages, none or owned. With owned they are the files in \
+            the lists of dpkg, apk, rpm and Python packages, each with its SHA-1. The document of \
+            an image with an operating system has tens of thousands of them. Default is none.",
         ..ROW
     },
     Input {

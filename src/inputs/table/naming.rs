@@ -99,7 +99,7 @@ pub(super) const NAMING: &[Input] = &[
     Input {
         name: "source",
         group: InputGroup::BakeFiles,
-        of: &[BAKE, PROMOTE.below(InputGroup::Names).own(None, "The image to promote, a repository with a tag or a digest, such as ghcr.io/octo/app:sha-… or ghcr.io/octo/app@sha256:… Where both are given, the tag must point to the digest. The tag is resolved once, at the start. Default is the image that publish made of the commit of this run, sha- and the commit in the registry of the server that runs the workflow.")],
+        of: &[BAKE, PROMOTE.below(InputGroup::Names).own(None, "The image to promote, a repository with a tag or a digest, such as ghcr.io/octo/app:sha-… or ghcr.io/octo/app@sha256:… Where both are given, the tag must point to the digest. The tag is resolved once, at the start. Default is the image that publish made from the commit of this run, sha- and the commit at the registry of the server.")],
         description: "\
             Where the bake files are, and what paths in them are relative to. Default is the \
             commit of this run, which BuildKit fetches by itself; write another Git repository as \
@@ -129,11 +129,10 @@ pub(super) const NAMING: &[Input] = &[
         group: InputGroup::Digests,
         of: &[MERGE.withheld(OWN_IMAGES)],
         description: "\
-            Images that no job of this run handed on, of other repositories or with tags of their \
-            own, besides digests or in place of them, one a line, such as \
-            ghcr.io/octo/app:v1-amd64 or quay.io/octo/base@sha256:… Tags are resolved once, at the \
-            start. They are moved into images by digest and proven there; build-source says where \
-            they were built from, and sbom registry makes their SBOMs.",
+            Images that no job of this run built, one a line, such as ghcr.io/octo/app:v1-amd64 or \
+            quay.io/octo/base@sha256:… They come in addition to digests or in place of them. Tags \
+            are resolved once, at the start. They are copied into images by digest, and signed and \
+            verified there. build-source names their source, and sbom registry makes their SBOMs.",
         ..ROW
     },
     Input {
@@ -206,29 +205,28 @@ pub(super) const NAMING: &[Input] = &[
             MERGE.withheld(JOBS_TOKEN).own(
                 Some("${{ github.token }}"),
                 "\
-                    Token for the registry of the server that runs the workflow (ghcr.io on \
-                    github.com; it goes to no host of others) and for questions to GitHub (default \
-                    branch, where a tag lies, whether the repository is private).",
+                    Token for the registry of the server (ghcr.io on github.com) and for GitHub's \
+                    API (default branch, commit of a tag, whether the repository is private). It \
+                    is never sent to other hosts.",
             ),
             BAKE.own(
                 Some("${{ github.token }}"),
                 "\
-                    Token for the registry of the server that runs the workflow (ghcr.io on \
-                    github.com; it goes to no host of others), for questions to GitHub (default \
-                    branch, where a tag lies, whether the repository is private), and for BuildKit \
-                    to fetch the default source of a private repository, as the build secret \
-                    GIT_AUTH_TOKEN.<host>.",
+                    Token for the registry of the server (ghcr.io on github.com) and for GitHub's \
+                    API (default branch, commit of a tag, whether the repository is private). \
+                    BuildKit fetches the default source of a private repository with it, as the \
+                    build secret GIT_AUTH_TOKEN.<host>. It is never sent to other hosts.",
             ), PROMOTE.withheld(JOBS_TOKEN), SCAN.own(
                 Some("${{ github.token }}"),
                 "\
-                    Token for the registry of the server that runs the workflow (ghcr.io on \
-                    github.com; it goes to no host of others), and for upload-sarif.",
+                    Token for the registry of the server (ghcr.io on github.com) and for \
+                    upload-sarif. It is never sent to other hosts.",
             )],
         description: "\
-            Token for the registry of the server that runs the workflow (ghcr.io on github.com; it \
-            goes to no host of others), for questions to GitHub (default branch, where a tag lies, \
-            whether the repository is private), and for BuildKit to fetch the default context of a \
-            private repository, as the build secret GIT_AUTH_TOKEN.<host>.",
+            Token for the registry of the server (ghcr.io on github.com) and for GitHub's API \
+            (default branch, commit of a tag, whether the repository is private). BuildKit fetches \
+            the default context of a private repository with it, as the build secret \
+            GIT_AUTH_TOKEN.<host>. It is never sent to other hosts.",
         ..ROW
     },
 ];

@@ -80,9 +80,9 @@ pub(super) const REACH: &[Input] = &[
             SCAN,
         ],
         description: "\
-            Certificates, in PEM, of CAs that are trusted beside the system's, as text or as a \
-            file in the workspace, for registries, GitHub, Sigstore and proxies that end TLS. A \
-            builder that is made by this run trusts them for the registries of the run; see \
+            Certificates of CAs to trust beside those of the system, in PEM, as text or as a file \
+            in the workspace. They count for registries, GitHub, Sigstore and proxies that end \
+            TLS. A builder that is made by this run trusts them for the registries of the run; see \
             docs/proxies-and-own-CAs.md.",
         ..ROW
     },

@@ -132,9 +132,9 @@ pub(super) const SCANNING: &[Input] = &[
         default: Some("verifiable"),
         of: OF_ALL,
         description: "\
-            For which secrets in the image's own layers and its config nothing is tagged, \
-            verifiable (private keys, and tokens whose format says that they are real), any, none \
-            (they are listed), or skip, which reads no layer.",
+            Secrets in the image's own layers and its config that refuse the image, verifiable, \
+            any, none or skip. verifiable means private keys, and tokens whose format proves them. \
+            With none they are listed, and skip reads no layer.",
         ..ROW
     },
     Input {
@@ -143,9 +143,9 @@ pub(super) const SCANNING: &[Input] = &[
         default: Some("none"),
         of: OF_ALL,
         description: "\
-            The lowest severity of misconfiguration for which nothing is tagged, high (a secret in \
-            the environment), medium (it runs as root, a file that everybody may change), low, or \
-            none.",
+            The lowest severity of misconfiguration that refuses the image, high, medium, low or \
+            none. high is a secret in the environment, and medium is root as user, or a file that \
+            everybody may change.",
         ..ROW
     },
     Input {
