@@ -59,7 +59,7 @@ pub fn fitting(drafts: Vec<Draft>, limit: usize) -> anyhow::Result<(Vec<Draft>, 
 
 pub(super) fn refusal(kind: &str, subject: &Digest, size: usize, limit: usize) -> anyhow::Error {
     let refused = anyhow::anyhow!(
-        "the statement `{kind}` about `{subject}` is {} KiB, and a log of version 1 takes {} KiB",
+        "the statement `{kind}` about `{subject}` is {} KiB, but a log of version 1 accepts {} KiB",
         size >> 10,
         limit >> 10
     );
@@ -195,7 +195,7 @@ mod tests {
         ] {
             let error = fitting(vec![too_large], 4000).unwrap_err();
             let message = crate::error::message(&error);
-            assert!(message.contains("KiB, and a log of version 1 takes 3 KiB"), "{message}");
+            assert!(message.contains("KiB, but a log of version 1 accepts 3 KiB"), "{message}");
         }
     }
 }

@@ -22,7 +22,7 @@ pub struct OpenIssue {
 
 /// Why GitHub does not take it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("GitHub does not keep the issue: {said}")]
+#[error("GitHub does not accept the issue: {said}")]
 pub struct IssueRefusal {
     is_forbidden: bool,
     said: String,

@@ -177,7 +177,7 @@ pub(super) fn spelt(
                 format_args!("no platform is called `{platform}`; did you mean `{meant}`?"),
             ),
             PlatformSpelling::Unknown => notices.push(format!(
-                "input `platforms`: nothing known is called `{platform}`; the builder decides"
+                "input `platforms`: `{platform}` is not a known platform; the builder decides"
             )),
         }
     }

@@ -131,9 +131,9 @@ fn named(
     images: &[Repository],
 ) -> anyhow::Result<()> {
     if claims.is_empty() && sources.is_empty() {
-        return refuse("inputs `digests` and `digest-files`: no job handed on a digest, so there is nothing to merge")
-            .hint("write `digests: ${{ toJSON(needs) }}`, and give each job that builds an output `digests` with that of its step")
-            .hint("name images that others built, or that have tags, with `source-images`")
+        return refuse("inputs `digests` and `digest-files`: no job passed on a digest, so there is nothing to merge")
+            .hint("write `digests: ${{ toJSON(needs) }}`, and give each job that builds an output `digests` from its step")
+            .hint("name images of other builds, or images with tags, in `source-images`")
             .see(RefusalPage::NoDigests);
     }
     some_image(images)?;

@@ -222,7 +222,7 @@ pub fn plan(
     }
     if calls {
         outline.about.reason =
-            format!("`call: {}` looks at the build and makes no image", inputs.build.texts.call);
+            format!("`call: {}` checks the build and makes no image", inputs.build.texts.call);
         return build_only(outline.about, build);
     }
     if inputs.push.by_digest {

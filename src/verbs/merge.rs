@@ -150,10 +150,11 @@ async fn hosted(
         RunnersVerdict::SelfHosted(jobs) => {
             let jobs: Vec<String> = jobs.iter().map(|job| format!("`{job}`")).collect();
             Err(anyhow::anyhow!(
-                "input `check-runners`: {} ran on no runner of GitHub's, whatever its label",
+                "input `check-runners`: {} did not run on a GitHub-hosted runner, whatever its \
+                 label",
                 jobs.join(", ")
             ))
-            .hint("`publish-custom.yml` takes any runner, and claims no build level")
+            .hint("use `publish-custom.yml`, which accepts any runner and claims no build level")
             .see(RefusalPage::RunnerOfSomebodysOwn)
         }
         verdict => Ok(verdict),
@@ -166,8 +167,8 @@ fn level(
     context: &RunContext,
 ) -> anyhow::Result<BuildLevel> {
     if claims.is_some_and(|claims| claims.runner_environment == "self-hosted") {
-        return Err(anyhow::anyhow!("input `check-runners`: the job that signs runs on no runner of GitHub's, whatever its label"))
-            .hint("`publish-custom.yml` takes any runner, and claims no build level")
+        return Err(anyhow::anyhow!("input `check-runners`: the job that signs does not run on a GitHub-hosted runner, whatever its label"))
+            .hint("use `publish-custom.yml`, which accepts any runner and claims no build level")
             .see(RefusalPage::RunnerOfSomebodysOwn);
     }
     let signing = claims.map(|claims| Signing {

@@ -412,13 +412,13 @@ async fn the_build_level_is_claimed_where_githubs_api_says_that_all_runners_are_
     claims_nothing(
         STRICT,
         &Vec::clear,
-        "GitHub did not tell the jobs of this attempt: HTTP 404: Not Found",
+        "GitHub did not list the jobs of this attempt: HTTP 404: Not Found",
     )
     .await;
     claims_nothing(
         STRICT,
         &|jobs| drop(jobs.remove(1)),
-        "GitHub's answer tells nothing of job build linux/amd64",
+        "GitHub's answer does not contain job build linux/amd64",
     )
     .await;
     claims_nothing(
@@ -438,7 +438,7 @@ async fn a_leg_on_a_runner_of_somebodys_own_is_not_merged() {
         .await;
         assert!(
             run.code == Some(1)
-                && run.log.contains("ran on no runner of GitHub's, whatever its label"),
+                && run.log.contains("did not run on a GitHub-hosted runner, whatever its label"),
             "{}",
             run.log
         );
@@ -450,7 +450,7 @@ async fn a_leg_on_a_runner_of_somebodys_own_is_not_merged() {
     }
     let (world, run) = merged(STRICT, "self-hosted", |_| {}).await;
     assert!(
-        run.code == Some(1) && run.log.contains("the job that signs runs on no runner of GitHub's"),
+        run.code == Some(1) && run.log.contains("the job that signs does not run on a GitHub-hosted runner"),
         "{}",
         run.log
     );

@@ -377,7 +377,7 @@ async fn images_that_are_not_what_they_are_said_to_be_are_refused() {
         (
             json!({ "a": { "result": "success", "outputs": {} } }),
             &[],
-            &["no job handed on a digest", "toJSON(needs)"],
+            &["no job passed on a digest", "toJSON(needs)"],
         ),
     ] {
         refused(&world, &digests.to_string(), change, words).await;

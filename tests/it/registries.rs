@@ -301,7 +301,7 @@ async fn a_build_whose_push_met_a_late_registry_is_run_again() {
         std::fs::write(&late, "x").unwrap();
         let run = world.run(verb, &[]).await;
         assert_eq!(run.code, Some(0), "{}", run.log);
-        assert!(run.log.contains("so the build is run again, from its cache"), "{}", run.log);
+        assert!(run.log.contains("so the build runs again, from its cache"), "{}", run.log);
         // Not for ever.
         std::fs::write(&late, "xxxxxxxx").unwrap();
         let run = world
