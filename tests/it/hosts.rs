@@ -443,7 +443,7 @@ async fn a_leg_on_a_runner_of_somebodys_own_is_not_merged() {
             run.log
         );
         assert!(
-            run.log.contains("hint: `publish-custom.yml`") && world.tags().await.is_empty(),
+            run.log.contains("hint: use `publish-custom.yml`") && world.tags().await.is_empty(),
             "{}",
             run.log
         );
