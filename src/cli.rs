@@ -19,7 +19,7 @@ use crate::verbs;
 pub struct Cli {
     #[command(subcommand)]
     verb: Option<CliVerb>,
-    /// Show all of the plan before it is carried out
+    /// Show the whole plan before the run starts
     #[arg(long, global = true)]
     verbose: bool,
 }
@@ -27,9 +27,9 @@ pub struct Cli {
 const EXIT_CODES: &str = "Exit codes:
   0    done
   1    failed; nothing was tagged, unless the message says that the image is published
-  2    an input is wrong; nothing was started
+  2    invalid input or arguments; nothing was started
   3    some tags were set and others not; run again to complete
-  4    of verify, promote, scan and secrets: it could not be found out, as a registry or a source gave no answer
+  4    no result: a registry or a service gave no answer, or something could not be read
   130  interrupted, 143  terminated; nothing was tagged, or the log says which tags were
 
 Try it on this machine, offline, with your own Dockerfile:
@@ -72,7 +72,7 @@ enum CliVerb {
         #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = verbs::input)]
         inputs: Vec<(String, String)>,
     },
-    /// Say what an action would do, for this environment or another event, and do nothing
+    /// Show what an action would do, for this environment or another event, without doing it
     Plan {
         #[command(flatten)]
         arguments: verbs::plan::PlanArguments,
@@ -83,24 +83,24 @@ enum CliVerb {
     /// Run the whole pipeline on this machine, offline, against a registry and a Sigstore of its
     /// own
     Rehearse(verbs::rehearse::Rehearse),
-    /// Check an image in a registry as a stranger would: who signed it, and that every part has its
-    /// evidence
+    /// Check an image in a registry as any consumer would: who signed it, and that every part has
+    /// its evidence
     Verify(Box<verbs::verify::VerifyArguments>),
     /// List the packages of an image, wherever it is: in a registry, an OCI layout, a saved
     /// archive, or a directory
     Sbom(verbs::sbom::SbomArguments),
     /// Say which known vulnerabilities an image has, wherever it is, or what an SBOM lists
     ///
-    /// Without IMAGE it is the action `scan`: what is published is verified, scanned again, and the
-    /// new result signed. Inputs come from INPUT_* and GITHUB_*
+    /// Without IMAGE this is the action `scan`: it verifies published images, scans them again, and
+    /// signs the new result. Inputs come from INPUT_* and GITHUB_*
     Scan(Box<verbs::scan::ScanArguments>),
     /// List private keys and tokens in the layers and the config of an image, or in the files of a
     /// directory such as a checkout; fail on those whose format says that they are real
     Secrets(Box<verbs::secrets::SecretsArguments>),
-    /// Delete what no tag leads to any more, and leave every image that is kept whole, with its
-    /// evidence; a dry run without --delete
+    /// Delete images and evidence that no tag leads to any more; images that stay keep all their
+    /// parts and evidence; a dry run without --delete
     Prune(verbs::prune::PruneArguments),
-    /// Keep advisories at hand, for scans that ask no service
+    /// Keep advisories on this machine, for scans that ask no service
     Advisories(verbs::advisories::AdvisoriesArguments),
     /// Check a Sigstore bundle about a file or a digest, offline
     VerifyBundle(verbs::verify_bundle::VerifyBundleArguments),

@@ -23,9 +23,8 @@ pub enum FileError {
 
 impl crate::error::Remedied for FileError {
     fn remedy(&self) -> Option<String> {
-        matches!(self, Self::Link(_)).then(|| {
-            "remove the link from the checkout, or name the place that it stands for".to_owned()
-        })
+        matches!(self, Self::Link(_))
+            .then(|| "remove the link from the checkout, or name its target".to_owned())
     }
 
     fn see(&self) -> Option<RefusalPage> {

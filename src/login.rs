@@ -78,7 +78,7 @@ fn in_its_place(
         credentials.bind(token.clone(), Server::of(&asked.context.server_url));
     }
     if let Some((registry, server)) = credentials.misplaced() {
-        return Err(anyhow::anyhow!("the password for `{registry}` is the workflow's own token, which goes to hosts of `{server}` alone"))
+        return Err(anyhow::anyhow!("the password for `{registry}` is the workflow's own token, which is sent to hosts of `{server}` only"))
             .hint(format!("give a password of `{registry}` itself, with `registry-auth` or `username` and `password`"))
             .see(RefusalPage::WorkflowTokenForAnotherHost);
     }

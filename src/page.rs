@@ -109,7 +109,7 @@ impl RefusalPage {
         match self {
             Self::NoOidcToken => "no-oidc-token",
             Self::NoLogin => "no-login",
-            Self::NoRightToPush => "no-right-to-push",
+            Self::NoRightToPush => "no-permission-to-push",
             Self::WorkflowTokenForAnotherHost => "workflow-token-for-another-host",
             Self::CredentialHelper => "credential-helper",
             Self::AttestationsAtGithub => "attestations-at-github",
@@ -140,15 +140,15 @@ impl RefusalPage {
             Self::DigestNotInTheRegistry => "digest-not-in-the-registry",
             Self::PlatformMissing => "platform-missing",
             Self::ImageWithoutSbomOrProvenance => "image-without-sbom-or-provenance",
-            Self::RunnerOfSomebodysOwn => "runner-of-somebodys-own",
+            Self::RunnerOfSomebodysOwn => "self-hosted-runner",
             Self::VersionExistsAlready => "version-exists-already",
             Self::TagMovedDuringTheRun => "tag-moved-during-the-run",
             Self::OnlySomeTagsExist => "only-some-tags-exist",
             Self::CertificateOfAnUnknownIssuer => "certificate-of-an-unknown-issuer",
             Self::NoAnswer => "no-answer",
-            Self::ReadOtherwiseByOtherPrograms => "read-otherwise-by-other-programs",
+            Self::ReadOtherwiseByOtherPrograms => "ambiguous-document",
             Self::NotVerified => "not-verified",
-            Self::CouldNotBeFoundOut => "could-not-be-found-out",
+            Self::CouldNotBeFoundOut => "result-not-known",
         }
     }
 }

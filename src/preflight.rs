@@ -44,11 +44,11 @@ fn public_log(
         _ if allowed => return Ok(()),
         Visibility::Private => format!("repository `{repository}` is private"),
         Visibility::Unknown if repository.is_empty() => {
-            "no repository is named, which counts as private".to_owned()
+            "the repository is not known, so it counts as private".to_owned()
         }
         Visibility::Unknown => {
             format!(
-                "neither the event nor GitHub says whether repository `{repository}` is private, so it counts as that"
+                "neither the event nor GitHub says whether repository `{repository}` is private, so it counts as private"
             )
         }
     };

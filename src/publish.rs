@@ -347,9 +347,7 @@ async fn find_conflicts(
             {
                 let before =
                     before.map_or_else(|| "nothing".to_owned(), |before| format!("`{before}`"));
-                moved.push(format!(
-                    "`{name}` pointed to {before} when this run began, and points to `{now}` now"
-                ));
+                moved.push(format!("`{name}` moved during this run, from {before} to `{now}`"));
             }
             _ => {}
         }

@@ -114,7 +114,7 @@ fn automatic(event: &TriggerEvent<'_>) -> (TriggerDecision, String) {
         "repository_dispatch" => publish("asked for by `repository_dispatch`".to_owned()),
         "workflow_run" => match untrusted_run(event.payload) {
             Some(why) => build_only(&why),
-            None => publish("another workflow ended, and well".to_owned()),
+            None => publish("another workflow succeeded".to_owned()),
         },
         "" => publish("not in a workflow".to_owned()),
         other => build_only(&format!(
@@ -273,7 +273,7 @@ fn of_branch(branch: &str, event: &TriggerEvent<'_>, answer: &mut TriggerAnswer)
             Some(false) => None,
             Some(true) => Some(format!("there are releases of `{line}`, whose tag it is")),
             None => Some(format!(
-                "nobody could say whether there are releases of `{line}`, whose tag it would be"
+                "it is not known whether there are releases of `{line}`, whose tag it would be"
             )),
         },
         _ => None,
@@ -328,7 +328,7 @@ fn of_tag(tag: &str, event: &TriggerEvent<'_>, answer: &mut TriggerAnswer) {
             .notices
             .push(format!("tag `{tag}` is not on the default branch, so it gets {NO_LATEST}")),
         None => answer.notices.push(format!(
-            "nobody could say whether tag `{tag}` is on the default branch, so it gets {NO_LATEST}"
+            "it is not known whether tag `{tag}` is on the default branch, so it gets {NO_LATEST}"
         )),
     }
 }

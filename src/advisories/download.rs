@@ -40,10 +40,10 @@ pub enum DownloadError {
     #[error("`{url}` was not fetched: {cause}")]
     Unanswered { url: String, cause: String },
     #[error(
-        "`{url}` is not taken: its newest advisory is of {fetched}, and the newest at hand of {known}"
+        "`{url}` is not used: its newest advisory is of {fetched}, but the newest at hand is of {known}"
     )]
     Older { url: String, fetched: Timestamp, known: Timestamp },
-    #[error("`{url}` is not taken")]
+    #[error("`{url}` is not used")]
     Archive { url: String, source: ArchiveError },
     #[error(transparent)]
     File(#[from] FileError),
@@ -59,7 +59,7 @@ impl Remedied for DownloadError {
                     .to_owned(),
             ),
             Self::Older { .. } => {
-                Some("name a mirror that is up to date, or delete what is at hand".to_owned())
+                Some("name a mirror that is up to date, or delete the advisories at hand".to_owned())
             }
             Self::Archive { .. } => Some("name another mirror with `--from`".to_owned()),
             Self::File(error) => error.remedy(),
@@ -280,7 +280,7 @@ pub fn ecosystem(text: &str) -> Result<String, String> {
     if starts_well && name.len() <= 64 && name.bytes().all(is_known) && name != "GIT" {
         Ok(name.to_owned())
     } else {
-        Err(format!("`{text}` is no ecosystem, such as `npm`, `Go` or `Debian`"))
+        Err(format!("`{text}` is not an ecosystem, such as `npm`, `Go` or `Debian`"))
     }
 }
 

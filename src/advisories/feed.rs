@@ -39,7 +39,7 @@ pub async fn bytes(
     }
     let url = Url::parse(given).ok().filter(|url| plain.is_safe(url));
     let url =
-        url.ok_or_else(|| FeedError::new(format!("`{given}` is no address with https://")))?;
+        url.ok_or_else(|| FeedError::new(format!("`{given}` is not an address with https://")))?;
     let patience = Patience::new(WITHIN, WITHIN);
     let answer = patience.answer(limit, false, || http.get(url.clone()), Ok);
     answer.await.map_err(|failure| FeedError::new(format!("`{url}`: {failure}")))
@@ -84,8 +84,8 @@ mod tests {
         for (given, limit, why) in [
             (name.as_str(), 4, "larger than 4 bytes"),
             ("/nowhere/list", 4, "No such file"),
-            ("http://example.com/list", 4, "no address with https://"),
-            ("ftp://example.com/list", 4, "no address with https://"),
+            ("http://example.com/list", 4, "not an address with https://"),
+            ("ftp://example.com/list", 4, "not an address with https://"),
             (endless.as_str(), 1 << 20, "larger than 1048576 bytes"),
         ] {
             let error = bytes(given, limit, &http, &plain).await.unwrap_err().to_string();

@@ -61,7 +61,7 @@ impl fmt::Display for RecordId {
 /// Why advisories are not at hand.
 #[derive(Debug, thiserror::Error)]
 pub enum AdvisoryError {
-    #[error("`{given}` is no address to ask for advisories: {reason}")]
+    #[error("`{given}` is not a valid address: {reason}")]
     Address { given: String, reason: &'static str },
     #[error(
         "{unanswered} of {asked} packages are not assessed, {example} among them: {service} gave no usable answer: {cause}"
@@ -87,7 +87,7 @@ impl Remedied for AdvisoryError {
     fn remedy(&self) -> Option<String> {
         match self {
             Self::Address { .. } => Some(
-                "give an address such as `https://osv.example.com`, without what follows it in a request"
+                "give an address such as `https://osv.example.com`, without the query of a request"
                     .to_owned(),
             ),
             Self::Unanswered { cause, .. } | Self::UnansweredRecords { cause, .. } => Some(

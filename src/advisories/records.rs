@@ -112,7 +112,7 @@ async fn one(
             let read = |record: Vec<u8>| match RecordOutline::of(&record) {
                 Some(outline) if outline.id == id.as_str() => Ok((record, outline)),
                 Some(_) => Err(format!("in the place of `{id}` it gave another record")),
-                None => Err(format!("what it gave for `{id}` is no record")),
+                None => Err(format!("what it gave for `{id}` is not a record")),
             };
             let get = || service.http.get(service.at(&format!("v1/vulns/{id}")));
             let fetched = match service.patience.answer(LARGEST, false, get, read).await {

@@ -145,7 +145,7 @@ impl OsvSource {
 /// The address to put paths behind.
 pub(super) fn service_url(given: &str, plain: &Plain) -> Result<Url, AdvisoryError> {
     let wrong = |reason| AdvisoryError::Address { given: given.to_owned(), reason };
-    let url = Url::parse(given).map_err(|_| wrong("it is no address at all"))?;
+    let url = Url::parse(given).map_err(|_| wrong("it is not an address at all"))?;
     if !url.username().is_empty() || url.password().is_some() {
         // Which is not quoted, as it may be a password.
         return Err(AdvisoryError::Address {

@@ -250,7 +250,7 @@ impl Assessor {
         let [lowest, unknown] =
             ["fail-on", "fail-on-unknown"].map(|name| self.terms.asker.word(name));
         Some(format!(
-            "{count} without a severity: no source at hand rates them, so `{lowest}` does not meet them; `{unknown}` does"
+            "{count} without a severity: no source rates them, so `{lowest}` does not apply to them; `{unknown}` does"
         ))
     }
 }

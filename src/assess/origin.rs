@@ -12,8 +12,7 @@ const ABBREVIATED: usize = 8;
 
 /// Names who brought the package of each finding.
 pub fn tell(scan: &mut ImageScan, image: &BasedImage) {
-    scan.base =
-        image.base.name().map(|name| ScannedBase { name: name.to_owned(), newer: None });
+    scan.base = image.base.name().map(|name| ScannedBase { name: name.to_owned(), newer: None });
     for judged in &mut scan.findings {
         judged.origin = origin(&judged.finding, image);
     }
@@ -108,7 +107,9 @@ mod tests {
         assert_eq!(told(&image, &[&own]), Some((false, Some(4))));
         assert_eq!(told(&image, &[&lowest, &own]), Some((false, Some(4))));
         assert_eq!(told(&image, &["cccccccccccc"]), Some((false, Some(4))), "as SBOMs shorten it");
-        for unknown in [&[][..], &["cccc"], &["sha256:dddddddddddd"], &[lowest.as_str(), "dddddddd"]] {
+        for unknown in
+            [&[][..], &["cccc"], &["sha256:dddddddddddd"], &[lowest.as_str(), "dddddddd"]]
+        {
             assert_eq!(told(&image, unknown), None, "{unknown:?}");
         }
     }

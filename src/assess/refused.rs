@@ -134,7 +134,7 @@ impl ReasonSort {
                 format!("{} that {are} exploited", of(level))
             }
             Self::Unrated => {
-                format!("{} that nobody rates", text::plural(count, "vulnerability"))
+                format!("{} that no source rates", text::plural(count, "vulnerability"))
             }
         }
     }
@@ -151,7 +151,7 @@ fn line<'a>(
     let exploited = if finding.kev.is_some() { ", exploited" } else { "" };
     let fixed = match (&finding.fixed, sort) {
         (Some(fixed), _) => format!(", fixed in {}", visible(fixed)),
-        (None, ReasonSort::Malicious) => ": malicious software, which has to go".to_owned(),
+        (None, ReasonSort::Malicious) => ": malicious software, remove it".to_owned(),
         (None, _) => ", no fix yet".to_owned(),
     };
     let mut places: Vec<String> = Vec::new();

@@ -31,7 +31,7 @@ pub(super) async fn open(terms: &ScanTerms, network: &Network) -> anyhow::Result
 }
 
 fn wrong(error: anyhow::Error) -> anyhow::Error {
-    let message = "no service is named that can be asked for advisories";
+    let message = "the service for advisories cannot be used";
     error.context(WithExit { code: exit::BAD_INPUT, message: message.to_owned() })
 }
 

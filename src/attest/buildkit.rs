@@ -12,7 +12,8 @@ use crate::error::{OrRemedy as _, Remedy as _};
 use crate::evidence::{SLSA_1, SPDX};
 use crate::image::Repository;
 use crate::provenance::{
-    BuildLines, BuildStatement, BuildTimes, Provenance, ProvenanceTerms, Resource, Slsa, SourceOrigin,
+    BuildLines, BuildStatement, BuildTimes, Provenance, ProvenanceTerms, Resource, Slsa,
+    SourceOrigin,
 };
 use crate::registry::Registry;
 use crate::registry::contents::PlatformImage;

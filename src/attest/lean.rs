@@ -59,7 +59,7 @@ pub fn fitting(drafts: Vec<Draft>, limit: usize) -> anyhow::Result<(Vec<Draft>, 
 
 pub(super) fn refusal(kind: &str, subject: &Digest, size: usize, limit: usize) -> anyhow::Error {
     let refused = anyhow::anyhow!(
-        "the statement `{kind}` about `{subject}` is {} KiB, and a log of version 1 takes {} KiB",
+        "the statement `{kind}` about `{subject}` is {} KiB, but a log of version 1 accepts {} KiB",
         size >> 10,
         limit >> 10
     );
@@ -91,7 +91,7 @@ fn without_files(statement: &[u8]) -> Option<Vec<u8>> {
         kept.extend(package.get("SPDXID").and_then(Value::as_str).map(str::to_owned));
     }
     if let Some(relationships) = document.get_mut("relationships").and_then(Value::as_array_mut) {
-        // An element of another document, or none, is no file of this one.
+        // An element of another document, or none, is not a file of this one.
         let is_kept = |end: &Value| {
             end.as_str().is_some_and(|end| {
                 kept.contains(end) || end.contains(':') || end == "NONE" || end == "NOASSERTION"
@@ -195,7 +195,7 @@ mod tests {
         ] {
             let error = fitting(vec![too_large], 4000).unwrap_err();
             let message = crate::error::message(&error);
-            assert!(message.contains("KiB, and a log of version 1 takes 3 KiB"), "{message}");
+            assert!(message.contains("KiB, but a log of version 1 accepts 3 KiB"), "{message}");
         }
     }
 }

@@ -185,6 +185,6 @@ mod tests {
         let too_large =
             of_format(&two, &of_platform, ForeignFormat::Spdx, smallest / 2).unwrap_err();
         let message = crate::error::message(&too_large);
-        assert!(message.contains("KiB, and a log of version 1 takes"), "{message}");
+        assert!(message.contains("KiB, but a log of version 1 accepts"), "{message}");
     }
 }

@@ -69,7 +69,7 @@ impl Foreign {
                 "`{}` is built from `{}`, not from this run's commit",
                 self.platform, source.uri
             ),
-            None => format!("nobody says what `{}` is built from", self.platform),
+            None => format!("the source of `{}` is not known", self.platform),
         }
     }
 }

@@ -208,7 +208,7 @@ async fn enough(
     }
     let held = held(registry, &parts.repository, part)
         .await
-        .context("it lists hardly anything, and the image cannot be read to compare")?;
+        .context("it lists almost nothing, and the image cannot be read to compare")?;
     let packages =
         |count| if count == 1 { "1 package".to_owned() } else { format!("{count} packages") };
     match listed {

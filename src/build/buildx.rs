@@ -149,10 +149,16 @@ impl Buildx {
             .map(str::to_owned)
             .to_vec();
         arguments.extend(asked.iter().cloned());
-        let printed = self.program.capture(&arguments).await.with_context(|| format!("the bake files of `{}` cannot be read", remote.url)).hint(
-            "`files` are looked for where `source` says, by default in the commit of this run; `cwd://NAME` is one in the workspace, and \
-             `source: .` the workspace itself, after `actions/checkout`",
-        )?;
+        let printed = self
+            .program
+            .capture(&arguments)
+            .await
+            .with_context(|| format!("the bake files of `{}` cannot be read", remote.url))
+            .hint(
+                "write paths of `files` relative to `source`, which is the commit of this run by \
+             default; `cwd://NAME` is a file of the workspace, and `source: .` the workspace \
+             itself, after `actions/checkout`",
+            )?;
         withheld::refuse(&self.program, &arguments, &printed, env).await?;
         Ok(Definition::read(&printed)?.fetched_from(remote))
     }
@@ -180,8 +186,9 @@ impl Buildx {
         // What runs nothing of its platform needs no emulator, so the build decides.
         let unclaimed = |platforms: &[&Platform]| {
             notice(&format!(
-                "builder `{}` runs {} neither natively nor by emulation: steps that do will fail; if they must run, install QEMU on the \
-                 builder's machine, add a node for these platforms with `append`, or leave them out of `platforms`",
+                "builder `{}` can run {} neither natively nor by emulation, so steps that need it \
+                 fail. Install QEMU on the builder's machine, add a node for these platforms with \
+                 `append`, or leave them out of `platforms`",
                 self.builder,
                 listed(platforms)
             ));
@@ -489,8 +496,9 @@ fn says_that_a_file_is_missing(error: &anyhow::Error) -> bool {
 
 fn missing_bake_file(folder: &Path) -> String {
     format!(
-        "bake files are looked for in `{}`, as `source` says; those of other names are named with `files`, relative to it. In a workflow the \
-         repository is there only after `actions/checkout`; without `source`, the commit of the run is fetched",
+        "list bake files with other names in `files`, relative to `{}`, which `source` names. In a \
+         workflow the repository is there only after `actions/checkout`; without `source`, \
+         BuildKit fetches the commit of the run",
         folder.display()
     )
 }

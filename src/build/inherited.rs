@@ -35,11 +35,7 @@ pub fn lost(definition: &Definition, files: &[(String, String)]) -> Vec<String> 
                     .is_some_and(|args| args.keys().any(|key| key.starts_with(ARGUMENT)));
             if is_meant && !lost.is_empty() {
                 let lost: Vec<String> = lost.iter().map(|key| format!("`{key}`")).collect();
-                notices.push(told(
-                    name,
-                    file,
-                    &format!("its {} count for nothing", lost.join(", ")),
-                ));
+                notices.push(told(name, file, &format!("its {} have no effect", lost.join(", "))));
             }
         }
     }
@@ -54,7 +50,7 @@ pub fn lost(definition: &Definition, files: &[(String, String)]) -> Vec<String> 
             .sum::<usize>()
     };
     if let Some((file, _)) = defining.filter(|_| !seen && !is_asked(USUAL) && others() == 0) {
-        notices.push(told(USUAL, file, "what it says counts for nothing"));
+        notices.push(told(USUAL, file, "it has no effect"));
     }
     notices
 }
@@ -113,7 +109,7 @@ mod tests {
                 ),
             "{told:?}"
         );
-        assert!(told[0].contains("its `tags`, `labels`, `args` count for nothing"), "{told:?}");
+        assert!(told[0].contains("its `tags`, `labels`, `args` have no effect"), "{told:?}");
         // Its own `tags` take the place of those that are inherited.
         let told = lost(
             &definition(
@@ -121,7 +117,7 @@ mod tests {
             ),
             &files,
         );
-        assert!(told.len() == 1 && told[0].contains("its `tags` count for nothing"), "{told:?}");
+        assert!(told.len() == 1 && told[0].contains("its `tags` have no effect"), "{told:?}");
         let inherited = json!({ "tags": ["r.io/a:v1"], "labels": { "a": "b", "c": "d" }, "args": { "V": "1" } });
         assert_eq!(lost(&definition(inherited), &files), Vec::<String>::new());
         let mut other = json!({ "target": { "tools": { "tags": ["r.io/tools:1"] }, "_common": { "args": { "A": "1" } } } });

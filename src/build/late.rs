@@ -26,7 +26,7 @@ pub(super) async fn run(
         match outcome {
             Err(error) if is_late(&format!("{error:#}")) => {
                 notice(
-                    "the registry did not know a blob that the build had just pushed, so the build is run again, from its cache",
+                    "the registry did not know a blob that the build had just pushed, so the build runs again, from its cache",
                 );
                 tokio::time::sleep(PAUSE * attempt).await;
                 outcome = program.run(arguments, output).await;

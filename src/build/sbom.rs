@@ -195,7 +195,7 @@ fn document(input: &str, platform: &Platform) -> Result<UserSbom, WithExit> {
         |why: String| refuse(&format!("`{path}` cannot be attested to `{platform}`: {why}"));
     let size = match std::fs::metadata(Path::new(&path)) {
         Ok(found) if found.is_file() => found.len(),
-        Ok(_) => return unread("it is no file".to_owned()),
+        Ok(_) => return unread("it is not a file".to_owned()),
         Err(error) => return unread(error.to_string()),
     };
     if size > foreign::LARGEST as u64 {
@@ -346,7 +346,7 @@ mod tests {
         says("{platform}.cdx.json", "has another format than");
         says("{name}.json", "nothing else in braces");
         says("{os}-{arch}.json", "cannot be attested to `linux/amd64`: No such file");
-        says("", "it is no file");
+        says("", "it is not a file");
         std::fs::write(path("bad.json"), SPDX.replace("Tool: x", "")).unwrap();
         std::fs::write(path("broken.json"), SPDX.replace("SPDX-2.3", "SPDX-3.0")).unwrap();
         says("broken.json", "its `spdxVersion` is `SPDX-3.0`, and only");

@@ -37,7 +37,8 @@ pub(super) async fn refuse(
     }
     let listed = found.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let message = format!(
-        "the bake files read {listed} from the environment, which this job sets and they do not get"
+        "the bake files read {listed} from the environment, but bake files do not get the value \
+         that this job sets"
     );
     let first = found.first().cloned().unwrap_or_default();
     Err(WithExit { code: exit::BAD_INPUT, message }).hint(format!(

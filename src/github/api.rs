@@ -41,7 +41,7 @@ impl Api {
         let server = Server::of(&context.server_url);
         anyhow::ensure!(
             token.is_none() || server.owns(&host) || is_loopback(&host),
-            "`GITHUB_API_URL` is `{}`, and the workflow's own token goes to hosts of `{server}` alone",
+            "`GITHUB_API_URL` is `{}`, but the workflow's own token is sent to hosts of `{server}` only",
             context.api_url
         );
         let api_url = context.api_url.trim_end_matches('/');
@@ -83,19 +83,21 @@ impl Api {
         let is_number =
             |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         if !is_number(run) || !is_number(attempt) {
-            return Err("this run has no number and attempt to ask GitHub about".to_owned());
+            return Err(
+                "this run has no run number and attempt, so GitHub cannot be asked".to_owned()
+            );
         }
         let mut jobs = Vec::new();
         for page in 1..=PAGES {
             let path =
                 format!("/actions/runs/{run}/attempts/{attempt}/jobs?per_page=100&page={page}");
             let answer = self.asked(&path).await.map_err(|refusal| {
-                format!("GitHub did not tell the jobs of this attempt: {}", refusal.said)
+                format!("GitHub did not list the jobs of this attempt: {}", refusal.said)
             })?;
             let (Some(total), Some(listed)) =
                 (answer["total_count"].as_u64(), answer["jobs"].as_array())
             else {
-                return Err("GitHub's answer is no list of jobs".to_owned());
+                return Err("GitHub's answer is not a list of jobs".to_owned());
             };
             jobs.extend_from_slice(listed);
             if jobs.len() as u64 >= total {

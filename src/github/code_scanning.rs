@@ -46,7 +46,7 @@ enum RefusalKind {
 
 /// Why GitHub does not take it, in its words and with what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("GitHub's code scanning does not take the findings: {said}")]
+#[error("GitHub's code scanning does not accept the findings: {said}")]
 pub struct UploadRefusal {
     kind: RefusalKind,
     said: String,

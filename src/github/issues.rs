@@ -22,7 +22,7 @@ pub struct OpenIssue {
 
 /// Why GitHub does not take it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("GitHub does not keep the issue: {said}")]
+#[error("GitHub does not accept the issue: {said}")]
 pub struct IssueRefusal {
     is_forbidden: bool,
     said: String,
@@ -55,7 +55,7 @@ impl Api {
                 .await
                 .map_err(IssueRefusal::of)?;
             let Some(listed) = answer.as_array() else {
-                let said = "its answer is no list of issues".to_owned();
+                let said = "its answer is not a list of issues".to_owned();
                 return Err(IssueRefusal { is_forbidden: false, said });
             };
             if let Some(found) = listed.iter().find_map(|issue| trusted(issue, mark)) {

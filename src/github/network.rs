@@ -21,8 +21,9 @@ const REDIRECTS: usize = 10;
 /// A file of certificates is no larger.
 const CERTIFICATES: u64 = 1 << 20;
 /// For errors that come of it.
-pub const OWN_CA: &str = "if a proxy of yours ends TLS, or the server's certificate is of a CA of your own, give that CA in PEM with \
-     `ca-certificates` (on a command line: `SUPPLY_ACTION_CA_CERTIFICATES`)";
+pub const OWN_CA: &str = "give the CA in PEM with `ca-certificates` (on a command line: \
+     `SUPPLY_ACTION_CA_CERTIFICATES`) if your proxy ends TLS, or if the server's certificate is \
+     from a private CA";
 
 /// What the environment says of the way out.
 #[derive(Debug, Clone, Default)]
@@ -215,8 +216,8 @@ fn proxy(text: &str, variable: &str) -> anyhow::Result<Url> {
     let url = Url::parse(&whole)
         .ok()
         .filter(|url| ["http", "https"].contains(&url.scheme()) && url.host_str().is_some());
-    url.with_context(|| format!("`{variable}` (or `ALL_PROXY`) is no address of a proxy"))
-        .hint("write it as `http://proxy.example.com:3128`; proxies of other kinds, such as SOCKS, are not spoken")
+    url.with_context(|| format!("`{variable}` (or `ALL_PROXY`) is not an address of a proxy"))
+        .hint("write it as `http://proxy.example.com:3128`; other kinds of proxies, such as SOCKS, are not supported")
 }
 
 /// Whether a request goes to its host itself: always on this machine, and where `NO_PROXY` says so.
@@ -378,7 +379,7 @@ mod tests {
             let refused = network(&[("HTTPS_PROXY", wrong)]).client().unwrap_err();
             let said = format!("{refused:?}");
             assert!(
-                said.contains("no address of a proxy")
+                said.contains("not an address of a proxy")
                     && said.contains("http://proxy.example.com")
                     && !said.contains("hunter2"),
                 "{said}"

@@ -111,7 +111,7 @@ impl ContainerPackage {
                     self.route
                 ))
                 .await?;
-            let listed = listed.as_array().ok_or("GitHub's answer is no list of versions")?;
+            let listed = listed.as_array().ok_or("GitHub's answer is not a list of versions")?;
             for version in listed {
                 let version = read(version).ok_or("GitHub's answer has a version without a number, a digest, its tags or its time")?;
                 if known.insert(version.id) {

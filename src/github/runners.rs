@@ -30,7 +30,7 @@ pub enum RunnersVerdict {
 pub fn verdict(jobs: &[Value], platforms: &[String]) -> RunnersVerdict {
     if platforms.is_empty() {
         return RunnersVerdict::Unknown(
-            "no platforms are named whose jobs could be looked for".to_owned(),
+            "no platforms are named, so no jobs can be checked".to_owned(),
         );
     }
     let mut workflows: BTreeMap<&str, BTreeMap<&str, Vec<&Value>>> = BTreeMap::new();
@@ -81,7 +81,7 @@ pub fn verdict(jobs: &[Value], platforms: &[String]) -> RunnersVerdict {
     }
     let lacking = lacking.unwrap_or_else(|| "publish".to_owned());
     RunnersVerdict::Unknown(format!(
-        "GitHub's answer tells nothing of job {lacking} in this attempt"
+        "GitHub's answer does not contain job {lacking} of this attempt"
     ))
 }
 

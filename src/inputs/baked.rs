@@ -28,7 +28,7 @@ pub(super) fn baked(given: &InputTexts, problems: &mut InputProblems) -> BakeInp
     }
     let targets = lists::words(&given.text("targets"));
     for target in targets.iter().filter(|target| target.starts_with('-')) {
-        problems.say("targets", format_args!("`{target}` is no name of a target"));
+        problems.say("targets", format_args!("`{target}` is not the name of a target"));
     }
     asked.extend(targets);
     if given.get("username").is_some() && given.get("registry").is_none() {

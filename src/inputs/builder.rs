@@ -15,7 +15,7 @@ pub(super) fn builder(given: &InputTexts, problems: &mut InputProblems) -> RunBu
             if given.get(input).is_some() {
                 problems.say(
                     input,
-                    format_args!("it says how to make a builder, and `builder: {name}` names one that is there; set one of them"),
+                    format_args!("it makes a builder, but `builder: {name}` uses an existing one; set only one of them"),
                 );
             }
         }

@@ -77,12 +77,12 @@ impl DigestsReader<'_> {
                         },
                         other => self.problems.say(
                             "digests",
-                            format_args!("{by}: `{name}` has `{other}`, which is no digest"),
+                            format_args!("{by}: `{name}` has `{other}`, which is not a digest"),
                         ),
                     }
                 }
             }
-            other => self.problems.say("digests", format_args!("{by}: `{other}` is no digest")),
+            other => self.problems.say("digests", format_args!("{by}: `{other}` is not a digest")),
         }
     }
 
@@ -95,7 +95,7 @@ impl DigestsReader<'_> {
                 return self.problems.say(
                     "digests",
                     format_args!(
-                        "job `{name}` ended with `{result}`, so what it was to build is missing"
+                        "job `{name}` ended with `{result}`, so the image that it builds is missing"
                     ),
                 );
             }

@@ -45,7 +45,7 @@ pub(super) fn logins(
         (None, Some(_)) => problems.say("username", "`password` is set, so `username` must be too"),
         (None, None) => notices.extend(given.get("registry").map(|registry| {
             format!(
-                "input `registry`: `{registry}` says where `username` and `password` are for, and neither is set, so it changes nothing"
+                "input `registry`: `{registry}` has no effect, because neither `username` nor `password` is set"
             )
         })),
     }
@@ -70,7 +70,7 @@ fn registry_alone(input: &str, name: &str, problems: &mut InputProblems) -> Stri
     }
     let host = given.split('/').next().unwrap_or_default();
     if host != given {
-        problems.say(input, format_args!("`{name}` is no registry; write `{host}`, and the whole name of the image into `images`"));
+        problems.say(input, format_args!("`{name}` is not a registry; write `{host}`, and the whole name of the image into `images`"));
     }
     host.to_owned()
 }
@@ -87,18 +87,25 @@ fn registry_of(images: &str, own: Option<&str>, problems: &mut InputProblems) ->
     let registries = super::unique(registries.collect());
     match registries.as_slice() {
         [] => own.map(str::to_owned).unwrap_or_else(|| {
-            problems.say("registry", "not set, and there is no image whose registry `username` and `password` could be for");
+            problems.say(
+                "registry",
+                "not set, and no image says which registry `username` and `password` are for",
+            );
             String::new()
         }),
         [only] => only.clone(),
-        several if several.iter().any(|registry| spelling::registry(registry) == "docker.io") => "docker.io".to_owned(),
+        several if several.iter().any(|registry| spelling::registry(registry) == "docker.io") => {
+            "docker.io".to_owned()
+        }
         several => {
-            let listed: Vec<String> = several.iter().map(|registry| format!("`{registry}`")).collect();
+            let listed: Vec<String> =
+                several.iter().map(|registry| format!("`{registry}`")).collect();
             problems.say(
                 "registry",
-                format_args!("not set, and images lie at {}: for which of them are `username` and `password`?", listed.join(" and ")),
+                format_args!("not set, and the images are at {}: it is not clear which of them `username` and `password` are for", listed.join(" and ")),
             );
-            problems.hint("name it with `registry`, or give each its own login with `registry-auth`");
+            problems
+                .hint("name it with `registry`, or give each its own login with `registry-auth`");
             several[0].clone()
         }
     }
@@ -108,8 +115,8 @@ fn registry_of(images: &str, own: Option<&str>, problems: &mut InputProblems) ->
 fn left_out(registry: Option<&str>) -> String {
     let place = registry.map(|registry| format!(" at `{registry}`")).unwrap_or_default();
     format!(
-        "the login{place} is left out, as its user name or its password is empty: runs for pull requests of forks, and those of Dependabot, get no \
-         secrets, and nothing is published here"
+        "the login{place} is left out, because its user name or password is empty: pull requests \
+         from forks and from Dependabot get no secrets, and this run publishes nothing"
     )
 }
 

@@ -111,7 +111,7 @@ pub(super) fn names_and_tags(
     for input in ["labels", "annotations"] {
         let text = given.get(input).unwrap_or_default();
         notices.extend(metadata::strange(text).into_iter().map(|name| {
-            format!("input `{input}`: there is no `{{{{{name}}}}}`, so nothing stands in its place")
+            format!("input `{input}`: there is no `{{{{{name}}}}}`, so it becomes empty")
         }));
     }
     let items: Vec<(&str, ReferenceItem)> =
@@ -205,7 +205,7 @@ fn without_empty_items(entries: &[String]) -> Option<String> {
 }
 
 fn put_as(text: &str, tag: &str) -> String {
-    format!("input `tags`: `{text}` is no legal tag, and becomes `{tag}`")
+    format!("input `tags`: `{text}` is not a legal tag, and becomes `{tag}`")
 }
 
 /// What counts for nothing in the rules.
@@ -223,11 +223,10 @@ fn told(entries: &[String], problems: &mut InputProblems, notices: &mut Vec<Stri
 }
 
 fn either(text: &str, tag: &str, image: Option<&str>, problems: &mut InputProblems) {
-    problems
-        .say("tags", format_args!("`{text}` could be a tag or an image, and is taken for neither"));
+    problems.say("tags", format_args!("`{text}` could be a tag or an image, so it is refused"));
     problems.hint(match image {
         Some(image) => {
-            format!("write `{image}:latest` for the image, or `{tag}` for the tag; of a branch, `type=ref,event=branch` gives it")
+            format!("write `{image}:latest` for the image, or `{tag}` for the tag; `type=ref,event=branch` gives the tag of a branch")
         }
         None => format!("write `{tag}` for the tag, or a whole reference such as `ghcr.io/octo/app:latest` for an image"),
     });
@@ -249,7 +248,7 @@ fn default_image(input: &str, context: &RunContext, problems: &mut InputProblems
         (Some(repository), Some(registry)) => format!("{registry}/{}", repository.to_lowercase()),
         (Some(_), None) => {
             let why = format_args!(
-                "not set, and `{server}` has no registry that is known; write for example `registry.example.com/octo/app`"
+                "not set, and the registry of `{server}` is not known; write for example `registry.example.com/octo/app`"
             );
             problems.say(input, why);
             String::new()

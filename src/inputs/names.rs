@@ -106,8 +106,9 @@ pub(super) fn unknown(
             _ => {}
         }
         if action == Action::Merge && Action::Publish.has(&name) {
-            notices
-                .push(format!("input `{name}` is one of the jobs that build, and is ignored here"));
+            notices.push(format!(
+                "input `{name}` belongs to the jobs that build, and is ignored here"
+            ));
             continue;
         }
         let nearest = action
@@ -118,7 +119,7 @@ pub(super) fn unknown(
             _ if action == Action::Bake && OF_DEFINITION.contains(&name.as_str()) => {
                 problems.say(
                     &name,
-                    "a bake file says this of each target; write it there, or with `set`",
+                    "a bake file sets this for each target; write it there, or with `set`",
                 );
             }
             Some((alike, known)) if alike >= ALIKE => {

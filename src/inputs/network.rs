@@ -58,8 +58,8 @@ pub(super) fn equip(
                     .map(|(name, _)| name)
                     .collect();
             notices.push(format!(
-                "{} is not told to the builder, whose configuration is not made by this run: name the registries in its `buildkitd.toml`, with \
-                 `ca` or `http = true`",
+                "the builder does not get {}, because this run does not make its configuration: \
+                 list the registries in its `buildkitd.toml`, with `ca` or `http = true`",
                 inputs.join(" and ")
             ));
         }
@@ -80,7 +80,7 @@ fn plain(text: &str, server: &Server, problems: &mut InputProblems) -> Vec<Strin
         if !is_host {
             problems.say(
                 "http-registries",
-                format_args!("`{word}` is no registry such as `registry.lan:5000`"),
+                format_args!("`{word}` is not a registry such as `registry.lan:5000`"),
             );
         } else if host == "docker.io" || server.owns(&host) {
             problems.say("http-registries", format_args!("`{word}` is reached over https alone"));
@@ -121,8 +121,8 @@ fn unknown_proxy(created: &Created, env: &Environment) -> Option<String> {
         .any(|option| option.to_ascii_lowercase().contains("_proxy="));
     (created.driver == Driver::DockerContainer && !is_told).then(|| {
         format!(
-            "`{variable}` holds for this action and for buildx, and not for BuildKit in its container; `driver-opts: env.{variable}=ADDRESS` \
-             gives it there"
+            "`{variable}` applies to this action and to buildx, but not to BuildKit in its \
+             container; `driver-opts: env.{variable}=ADDRESS` sets it there"
         )
     })
 }

@@ -85,7 +85,7 @@ pub(super) fn promoted(given: &InputTexts, problems: &mut InputProblems) -> Prom
         // `osv-url` is what a workflow may set for all of its runs.
         let ours = ["advisories", "ignore-file", "vex", "max-advisory-age"];
         for name in given.set_of(InputGroup::Scan).into_iter().filter(|it| ours.contains(it)) {
-            problems.say(name, "it is about `rescan`, which is not set");
+            problems.say(name, "it has no effect without `rescan: true`");
         }
     }
     // What is known today takes the place of what the signed result says.
@@ -117,7 +117,7 @@ fn of_summary(
         let set =
             |name: &str| given.get(name).is_some_and(|text| !["", "false"].contains(&text.trim()));
         for name in ["trusted-builders", "allow-public-log"].into_iter().filter(|name| set(name)) {
-            problems.say(name, "it changes nothing without `verification-summary: true`");
+            problems.say(name, "it has no effect without `verification-summary: true`");
         }
     }
     match given.get("trusted-builders") {
@@ -262,7 +262,7 @@ fn wait(text: &str, problems: &mut InputProblems) -> Duration {
         None => {
             problems.say(
                 "wait-for-source",
-                format_args!("`{text}` is no time such as `30m`, `90s` or `2h`"),
+                format_args!("`{text}` is not a time such as `30m`, `90s` or `2h`"),
             );
             Duration::ZERO
         }

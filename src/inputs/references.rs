@@ -24,7 +24,7 @@ pub(super) fn item(text: &str) -> ReferenceItem {
     if !shape.contains(['/', ':']) {
         return match is_known_registry(&shape) {
             true => ReferenceItem::Wrong(format!(
-                "`{text}` is a registry, and no image is named in it; write for example `{text}/octo/app:latest`"
+                "`{text}` is a registry without an image; write for example `{text}/octo/app:latest`"
             )),
             false => ReferenceItem::Tag,
         };
@@ -56,19 +56,19 @@ fn is_port(text: &str) -> bool {
 fn tagged(text: &str, shape: &str, at: usize) -> ReferenceItem {
     let (name, tag) = (&text[..at], &text[at + 1..]);
     if name.is_empty() {
-        return ReferenceItem::Wrong(format!("no image is named before the colon of `{text}`"));
+        return ReferenceItem::Wrong(format!("`{text}` has no image before its colon"));
     }
     if tag.is_empty() {
-        return ReferenceItem::Wrong(format!("no tag stands behind the colon of `{text}`"));
+        return ReferenceItem::Wrong(format!("`{text}` has no tag after its colon"));
     }
     if is_known_registry(name) {
         return ReferenceItem::Wrong(format!(
-            "`{name}` is a registry, and no image is named in it, in `{text}`"
+            "`{name}` is a registry without an image, in `{text}`"
         ));
     }
     if shape[at + 1..].parse::<Tag>().is_err() {
         return ReferenceItem::Wrong(format!(
-            "`{tag}` is no legal tag, in `{text}`; write `{}:{}`",
+            "`{tag}` is not a legal tag, in `{text}`; write `{}:{}`",
             name.to_lowercase(),
             sanitised(tag)
         ));
@@ -108,7 +108,7 @@ fn untagged(text: &str, shape: &str) -> ReferenceItem {
 fn repository(name: &str) -> Result<String, String> {
     if name.contains("{{") {
         return Err(format!(
-            "`{name}` is no image's name: expressions are filled in behind its colon alone"
+            "`{name}` is not the name of an image: expressions are filled in behind its colon alone"
         ));
     }
     name.to_lowercase()
@@ -191,22 +191,22 @@ mod tests {
         for (text, why) in [
             (
                 "r.io/a:feature/x",
-                "`feature/x` is no legal tag, in `r.io/a:feature/x`; write `r.io/a:feature-x`",
+                "`feature/x` is not a legal tag, in `r.io/a:feature/x`; write `r.io/a:feature-x`",
             ),
             ("app:feature/x", "write `app:feature-x`"),
-            ("a:b:c", "`b:c` is no legal tag"),
-            ("r.io/a:", "no tag stands behind the colon"),
-            (":latest", "no image is named before the colon"),
-            ("ghcr.io", "is a registry, and no image is named in it"),
-            ("ghcr.io:latest", "is a registry, and no image is named in it"),
+            ("a:b:c", "`b:c` is not a legal tag"),
+            ("r.io/a:", "has no tag after its colon"),
+            (":latest", "has no image before its colon"),
+            ("ghcr.io", "is a registry without an image"),
+            ("ghcr.io:latest", "is a registry without an image"),
             ("octo.azurecr.io", "is a registry"),
             ("ghcr.io/o/a@sha256:00", "carries a digest"),
             ("https://ghcr.io/o/a:1", "write `ghcr.io/o/a:1`"),
             ("ghcr.io/{{branch}}:1", "expressions are filled in behind its colon alone"),
             ("ghcr.io//a:1", "is not an image name"),
-            ("r.io/a:1 r.io/b:1", "is no legal tag"),
+            ("r.io/a:1 r.io/b:1", "is not a legal tag"),
             ("ghcr.io/", "is not an image name"),
-            ("r.io/a:-x", "`-x` is no legal tag"),
+            ("r.io/a:-x", "`-x` is not a legal tag"),
         ] {
             let item = item(text);
             assert!(

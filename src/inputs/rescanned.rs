@@ -62,7 +62,7 @@ impl RescanInputs {
         if !read.verify && read.attest == AutoSwitch::Always {
             problems.say(
                 "attest",
-                "`true` beside `verify: false`: no result is signed of an image that is not verified",
+                "`true` beside `verify: false`: the result of an image that is not verified is never signed",
             );
         }
         read

@@ -45,7 +45,7 @@ fn sbom_cache_key(given: &InputTexts, problems: &mut InputProblems) -> Option<Se
     if given.get("sbom-cache").is_none() {
         problems.say(
             "sbom-cache-key",
-            "it authenticates the entries of `sbom-cache`, which is not set",
+            "it has no effect without `sbom-cache`, whose entries it authenticates",
         );
     }
     if key.expose_secret().trim().len() < SHORTEST {

@@ -80,13 +80,13 @@ impl ScanInputs {
             epss: given.owned("epss").map(|place| place.trim().to_owned()),
         };
         if terms.rules.fail_on_kev && terms.kev.is_none() {
-            problems.say("fail-on-kev", "the catalogue is not at hand; name it with `kev`");
+            problems.say("fail-on-kev", "it needs CISA's catalogue; name that with `kev`");
         }
         let set = given.set_of(super::table::InputGroup::Scan);
         if set.contains(&"max-advisory-age") && terms.advisories.is_empty() {
             problems.say(
                 "max-advisory-age",
-                "it is about `advisories`, which is not set: a service is as new as its answer",
+                "it has no effect without `advisories`: the answers of a service are always new",
             );
         }
         let fail_on_secrets = fail_on_secrets(given, problems);
@@ -94,7 +94,8 @@ impl ScanInputs {
         if fail_on_secrets.is_none() && fail_on_misconfig.is_some() {
             problems.say(
                 "fail-on-misconfig",
-                "layers are read for it, and `fail-on-secrets` is `skip`; write `none` there",
+                "it needs the layers, which `fail-on-secrets: skip` does not read; write \
+                 `fail-on-secrets: none`",
             );
         }
         Self {
@@ -256,8 +257,8 @@ mod tests {
         assert_eq!(inputs.fail_on_misconfig, Some(Gravity::Warning));
         let (inputs, said) = read(&[("fail-on-secrets", "skip"), ("fail-on-misconfig", "low")]);
         assert_eq!(inputs.fail_on_secrets, None);
-        assert!(said[0].contains("`fail-on-secrets` is `skip`"), "{said:?}");
+        assert!(said[0].contains("`fail-on-secrets: skip`"), "{said:?}");
         let (_, said) = read(&[("max-advisory-age", "36h")]);
-        assert!(said[0].contains("it is about `advisories`"), "{said:?}");
+        assert!(said[0].contains("without `advisories`"), "{said:?}");
     }
 }

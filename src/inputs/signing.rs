@@ -59,7 +59,7 @@ fn annotations(given: &InputTexts, problems: &mut InputProblems) -> BTreeMap<Str
     for line in lists::lines(given.get("signature-annotations").unwrap_or_default()) {
         match lists::key_value(&line) {
             Some((key, _)) if annotations.contains_key(key) => {
-                problems.say("signature-annotations", format_args!("`{key}` stands there twice"))
+                problems.say("signature-annotations", format_args!("`{key}` is there twice"))
             }
             Some((key, value)) => drop(annotations.insert(key.to_owned(), value.trim().to_owned())),
             None => {

@@ -28,8 +28,11 @@ impl TrustInputs {
 fn mirror(given: &InputTexts, problems: &mut InputProblems) -> Option<TufMirror> {
     let Some(url) = given.get("tuf-mirror").map(str::trim) else {
         if given.get("tuf-root").is_some() {
-            problems
-                .say("tuf-root", "it says where trust in `tuf-mirror` begins, which is not set");
+            problems.say(
+                "tuf-root",
+                "it has no effect without `tuf-mirror`, for which it is the first \
+                    root",
+            );
         }
         return None;
     };
@@ -45,7 +48,7 @@ fn mirror(given: &InputTexts, problems: &mut InputProblems) -> Option<TufMirror>
     if given.get("trusted-root").is_some() && given.get("signing-config").is_some() {
         problems.say(
             "tuf-mirror",
-            "beside both `trusted-root` and `signing-config` nothing is left to fetch",
+            "it has no effect beside `trusted-root` and `signing-config`: nothing is left to fetch",
         );
     }
     Some(TufMirror { url: url.to_owned(), root: given.path("tuf-root") })

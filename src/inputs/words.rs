@@ -148,8 +148,7 @@ pub(super) fn push(
 ) -> WhenToPush {
     match (wish("push", given, problems), asked.holds_back) {
         (AutoSwitch::Always, true) => {
-            problems
-                .say("outputs", "`push=false` stands beside `push: true`; leave one of them out");
+            problems.say("outputs", "`push=false` contradicts `push: true`; leave one of them out");
             WhenToPush::Never
         }
         (AutoSwitch::Auto, true) => {
@@ -177,7 +176,7 @@ pub(super) fn spelt(
                 format_args!("no platform is called `{platform}`; did you mean `{meant}`?"),
             ),
             PlatformSpelling::Unknown => notices.push(format!(
-                "input `platforms`: nothing known is called `{platform}`; the builder decides"
+                "input `platforms`: `{platform}` is not a known platform; the builder decides"
             )),
         }
     }

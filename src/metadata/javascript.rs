@@ -12,7 +12,7 @@ pub(super) fn trim(text: &str) -> &str {
     })
 }
 
-/// As `Number(text)`: `""` is 0, `0x10` is 16, and what is no number is NaN.
+/// As `Number(text)`: `""` is 0, `0x10` is 16, and what is not a number is NaN.
 pub(super) fn number(text: &str) -> f64 {
     let text = trim(text);
     let radix = |digits: &str, radix| {

@@ -104,7 +104,7 @@ fn strange_names(key: &str, kind: &str, value: &str, entry: &str) -> Vec<Remark>
                 "there is no `{{{{{name}}}}}`, in `{entry}`; did you mean `{{{{{meant}}}}}`?"
             )),
             _ => Remark::Unused(format!(
-                "there is no `{{{{{name}}}}}`, in `{entry}`, so nothing stands in its place"
+                "there is no `{{{{{name}}}}}`, in `{entry}`, so it becomes empty"
             )),
         }
     };
@@ -162,7 +162,7 @@ fn raw(value: &str) -> Option<Remark> {
     }
     let put = super::sanitised(value);
     (put != value)
-        .then(|| Remark::Unused(format!("`{value}` is no legal tag, and becomes `{put}`")))
+        .then(|| Remark::Unused(format!("`{value}` is not a legal tag, and becomes `{put}`")))
 }
 
 #[cfg(test)]
@@ -206,7 +206,7 @@ mod tests {
         }
         for (entry, told) in [
             ("type=raw,value=x,color=blue", "there is no attribute `color`"),
-            ("type=raw,value=x-{{actor}}", "nothing stands in its place"),
+            ("type=raw,value=x-{{actor}}", "so it becomes empty"),
             ("type=sha,pattern=x", "`type=sha` has no attribute `pattern`"),
             ("type=semver,pattern={{version}},value=", "the Git tag is read instead"),
             ("type=raw,value=", "the rule gives no name by it"),

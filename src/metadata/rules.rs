@@ -192,7 +192,7 @@ pub(super) fn rules(text: &str) -> Result<Vec<TagRule>, MetadataError> {
     let mut sorted: Vec<TagRule> = Vec::new();
     for (at, entry) in entries.into_iter().enumerate() {
         let rule = TagRule { entry: at, ..rule(&entry)? };
-        // A priority that is no number is neither more nor less than another, so `sort_by` would
+        // A priority that is not a number is neither more nor less than another, so `sort_by` would
         // not do.
         let at =
             sorted.iter().position(|other| other.priority < rule.priority).unwrap_or(sorted.len());

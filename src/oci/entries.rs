@@ -44,7 +44,7 @@ pub enum Objection {
     )]
     Artifact { entry: Digest, kind: String },
     #[error(
-        "has an entry of artifact type `{kind}` that some programs take for the image of `{platform}`, as none stands before it: `{entry}`"
+        "has an entry of artifact type `{kind}` that some programs use as the image of `{platform}`, because none is listed before it: `{entry}`"
     )]
     ArtifactFirst { entry: Digest, kind: String, platform: String },
     #[error("has an entry of artifact type `{said}` that is `{found}`: `{entry}`")]
@@ -53,27 +53,27 @@ pub enum Objection {
     Neither(Digest),
     #[error("has an entry without a platform: `{0}`")]
     NoPlatform(Digest),
-    #[error("has the entry `{entry}`, whose platform nobody can tell: {why}")]
+    #[error("has the entry `{entry}`, whose platform is not known: {why}")]
     Platform { entry: Digest, why: String },
     #[error("has two images of `{target}`: `{first}` and `{second}`")]
     SameTarget { target: String, first: Digest, second: Digest },
     #[error("has two entries of `{0}`")]
     SameDigest(Digest),
-    #[error("has the entry `{0}`, which is to be fetched from elsewhere")]
+    #[error("has the entry `{0}`, which is stored elsewhere")]
     EntryElsewhere(Digest),
     #[error("has attestations `{entry}` about `{about}`, which is not one of its images")]
     AboutNothing { entry: Digest, about: String },
     #[error("has several manifests of attestations about `{about}`: `{first}` and `{second}`")]
     SeveralAttestations { about: Digest, first: Digest, second: Digest },
-    #[error("says that `{entry}` has {said} bytes; it has {found}")]
+    #[error("says that `{entry}` has {said} bytes, but it has {found}")]
     Size { entry: Digest, said: u64, found: u64 },
-    #[error("says that `{entry}` is of media type `{said}`, and the registry says `{found}`")]
+    #[error("says that `{entry}` has media type `{said}`, but the registry says `{found}`")]
     MediaType { entry: Digest, said: String, found: String },
     #[error("has attestations `{entry}` that are {what}")]
     Attestations { entry: Digest, what: String },
-    #[error("says that `{entry}` is of `{said}`, and its config says `{configured}`")]
+    #[error("says that `{entry}` is of `{said}`, but its config says `{configured}`")]
     OtherPlatform { entry: Digest, said: String, configured: String },
-    #[error("names `{entry}`, of which a program may read otherwise than another: {why}")]
+    #[error("points to `{entry}`, which programs can read in different ways: {why}")]
     Part { entry: Digest, why: UnreadableDocument },
     #[error("has the image `{entry}`, whose {what}")]
     Image { entry: Digest, what: String },
@@ -97,14 +97,14 @@ impl Objection {
     pub fn remedy(&self) -> Option<String> {
         match self {
             Self::Foreign { .. } => {
-                Some("if that is meant, set `allow-foreign-layers: true` (in `verify`: --allow-foreign-layers)".to_owned())
+                Some("set `allow-foreign-layers: true` (in `verify`: --allow-foreign-layers) if that is intended".to_owned())
             }
             Self::Artifact { kind, .. } => {
-                Some(format!("if it is meant to be there, set `allow-index-entries: {kind}` (in `verify`: --allow-index-entries {kind})"))
+                Some(format!("set `allow-index-entries: {kind}` (in `verify`: --allow-index-entries {kind}) if it belongs there"))
             }
-            Self::SameTarget { .. } => Some("build each platform once, or tell them apart by variant".to_owned()),
+            Self::SameTarget { .. } => Some("build each platform once, or give them different variants".to_owned()),
             Self::AboutNothing { .. } | Self::SeveralAttestations { .. } | Self::Attestations { .. } => {
-                Some("build it anew; BuildKit writes one manifest of attestations for each image".to_owned())
+                Some("build it again; BuildKit writes one manifest of attestations for each image".to_owned())
             }
             _ => None,
         }
@@ -350,7 +350,7 @@ pub fn attestations(
         manifest.layers.iter().find(|layer| layer.media_type != IN_TOTO || !layer.urls.is_empty())
     {
         return wrong(format!(
-            "not statements alone: layer `{}` is of media type `{}`",
+            "not only statements: layer `{}` is of media type `{}`",
             layer.digest,
             shown(&layer.media_type)
         ));
@@ -487,7 +487,7 @@ pub fn nothing_elsewhere(
     if !manifest.config.urls.is_empty() {
         return Err(Objection::Image {
             entry: digest.clone(),
-            what: "config is to be fetched from elsewhere".to_owned(),
+            what: "config is stored elsewhere".to_owned(),
         });
     }
     let mut told = Vec::new();
@@ -512,12 +512,12 @@ pub fn has_image_parts(digest: &Digest, manifest: &ImageManifest) -> Result<(), 
     let config = &manifest.config;
     if ![OCI_CONFIG, DOCKER_CONFIG].contains(&config.media_type.as_str()) {
         return wrong(format!(
-            "config is of media type `{}`, which is no image's",
+            "config is of media type `{}`, which is not that of an image",
             shown(&config.media_type)
         ));
     }
     if !config.urls.is_empty() {
-        return wrong("config is to be fetched from elsewhere".to_owned());
+        return wrong("config is stored elsewhere".to_owned());
     }
     let is_layer = |kind: &str| {
         ["application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs."]
@@ -526,7 +526,7 @@ pub fn has_image_parts(digest: &Digest, manifest: &ImageManifest) -> Result<(), 
     };
     match manifest.layers.iter().find(|layer| !is_layer(&layer.media_type)) {
         Some(layer) => wrong(format!(
-            "layer `{}` is of media type `{}`, which is no file system's",
+            "layer `{}` is of media type `{}`, which is not a file system",
             layer.digest,
             shown(&layer.media_type)
         )),

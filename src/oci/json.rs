@@ -88,7 +88,7 @@ impl<'de> Deserialize<'de> for Json {
                 while let Some(member) = map.next_entry()? {
                     if members.len() >= MOST_MEMBERS {
                         return Err(A::Error::custom(
-                            "an object has more members than any image's",
+                            "an object has more members than is plausible for an image",
                         ));
                     }
                     members.push(member);

@@ -50,10 +50,10 @@ pub(super) fn told(inputs: &Inputs, flags: &Flags) -> anyhow::Result<Vec<String>
             ("sbom", _) => {}
             ("", _) => refuse(&format!("input `attests`: `{attest}` has no `type`, such as `type=sbom`"))?,
             (_, Some(meant)) => refuse(&format!(
-                "input `attests`: nothing makes attestations of `type={kind}`; did you mean `type={meant}`?"
+                "input `attests`: there are no attestations of `type={kind}`; did you mean `type={meant}`?"
             ))?,
             (_, None) => notices.push(format!(
-                "input `attests`: nothing known makes attestations of `type={kind}`; none of that type is signed or verified here"
+                "input `attests`: `type={kind}` is not a known type of attestation; this action neither signs nor verifies it"
             )),
         }
     }
@@ -207,6 +207,6 @@ mod tests {
             assert!(is_planned, "{input}: {text}: {said}");
         }
         let (_, notices) = said(&[("attests", "type=vex,path=x")]);
-        assert!(notices.contains("nothing known makes attestations of `type=vex`"), "{notices}");
+        assert!(notices.contains("`type=vex` is not a known type of attestation"), "{notices}");
     }
 }

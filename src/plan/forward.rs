@@ -102,7 +102,7 @@ pub fn weigh(tag: &Tag, candidate: &Candidate<'_>, told: &RunStanding) -> Weighe
     }
     match &told.commit {
         Some(commit) if commit == candidate.commit => moves,
-        None => stays("what it points to names no commit to compare with".to_owned()),
+        None => stays("its image names no commit to compare with".to_owned()),
         Some(commit) => {
             let is_own = matches!(line, ReleaseLine::Ref(_))
                 || told.git_ref.as_deref() == Some(candidate.git_ref);
@@ -155,7 +155,7 @@ pub fn without_comparison(line: &ReleaseLine, stands: &StandingName) -> Option<F
                 .to_owned(),
         )),
         (_, StandingName::Unread(why)) => {
-            Some(ForwardVerdict::Stays(format!("what it points to cannot be compared: {why}")))
+            Some(ForwardVerdict::Stays(format!("its image cannot be compared: {why}")))
         }
         (_, StandingName::Ours(_)) => None,
     }

@@ -131,9 +131,9 @@ fn named(
     images: &[Repository],
 ) -> anyhow::Result<()> {
     if claims.is_empty() && sources.is_empty() {
-        return refuse("inputs `digests` and `digest-files`: no job handed on a digest, so there is nothing to merge")
-            .hint("write `digests: ${{ toJSON(needs) }}`, and give each job that builds an output `digests` with that of its step")
-            .hint("name images that others built, or that have tags, with `source-images`")
+        return refuse("inputs `digests` and `digest-files`: no job passed on a digest, so there is nothing to merge")
+            .hint("write `digests: ${{ toJSON(needs) }}`, and give each job that builds an output `digests` from its step")
+            .hint("name images of other builds, or images with tags, in `source-images`")
             .see(RefusalPage::NoDigests);
     }
     some_image(images)?;
@@ -154,7 +154,7 @@ fn named(
 /// What a user should know of the platforms and of the logins.
 fn remarks(inputs: &Inputs, sources: &[SourceImage], images: &[Repository]) -> Vec<String> {
     let unset = inputs.build.platforms.is_empty().then(|| {
-        "input `platforms` is not set, so nobody would notice a platform that is missing".to_owned()
+        "input `platforms` is not set, so this run cannot notice a missing platform".to_owned()
     });
     let read = sources.iter().map(|source| &source.repository);
     let reached: Vec<Repository> = images.iter().chain(read).cloned().collect();
@@ -223,7 +223,7 @@ impl MergePlan {
         short.push(format!(
             "Platforms:  {}",
             if platforms.is_empty() {
-                "those that are there".to_owned()
+                "all of the images to merge".to_owned()
             } else {
                 joined(&platforms)
             }

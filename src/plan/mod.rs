@@ -222,7 +222,7 @@ pub fn plan(
     }
     if calls {
         outline.about.reason =
-            format!("`call: {}` looks at the build and makes no image", inputs.build.texts.call);
+            format!("`call: {}` checks the build and makes no image", inputs.build.texts.call);
         return build_only(outline.about, build);
     }
     if inputs.push.by_digest {
@@ -417,7 +417,7 @@ fn unauthenticated_cache(inputs: &Inputs, sboms_of_layers: bool) -> Option<Strin
         && inputs.sboms.sbom_cache.is_some()
         && inputs.sboms.sbom_cache_key.is_none();
     is_not_used.then(|| {
-        "input `sbom-cache` changes nothing: other jobs may write it, so a run that signs reads every layer again; set `sbom-cache-key` to a secret".to_owned()
+        "input `sbom-cache` has no effect: other jobs may write it, so a run that signs reads every layer again; set `sbom-cache-key` to a secret".to_owned()
     })
 }
 
@@ -446,8 +446,8 @@ fn requirements(
 /// What is published is signed, and where it is stored it can be verified.
 fn must_sign(inputs: &Inputs) -> anyhow::Result<()> {
     if !inputs.signing.sign {
-        return refuse("input `sign`: `false` beside publishing would tag an image without proof")
-            .hint("set `push: false` to build without publishing, or leave `sign` out");
+        return refuse("input `sign`: `false` would tag an image without a signature")
+            .hint("leave `sign` out, or set `push: false` to build without publishing");
     }
     if inputs.signing.signing_key.is_some()
         && inputs.signing.github_attestations == AutoSwitch::Always

@@ -101,7 +101,7 @@ pub fn plan(
                 }
                 let layout_names = split_off(&mut release);
                 if inputs.promote.verification_summary && release.images().is_empty() {
-                    return refuse("input `verification-summary`: it says where an image lies, and the only destination is a layout on disk")
+                    return refuse("input `verification-summary`: a summary names the registry of an image, but the only destination is a layout on disk")
                         .hint("leave it out here, and set it where the layout goes to a registry");
                 }
                 release.trust = trust.map(PlannedTrust::of);
@@ -152,7 +152,7 @@ fn on_default_branch(
         _ if inputs.promote.allow_any_branch => return Ok(()),
         Some(true) => return Ok(()),
         Some(false) => format!("the commit of tag `{tag}` is not on `{branch}`"),
-        None => format!("nobody could say whether the commit of tag `{tag}` is on `{branch}`"),
+        None => format!("it is not known whether the commit of tag `{tag}` is on `{branch}`"),
     };
     refuse(&why).hint("tag a commit of the default branch, or set `allow-any-branch: true`")
 }
@@ -164,14 +164,15 @@ fn source(inputs: &Inputs, context: &RunContext) -> anyhow::Result<PromotionSour
     }
     let registry = Server::of(&context.server_url).registry();
     let (Some(repository), Some(registry)) = (&context.repository, registry) else {
-        return refuse(
-            "input `source`: not set, and there is no repository of a run to take it from",
-        )
-        .hint("write for example `source: ghcr.io/octo/app:v1.2.3`");
+        return refuse("input `source`: not set, and no workflow run says which repository it is")
+            .hint("write for example `source: ghcr.io/octo/app:v1.2.3`");
     };
     if context.sha.is_empty() {
-        return refuse("input `source`: not set, and this run names no commit to take it from")
-            .hint("write for example `source: ghcr.io/octo/app:v1.2.3`");
+        return refuse(
+            "input `source`: not set, and this run names no commit whose image it could \
+            be",
+        )
+        .hint("write for example `source: ghcr.io/octo/app:v1.2.3`");
     }
     let repository = format!("{registry}/{}", repository.to_lowercase()).parse()?;
     let tag = format!("sha-{}", context.sha).parse()?;

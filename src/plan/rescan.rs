@@ -91,10 +91,8 @@ fn images(inputs: &Inputs, context: &RunContext) -> anyhow::Result<Vec<SourceIma
     }
     let registry = Server::of(&context.server_url).registry();
     let (Some(repository), Some(registry)) = (&context.repository, registry) else {
-        return refuse(
-            "input `image`: not set, and there is no repository of a run to take it from",
-        )
-        .hint("write for example `image: ghcr.io/octo/app:latest`");
+        return refuse("input `image`: not set, and no workflow run says which repository it is")
+            .hint("write for example `image: ghcr.io/octo/app:latest`");
     };
     let repository = format!("{registry}/{}", repository.to_lowercase()).parse()?;
     Ok(vec![SourceImage { repository, tag: Some("latest".parse()?), digest: None }])
@@ -104,10 +102,13 @@ fn attestation(inputs: &Inputs, context: &RunContext) -> anyhow::Result<ResultAt
     let rescan = &inputs.rescan;
     let why = match rescan.attest {
         AutoSwitch::Never => "`attest: false`",
-        _ if !rescan.verify => "`verify: false`: no result is signed of what is not verified",
+        _ if !rescan.verify => {
+            "`verify: false`: the result of an image that is not verified is \
+            never signed"
+        }
         _ if inputs.signing.signing_key.is_some() || context.id_token.is_some() => {
             match (rescan.attest, context.event_name.as_str()) {
-                (AutoSwitch::Auto, "pull_request") => "a pull request speaks for nobody",
+                (AutoSwitch::Auto, "pull_request") => "a pull request never signs",
                 _ => {
                     // Half of it, so that the next scheduled run is in time.
                     let fresh = rescan.max_scan_age.duration() / 2;
@@ -116,10 +117,16 @@ fn attestation(inputs: &Inputs, context: &RunContext) -> anyhow::Result<ResultAt
             }
         }
         AutoSwitch::Always => {
-            return refuse("input `attest`: `true`, and this job may not ask for an OIDC token")
-                .hint("add \"permissions: id-token: write\", or sign with a key");
+            return refuse(
+                "input `attest`: `true`, and this job has no permission to ask for an \
+                OIDC token",
+            )
+            .hint("add \"permissions: id-token: write\", or sign with a key");
         }
-        AutoSwitch::Auto => "this job may not ask for an OIDC token, and there is no key",
+        AutoSwitch::Auto => {
+            "this job has no permission to ask for an OIDC token, and there is no \
+            key"
+        }
     };
     Ok(ResultAttestation::Not(why.to_owned()))
 }
@@ -153,7 +160,7 @@ impl RescanPlan {
         };
         let images: Vec<String> = self.images.iter().map(ToString::to_string).collect();
         let verified = match &self.policy {
-            None => "no: nobody vouches for what is scanned".to_owned(),
+            None => "no: the signatures of the images are not checked".to_owned(),
             Some(policy) if policy.options.is_empty() => {
                 "signed by a workflow of this repository".to_owned()
             }
@@ -161,14 +168,14 @@ impl RescanPlan {
         };
         let signed = match &self.attestation {
             ResultAttestation::Attest(fresh) => format!(
-                "signed where it says something new, or the last is older than {} h",
+                "signed if it says something new, or if the last is older than {} h",
                 fresh.as_hours()
             ),
             ResultAttestation::Not(why) => format!("not signed: {why}"),
         };
         Words {
             short: vec![
-                "Plan:       scan what is published".to_owned(),
+                "Plan:       scan published images".to_owned(),
                 format!("Event:      {event}"),
                 format!("Images:     {}", images.join(", ")),
                 format!("Verify:     {verified}"),

@@ -60,10 +60,10 @@ impl ScanPlan {
                     Some(lowest) => format!(
                         "{lowest}{} refuses{}",
                         if lowest == SeverityLevel::Critical { "" } else { " or worse" },
-                        if terms.rules.only_fixed { " where there is a fix" } else { "" }
+                        if terms.rules.only_fixed { " if a fix exists" } else { "" }
                     ),
                 };
-                format!("the SBOMs that are signed, by {}; {refuses}", self.sources().join(" and "))
+                format!("the signed SBOMs, with {}; {refuses}", self.sources().join(" and "))
             }
         }
     }
@@ -83,10 +83,8 @@ impl PlannedRelease {
         let why = match scan.scan {
             AutoSwitch::Never => "`scan: false`",
             AutoSwitch::Always if !has_sbom => {
-                return refuse(
-                    "input `scan`: `true` beside an image without SBOMs, and they are what is scanned",
-                )
-                .hint("leave `sbom` out, or leave `scan` out");
+                return refuse("input `scan`: `true` scans SBOMs, and the image has none")
+                    .hint("leave `sbom` out, or leave `scan` out");
             }
             AutoSwitch::Auto if !has_sbom => "there is no SBOM",
             AutoSwitch::Always | AutoSwitch::Auto => {
@@ -146,7 +144,7 @@ pub(super) fn unused(given: &[&str], why: &str) -> Option<String> {
         .collect();
     match given.as_slice() {
         [] => None,
-        [one] => Some(format!("input {one} changes nothing: {why}")),
-        several => Some(format!("inputs {} change nothing: {why}", several.join(", "))),
+        [one] => Some(format!("input {one} has no effect: {why}")),
+        several => Some(format!("inputs {} have no effect: {why}", several.join(", "))),
     }
 }

@@ -90,7 +90,7 @@ fn named_outputs(
         flags.values("--output").filter(|output| outputs::is_image(output)).flat_map(outputs::names)
     {
         let Some(named) = NamedImage::of(&name) else {
-            return refuse(&format!("input `outputs`: `{name}` is no image's name"))
+            return refuse(&format!("input `outputs`: `{name}` is not the name of an image"))
                 .map_err(Into::into);
         };
         let is_tagged = name.rsplit('/').next().is_some_and(|last| last.contains(':'));
@@ -132,8 +132,8 @@ pub(super) fn unused_evidence_dir(inputs: &Inputs, goal: Goal) -> Option<String>
     inputs.evidence_dir.as_ref()?;
     match goal {
         Goal::Publish => None,
-        Goal::Check => Some("input `evidence-dir` is not heeded, since this run publishes nothing".to_owned()),
-        Goal::PushByDigest => Some("input `evidence-dir` is not heeded here; the action `merge`, which publishes, takes it".to_owned()),
+        Goal::Check => Some("input `evidence-dir` has no effect, because this run publishes nothing".to_owned()),
+        Goal::PushByDigest => Some("input `evidence-dir` has no effect here; set it in the action `merge`, which publishes".to_owned()),
     }
 }
 
@@ -145,7 +145,7 @@ fn unused_outputs(inputs: &Inputs, flags: &Flags, goal: Goal) -> Vec<String> {
     if goal != Goal::Check && loads {
         let what =
             if inputs.build.texts.load { "input `load`" } else { "input `outputs`: `type=docker`" };
-        notices.push(format!("{what} is not heeded where the image is pushed; pull it by its digest, or build with `push: false`"));
+        notices.push(format!("{what} has no effect when the image is pushed; pull it by its digest, or build with `push: false`"));
     }
     if goal == Goal::Check
         && given.iter().any(|output| {
@@ -153,7 +153,7 @@ fn unused_outputs(inputs: &Inputs, flags: &Flags, goal: Goal) -> Vec<String> {
         })
     {
         notices.push(
-            "input `outputs`: `push=true` is not heeded, since this run publishes nothing; `push: true` says that it should".to_owned(),
+            "input `outputs`: `push=true` has no effect, because this run publishes nothing; set `push: true` to publish".to_owned(),
         );
     }
     notices
@@ -182,7 +182,7 @@ pub(super) fn unserved(logins: &[Login], images: &[Repository], elsewhere: &[&st
     unserved
         .map(|login| {
             format!(
-                "the login at `{}` serves no image of this run ({}): base images alone may need it there",
+                "the login at `{}` is for none of this run's images ({}); only base images can need it",
                 login.registry,
                 if listed.is_empty() { "there is none".to_owned() } else { listed.join(", ") }
             )
@@ -322,7 +322,7 @@ mod tests {
         );
         refused(
             &[("outputs", "type=image,push=false"), ("push", "true")],
-            &["`push=false` stands beside `push: true`"],
+            &["`push=false` contradicts `push: true`"],
         );
         assert_eq!(json("push", &[("outputs", "type=image,push=false")])["decision"], "build-only");
     }
@@ -362,9 +362,9 @@ mod tests {
             &["none of the images of this run"],
         );
         let plan = json("push", &[("load", "true")]);
-        assert!(notices(&plan).contains("input `load` is not heeded"), "{plan}");
+        assert!(notices(&plan).contains("input `load` has no effect"), "{plan}");
         let plan = json("pull_request", &[("outputs", "type=image,push=true")]);
-        assert!(notices(&plan).contains("`push=true` is not heeded"), "{plan}");
+        assert!(notices(&plan).contains("`push=true` has no effect"), "{plan}");
     }
 
     #[test]
@@ -447,7 +447,7 @@ mod tests {
         let plan = json("push", &pair(&[("images", "octo/app"), ("registry", "quay.io")]));
         assert!(
             notices(&plan)
-                .contains("the login at `quay.io` serves no image of this run (`docker.io`)"),
+                .contains("the login at `quay.io` is for none of this run's images (`docker.io`)"),
             "{plan}"
         );
         for served in [
@@ -484,21 +484,18 @@ mod tests {
         assert_eq!(logins(&plan), ["quay.io"]);
         refused(
             &pair(&[("images", "ghcr.io/octo/app\nquay.io/octo/app")]),
-            &["`ghcr.io` and `quay.io`", "for which of them", "registry-auth"],
+            &["`ghcr.io` and `quay.io`", "which of them", "registry-auth"],
         );
-        refused(
-            &pair(&[("tags", "ghcr.io/octo/app:1\nquay.io/octo/app:1")]),
-            &["for which of them"],
-        );
+        refused(&pair(&[("tags", "ghcr.io/octo/app:1\nquay.io/octo/app:1")]), &["which of them"]);
         refused(
             &pair(&[("registry", "ghcr.io/octo")]),
-            &["`ghcr.io/octo` is no registry; write `ghcr.io`"],
+            &["`ghcr.io/octo` is not a registry; write `ghcr.io`"],
         );
         refused(
             &[("registry-auth", "[{registry: quay.io/octo, username: u, password: p}]")],
             &["input `registry-auth`", "write `quay.io`"],
         );
-        assert!(notices(&json("push", &[("registry", "ghcr.io")])).contains("it changes nothing"));
+        assert!(notices(&json("push", &[("registry", "ghcr.io")])).contains("has no effect"));
     }
 
     #[test]
@@ -560,7 +557,7 @@ mod tests {
         let plan = json("push", &[("images", "ghcr.io/octo/app"), ("tags", "feature/x\nv1 2")]);
         assert_eq!(plan["tag_names"], serde_json::json!(["feature-x", "v1-2"]));
         assert!(
-            notices(&plan).contains("`feature/x` is no legal tag, and becomes `feature-x`")
+            notices(&plan).contains("`feature/x` is not a legal tag, and becomes `feature-x`")
                 && notices(&plan).contains("`v1-2`"),
             "{plan}"
         );

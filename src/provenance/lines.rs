@@ -98,7 +98,8 @@ mod tests {
     #[test]
     fn each_layer_has_the_line_of_the_step_that_ends_with_it() {
         let lines_of = |predicate: Value| BuildLines::read(&predicate.to_string());
-        let version_1 = json!({ "runDetails": { "metadata": { "buildkit_metadata": metadata() } } });
+        let version_1 =
+            json!({ "runDetails": { "metadata": { "buildkit_metadata": metadata() } } });
         let version_02 =
             json!({ "metadata": { "https://mobyproject.org/buildkit@v1#metadata": metadata() } });
         let lines = lines_of(version_1);
@@ -113,7 +114,8 @@ mod tests {
 
     #[test]
     fn what_says_nothing_of_lines_has_none() {
-        for predicate in ["", "[]", "{}", r#"{"runDetails":{"metadata":{"buildkit_metadata":7}}}"#] {
+        for predicate in ["", "[]", "{}", r#"{"runDetails":{"metadata":{"buildkit_metadata":7}}}"#]
+        {
             assert_eq!(BuildLines::read(predicate), BuildLines::default(), "{predicate}");
         }
     }

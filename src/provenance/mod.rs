@@ -264,7 +264,7 @@ fn source(of: Option<ObjectMembers<'_>>) -> Result<Option<Resource>, UnreadProve
     }
 }
 
-/// What is no time is as none.
+/// What is not a time is as none.
 fn times(metadata: Option<&ObjectMembers<'_>>, [started, finished]: [&str; 2]) -> BuildTimes {
     let time = |name: &str| metadata?.text(name).ok()??.parse().ok();
     BuildTimes { started: time(started), finished: time(finished) }

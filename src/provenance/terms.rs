@@ -199,8 +199,9 @@ fn bears_out(
     asked: &BuildAsked,
     run: &ProvenanceRun,
 ) -> anyhow::Result<()> {
-    const BUILDER: &str = "the builder built something else: use one that only this job reaches";
-    const ELSEWHERE: &str = "if it was built from there on purpose, say so with `build-source`";
+    const BUILDER: &str = "use a builder that only this job reaches: this one built something else";
+    const ELSEWHERE: &str = "name that source with `build-source` if it was built from there on \
+        purpose";
     let named = source.map_or("no source".to_owned(), shown);
     let git = source.and_then(|source| Git::of(&source.uri));
     match asked {
@@ -209,13 +210,13 @@ fn bears_out(
             Ok(())
         }
         BuildAsked::OfThisRun => {
-            Err(anyhow!("it names {named}, and this run builds {}", run.shown()))
+            Err(anyhow!("it names {named}, but this run builds {}", run.shown()))
                 .hint(ELSEWHERE)
                 .see(PROVENANCE)
         }
         BuildAsked::Files if matches!(origin, SourceOrigin::Run | SourceOrigin::Files) => Ok(()),
         BuildAsked::Files => {
-            Err(anyhow!("it names {named}, and the context is files of this job")).hint(BUILDER)
+            Err(anyhow!("it names {named}, but the context is files of this job")).hint(BUILDER)
         }
         BuildAsked::Git(wanted) => {
             let is_there = git.is_some_and(|git| git.is_same_repository(wanted, &run.host));
@@ -227,7 +228,7 @@ fn bears_out(
             if is_there && is_commit {
                 return Ok(());
             }
-            Err(anyhow!("it names {named}, and the context is {}", wanted.shown())).hint(BUILDER)
+            Err(anyhow!("it names {named}, but the context is {}", wanted.shown())).hint(BUILDER)
         }
         BuildAsked::Url(wanted)
             if source.is_some_and(|source| bare(&source.uri) == bare(wanted)) =>
@@ -235,7 +236,7 @@ fn bears_out(
             Ok(())
         }
         BuildAsked::Url(wanted) => {
-            Err(anyhow!("it names {named}, and the context is `{}`", bare(wanted))).hint(BUILDER)
+            Err(anyhow!("it names {named}, but the context is `{}`", bare(wanted))).hint(BUILDER)
         }
         BuildAsked::Declared(wanted) => {
             let told = Git::of(wanted);
@@ -251,7 +252,7 @@ fn bears_out(
             if is_there && is_commit {
                 return Ok(());
             }
-            Err(anyhow!("it names {named}, and `build-source` is `{}`", bare(wanted)))
+            Err(anyhow!("it names {named}, but `build-source` is `{}`", bare(wanted)))
                 .hint("name its source, or leave `build-source` out")
         }
     }
@@ -274,11 +275,11 @@ fn checked_out(
     }
     if *asked == BuildAsked::OfThisRun {
         return Err(anyhow!(
-            "it names a checkout of `{}`, and this run builds {}",
+            "it names a checkout of `{}`, but this run builds {}",
             bare(checkout),
             run.shown()
         ))
-        .hint("if it was built from there on purpose, say so with `build-source`")
+        .hint("name that source with `build-source` if it was built from there on purpose")
         .see(PROVENANCE);
     }
     Ok(SourceOrigin::Foreign(Resource { uri: bare(checkout), digest: BTreeMap::new() }))
@@ -298,7 +299,7 @@ fn builder(
         return match of_another.filter(|_| !asked.is_declared()) {
             Some(_) => {
                 Err(anyhow!("it names the builder `{id}`, which is a run of another repository"))
-                    .hint("if it was built there on purpose, say so with `build-source`")
+                    .hint("name its source with `build-source` if it was built there on purpose")
                     .see(PROVENANCE)
             }
             None => Ok(None),

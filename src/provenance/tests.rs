@@ -131,9 +131,9 @@ fn commits_must_be_there_and_agree() {
     );
     assert_eq!(of(json!({ "path": "Dockerfile" }), json!(null)), Ok(SourceOrigin::Files));
     for (source, materials, reason) in [
-        (git(own, &other), json!([]), "and this run builds `https://github.com/octo/app` at `0123"),
-        (json!({ "uri": own }), json!([]), "and this run builds"),
-        (json!({ "uri": at("main") }), json!([git(&at("main"), &other)]), "and this run builds"),
+        (git(own, &other), json!([]), "but this run builds `https://github.com/octo/app` at `0123"),
+        (json!({ "uri": own }), json!([]), "but this run builds"),
+        (json!({ "uri": at("main") }), json!([git(&at("main"), &other)]), "but this run builds"),
         (
             json!({ "uri": own, "digest": { "sha1": SHA, "gitCommit": other } }),
             json!([]),
@@ -142,11 +142,11 @@ fn commits_must_be_there_and_agree() {
         (git(&at(&other), SHA), json!([]), "it contradicts itself"),
         (git(&at("main"), SHA), json!([git(&at("main"), &other)]), "it contradicts itself"),
         (git(&at(SHA), SHA), json!([git(own, &other)]), "and it fetched `ffff"),
-        (git(own, "01234567"), json!([]), "and this run builds"),
+        (git(own, "01234567"), json!([]), "but this run builds"),
         (
             json!({ "uri": "https://h.example/x.tar.gz", "digest": { "sha256": SHA } }),
             json!([]),
-            "and this run builds",
+            "but this run builds",
         ),
     ] {
         let told = of(source, materials).unwrap_err();

@@ -178,7 +178,7 @@ pub fn document(
 ) -> Result<OciDocument, RegistryError> {
     manifest.document().map_err(|why| RegistryError::Content {
         image: image.to_string(),
-        what: format!("is not taken for an image: {why}"),
+        what: format!("is not accepted as an image: {why}"),
         remedy: None,
         accepted_by: None,
     })

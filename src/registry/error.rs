@@ -67,32 +67,31 @@ impl RegistryError {
         }
         let text = match self {
             Self::Refused { status: StatusCode::UNAUTHORIZED, .. } | Self::NoToken { .. } => {
-                "log in with `docker login`; an image that is not public, or not there, is often answered so"
+                "log in with `docker login`; registries often give this answer for an image that is private or missing"
             }
             Self::Refused { request, status: StatusCode::FORBIDDEN, .. }
                 if request.starts_with("DELETE ") =>
             {
-                "the login lacks the right to delete here"
+                "use a login that has permission to delete here"
             }
             Self::Refused { status: StatusCode::FORBIDDEN, .. } => {
-                "the login lacks the right to read here; for ghcr.io it needs \"packages: read\", and a private package must let this repository or person in"
+                "use a login that has permission to read here; at ghcr.io it needs \"packages: read\", and a private package must grant access to this repository or person"
             }
             Self::Unwell { status: StatusCode::TOO_MANY_REQUESTS, .. } => {
-                "the registry limits requests; try later, or log in to raise the limit"
+                "try later, or log in to raise the limit: the registry limits requests"
             }
-            Self::Unwell { .. } => {
-                "the registry seems unwell; look at its status page, and try later"
-            }
+            Self::Unwell { .. } => "look at the registry's status page, and try later",
             Self::Unreachable { .. } => {
                 "check the registry's name, and that this machine can reach it"
             }
             Self::Protocol { .. } => {
-                "check that this is a registry; one behind a proxy or a login page answers so, too"
+                "check that this is a registry, and that no proxy or login page answers in its \
+                 place"
             }
             Self::Content { accepted_by, .. } => {
-                return accepted_by.as_ref().map(|argument| {
-                    format!("if that is meant, and known to you, accept it with {argument}")
-                });
+                return accepted_by
+                    .as_ref()
+                    .map(|argument| format!("accept it with {argument} if you expect it"));
             }
             Self::Mismatch { .. } => return self.remedy(),
             _ => return None,
@@ -153,28 +152,29 @@ impl Remedied for RegistryError {
             Self::Refused { request, status: StatusCode::FORBIDDEN, .. }
                 if ["GET ", "HEAD "].iter().any(|read| request.starts_with(read)) =>
             {
-                "the login lacks the right to read here; for ghcr.io it needs \"packages: read\", and a private package must let this repository or person in"
+                "use a login that has permission to read here; at ghcr.io it needs \"packages: read\", and a private package must grant access to this repository or person"
             }
             Self::Refused { status: StatusCode::FORBIDDEN, .. } => {
-                "the login lacks the right to push here; for ghcr.io add \"permissions: packages: write\" and let the package trust this repository"
+                "use a login that has permission to push here; for ghcr.io add \"permissions: packages: write\" and give this repository the role Write on the package's page"
             }
             Self::Refused { detail, .. } if detail.contains("immutable") => {
-                "tags of this repository do not move: leave floating ones such as `latest` out of `tags`, or exempt them in its settings, and `sha256-*` with them, under which evidence is listed"
+                "leave floating tags such as `latest` out of `tags`, because tags of this repository are immutable; or exempt them in its settings, and also `sha256-*`, which lists the evidence"
             }
             Self::Refused { status: StatusCode::NOT_FOUND, .. } => {
-                "make the repository first: Amazon ECR, for one, makes none by itself"
+                "create the repository first: some registries, such as Amazon ECR, do not create \
+                 it at the first push"
             }
             Self::Unwell { status: StatusCode::TOO_MANY_REQUESTS, .. } => {
-                "the registry limits requests; run the workflow again later, or log in to raise the limit"
+                "run the workflow again later, or log in to raise the limit: the registry limits requests"
             }
             Self::Unreachable { .. } => {
                 "check the registry's name, and that this machine can reach it; a later run reuses what is already there"
             }
             Self::Unwell { .. } => {
-                "the registry seems unwell; look at its status page and run the workflow again: what is already there is reused"
+                "look at the registry's status page and run the workflow again: it reuses what is already there"
             }
             Self::Mismatch { .. } => {
-                "somebody or something between here and the registry changes bytes; do not use this image"
+                "do not use this image: something between this machine and the registry changes its bytes"
             }
             Self::Content { remedy, .. } => return remedy.clone(),
             _ => return None,

@@ -146,7 +146,7 @@ impl Transport {
         if !self.plain.is_safe(&url) {
             return Err(RegistryError::Protocol {
                 request,
-                what: "a place that is not reached over https, so nothing is sent to it".to_owned(),
+                what: "a location without https, so nothing is sent to it".to_owned(),
             });
         }
         let home = same_host(&url, repository.registry(), &self.plain);
@@ -237,7 +237,7 @@ async fn unwell(request: String, attempts: u32, response: Response) -> RegistryE
     let mut detail =
         RegistryAnswer { status, request: request.clone(), response }.read_detail().await;
     if let Some(wait) = wait {
-        detail.push_str(&format!(" (it asks to be left alone for `{}` seconds)", wait.as_secs()));
+        detail.push_str(&format!(" (it asks to wait `{}` seconds)", wait.as_secs()));
     }
     RegistryError::Unwell { request, attempts, status, detail }
 }

@@ -102,7 +102,7 @@ fn what_is_young_keeps_all_that_it_may_be_part_of() {
         );
         assert!(decision.deleted.contains(&id("middle")), "{part}");
     }
-    // A clock that is ahead is no age.
+    // A clock that is ahead is not an age.
     let mut items = three();
     items.get_mut(&id("old sbom")).unwrap().time = days(-400);
     assert_eq!(decide(&items, &rules(0)).kept.get(&id("old")), Some(&KeptBecause::Young));

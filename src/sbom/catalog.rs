@@ -92,7 +92,12 @@ impl Catalog {
         let is_image = release.is_some() || collected.is_image;
         let excluded = collected.exclude.patterns().iter();
         let mut warnings: Vec<String> = excluded
-            .map(|pattern| format!("files that match `{pattern}` were left out, as was asked"))
+            .map(|pattern| {
+                format!(
+                    "files that match `{pattern}` were left out, as `--exclude` \
+                asks"
+                )
+            })
             .collect();
         let mut found: Vec<(PackagePlace, FoundPackage)> = Vec::new();
         for (path, facts) in std::mem::take(&mut collected.facts) {
@@ -211,7 +216,7 @@ fn assumed_distributions(found: &[(PackagePlace, FoundPackage)]) -> Vec<String> 
     assumed
         .map(|ecosystem| {
             format!(
-                "there is no os-release, so {} packages are taken for those of {}",
+                "there is no os-release, so {} packages are assumed to be of {}",
                 ecosystem.as_str(),
                 purl::default_namespace(ecosystem)
             )
@@ -500,7 +505,7 @@ mod tests {
         let catalog = catalog(&[("status", packages(&[found("a", "all", &[], &[])]))], &[]);
         assert_eq!(
             catalog.warnings,
-            ["there is no os-release, so deb packages are taken for those of debian"]
+            ["there is no os-release, so deb packages are assumed to be of debian"]
         );
     }
 }

@@ -12,7 +12,7 @@ pub struct Exclude {
 
 /// Why a pattern is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no pattern of files")]
+#[error("`{0}` is not a pattern of files")]
 pub struct BadPattern(String);
 
 impl Exclude {

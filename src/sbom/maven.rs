@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn archives_that_state_no_group_have_the_names_of_the_repository_that_links_to_them() {
+    fn jars_without_a_group_take_it_from_the_maven_repository_path() {
         let mut links = Links::default();
         for (path, target) in [
             (

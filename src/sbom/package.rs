@@ -146,7 +146,7 @@ fn qualifiers<'de, D: Deserializer<'de>>(
     let known =
         |(name, value): (String, String)| match QUALIFIERS.iter().find(|known| **known == name) {
             Some(known) => Ok((*known, value)),
-            None => Err(serde::de::Error::custom(format!("`{name}` is no qualifier"))),
+            None => Err(serde::de::Error::custom(format!("`{name}` is not a qualifier"))),
         };
     pairs.into_iter().map(known).collect()
 }

@@ -227,7 +227,7 @@ fn origin(listed: &CatalogedPackage) -> String {
 pub(super) fn coverage() -> String {
     let looked_for: Vec<&str> = looked_for().collect();
     format!(
-        "Looked for: {}. Nothing else was looked for: packages of other ecosystems, and files that no package lists, are not in this document.",
+        "Looked for: {}. Nothing else was looked for: this document has no packages of other ecosystems, and no files that no package lists.",
         looked_for.join("; ")
     )
 }

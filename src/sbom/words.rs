@@ -28,7 +28,7 @@ pub(super) fn take_from_beside(found: &mut Vec<(PackagePlace, FoundPackage)>) {
     for (place, FoundPackage { package, .. }) in found.iter_mut() {
         match package.ecosystem {
             Ecosystem::Pypi if asked.contains(&place.path) => {
-                package.notes.push("Somebody asked for it by name.".to_owned());
+                package.notes.push("Installed by name, not as a dependency.".to_owned());
             }
             Ecosystem::Maven if package.is_guess => {
                 if let Some(stated) = archives.get(&place.path) {
@@ -300,7 +300,10 @@ mod tests {
             &[],
         );
         assert_eq!(purls(&requested), ["pkg:pypi/a@1"]);
-        assert_eq!(requested.packages[0].package.notes, ["Somebody asked for it by name."]);
+        assert_eq!(
+            requested.packages[0].package.notes,
+            ["Installed by name, not as a dependency."]
+        );
         let guess = Package { is_guess: true, ..package(Ecosystem::Maven, "okio", "3") };
         let mut collected = CollectedPackages::default();
         let module = FoundPackage {

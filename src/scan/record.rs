@@ -157,12 +157,12 @@ impl AdvisoryRecord {
         }
         // A struct may be written as a list, too, as far as serde is concerned.
         if !bytes.trim_ascii_start().starts_with(b"{") {
-            return Err(refused("it is no JSON object".to_owned()));
+            return Err(refused("it is not a JSON object".to_owned()));
         }
         let record: Self =
             serde_json::from_slice(bytes).map_err(|error| refused(error.to_string()))?;
         if !is_id(&record.id) {
-            return Err(refused("its `id` is no id".to_owned()));
+            return Err(refused("its `id` is not an id".to_owned()));
         }
         Ok(record)
     }
@@ -336,11 +336,11 @@ mod tests {
 
     #[test]
     fn what_has_another_form_is_refused_with_its_id() {
-        assert!(reason("").starts_with("advisory `?` cannot be read: it is no JSON object"));
-        assert!(reason("[\"A-1\"]").contains("no JSON object"));
+        assert!(reason("").starts_with("advisory `?` cannot be read: it is not a JSON object"));
+        assert!(reason("[\"A-1\"]").contains("not a JSON object"));
         assert!(reason(r#"{"id":"A-1""#).starts_with("advisory `A-1` cannot be read: EOF"));
         assert!(reason(r#"{"modified":"2020-01-01T00:00:00Z"}"#).contains("missing field `id`"));
-        assert!(reason(r#"{"id":"A 1"}"#).contains("its `id` is no id"));
+        assert!(reason(r#"{"id":"A 1"}"#).contains("its `id` is not an id"));
         assert!(reason(r#"{"id":"A-1","id":"A-2"}"#).contains("duplicate field `id`"));
         assert!(reason(r#"{"id":"A-1","aliases":"CVE-1"}"#).contains("expected a list"));
         assert!(reason(r#"{"id":"A-1","aliases":[1]}"#).contains("expected a string"));

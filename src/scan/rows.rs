@@ -221,7 +221,7 @@ fn read(row: &Value) -> Result<RowCount, String> {
     let is_fixable = match facts.get("fixed") {
         None => false,
         Some(Value::String(fixed)) => !fixed.is_empty(),
-        Some(_) => return Err("its `fixed` is no text".to_owned()),
+        Some(_) => return Err("its `fixed` is not a text".to_owned()),
     };
     Ok(RowCount {
         level: level.ok_or("its `level` is not known")?,

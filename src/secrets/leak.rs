@@ -83,9 +83,9 @@ pub enum Excuse {
 impl fmt::Display for Excuse {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BaseLayer => formatter.write_str("it lies in the base image"),
-            Self::Package(owner) => write!(formatter, "package {} brings it", visible(owner)),
-            Self::KnownPlace(what) => write!(formatter, "it lies where {what} lie"),
+            Self::BaseLayer => formatter.write_str("it is in the base image"),
+            Self::Package(owner) => write!(formatter, "package {} owns it", visible(owner)),
+            Self::KnownPlace(what) => write!(formatter, "it is in a place for {what}"),
         }
     }
 }

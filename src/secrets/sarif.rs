@@ -130,8 +130,11 @@ fn rule(leak: &Leak) -> Value {
 }
 
 fn result(leak: &Leak, index: usize, waiver: Option<&Waiver>, number: usize) -> Value {
-    let excuse =
-        leak.excuse.as_ref().map(|it| format!(" It is only told: {it}.")).unwrap_or_default();
+    let excuse = leak
+        .excuse
+        .as_ref()
+        .map(|it| format!(" It does not fail the check: {it}."))
+        .unwrap_or_default();
     let times = if leak.times > 1 { format!(", {} times", leak.times) } else { String::new() };
     let text = format!("{} {} in {}{times}.{excuse}", leak.rule.what, leak.shown, leak.place);
     json!({

@@ -13,8 +13,8 @@ pub fn leaks_table(leaks: &[Leak]) -> String {
     sorted.sort_by(|a, b| b.confidence.cmp(&a.confidence).then_with(|| a.place.cmp(&b.place)));
     let rows = sorted.into_iter().map(|leak| {
         let told = match (&leak.excuse, leak.confidence) {
-            (Some(excuse), _) => format!("told: {excuse}"),
-            (None, Confidence::Told) => "told".to_owned(),
+            (Some(excuse), _) => format!("listed: {excuse}"),
+            (None, Confidence::Told) => "listed".to_owned(),
             (None, Confidence::Verifiable) => "refused".to_owned(),
         };
         let layer = leak.layer.clone().unwrap_or_else(|| "-".to_owned());

@@ -146,17 +146,17 @@ pub enum ArtifactError {
     Unreadable(String),
     #[error("it is not a bundle that may be trusted: {0}")]
     Form(String),
-    #[error("its log `{0}` is not one of the trusted root")]
+    #[error("its log `{0}` is not in the trusted root")]
     ForeignLog(String),
-    #[error("`{}` signed it, and not `{expected}`", actual.as_deref().unwrap_or("nobody it names"))]
+    #[error("`{}` signed it, not `{expected}`", actual.as_deref().unwrap_or("nobody it names"))]
     Identity { expected: String, actual: Option<String> },
-    #[error("{} vouched for the signer, and not {expected}", quoted(actual.as_deref().unwrap_or_default()), expected = quoted(expected))]
+    #[error("{} vouched for the signer, not {expected}", quoted(actual.as_deref().unwrap_or_default()), expected = quoted(expected))]
     Issuer { expected: String, actual: Option<String> },
     #[error("{detail}; it is about {about}")]
     Artifact { detail: String, about: String },
     #[error("`{path}` cannot be read: {source}", path = path.display())]
     File { path: PathBuf, source: std::io::Error },
-    #[error("it names only a key, and whose that is it cannot say")]
+    #[error("it names only a key, and does not say who owns it")]
     KeyWanted,
     #[error("it does not verify: {}", chain(.0))]
     Refused(Error),
@@ -168,7 +168,7 @@ fn quoted(issuer: &str) -> String {
     if issuer.is_empty() { "no issuer".to_owned() } else { format!("issuer `{issuer}`") }
 }
 
-const FOREIGN: &str = "if another Sigstore instance was signed with, pass its --trusted-root; without one the public-good instance counts";
+const FOREIGN: &str = "pass the --trusted-root of the Sigstore instance that signed; the default is the public-good instance";
 
 impl crate::error::Remedied for ArtifactError {
     fn remedy(&self) -> Option<String> {
@@ -177,14 +177,14 @@ impl crate::error::Remedied for ArtifactError {
                 "a bundle is a JSON file of media type application/vnd.dev.sigstore.bundle, as cosign and GitHub write them".to_owned()
             }
             Self::Form(_) | Self::Incomplete => {
-                "get it again from its origin; it was changed, or never kept to the Sigstore bundle format".to_owned()
+                "get it again from its origin: it was changed, or it never was a valid Sigstore bundle".to_owned()
             }
             Self::ForeignLog(_) => FOREIGN.to_owned(),
             Self::Identity { actual: Some(actual), .. } => {
-                format!("if that is whom you trust, pass --certificate-identity `{actual}`")
+                format!("pass --certificate-identity `{actual}` if you trust that signer")
             }
             Self::Issuer { actual, .. } => {
-                format!("if that is whom you trust, pass --certificate-oidc-issuer `{}`", actual.as_deref().unwrap_or_default())
+                format!("pass --certificate-oidc-issuer `{}` if you trust that issuer", actual.as_deref().unwrap_or_default())
             }
             Self::Artifact { .. } => "check that the bundle belongs to this artifact".to_owned(),
             Self::KeyWanted => "pass the signer's public key with --key".to_owned(),
@@ -195,8 +195,8 @@ impl crate::error::Remedied for ArtifactError {
 }
 
 fn remedy_of(error: &Error) -> Option<String> {
-    const EXPIRED: &str = "a signature counts only if its time is proven to lie in the life of the signer's certificate; sign again";
-    const CHANGED: &str = "get it again from its origin; it was changed, or never was right";
+    const EXPIRED: &str = "sign again: a signature counts only if it is proven to be made while the signer's certificate was valid";
+    const CHANGED: &str = "get it again from its origin: it was changed, or it never was valid";
     Some(match error {
         Error::Certificate(
             CertificateError::Expired { .. } | CertificateError::NotYetValid { .. },

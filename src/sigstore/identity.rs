@@ -83,14 +83,14 @@ pub async fn raw_token(
 ) -> anyhow::Result<SecretString> {
     let Some(request) = &context.id_token else {
         return Err(anyhow::anyhow!(
-            "this job may not ask for an OIDC token, so nothing can be signed"
+            "this job has no permission to ask for an OIDC token, so nothing can be signed"
         ))
         .hint(PERMISSION)
         .see(RefusalPage::NoOidcToken);
     };
     if reqwest::Url::parse(&request.url).ok().as_ref().and_then(authority).is_none() {
         anyhow::bail!(
-            "the OIDC token service `{}` is not reached over https, so it is not asked",
+            "the OIDC token service `{}` does not use https, so the run sends no request to it",
             shown(&request.url)
         );
     }
@@ -170,7 +170,7 @@ pub fn claims(jwt: &str) -> anyhow::Result<UnverifiedClaims> {
 fn check(claims: &UnverifiedClaims, context: &RunContext, now: i64) -> anyhow::Result<()> {
     if claims.exp <= now {
         return Err(anyhow::anyhow!("the OIDC token expired {} s ago", now - claims.exp))
-            .hint("check the clock of the runner; a token lives for minutes");
+            .hint("check the clock of the runner: a token is valid for minutes only");
     }
     if let Some(repository) = &context.repository
         && !claims.repository.eq_ignore_ascii_case(repository)
@@ -226,8 +226,8 @@ fn from_a_known_issuer(
     {
         return Ok(());
     }
-    Err(anyhow::anyhow!("the OIDC token is of issuer `{issuer}`, which is not the one of `{server}`"))
-        .hint("a private Sigstore instance names the issuers that it takes in its signing config (`oidcUrls`), see `signing-config`")
+    Err(anyhow::anyhow!("the OIDC token is of issuer `{issuer}`, not of the issuer of `{server}`"))
+        .hint("list this issuer in the signing config (`oidcUrls`) of a private Sigstore instance; see `signing-config`")
 }
 
 /// Refuses a token that the certificate authority is known not to take, before anything is built:
@@ -245,7 +245,7 @@ pub fn taken_by(fulcio: Option<&str>, issuer: &str) -> anyhow::Result<()> {
     if Server::of("https://github.com").issues(issuer) {
         return Ok(());
     }
-    Err(anyhow::anyhow!("the public certificate authority `{host}` takes no tokens of issuer `{issuer}`, so nothing could be signed")).hint(
+    Err(anyhow::anyhow!("the public certificate authority `{host}` accepts no tokens of issuer `{issuer}`, so nothing can be signed")).hint(
         "name the services of a Sigstore instance that knows this issuer with `signing-config` and `trusted-root`, or sign with a key \
          (`COSIGN_PRIVATE_KEY`)",
     )
@@ -391,7 +391,7 @@ mod tests {
         let context = RunContext { id_token: Some(request), ..RunContext::default() };
         let error = raw_token(&reqwest::Client::new(), &context, "sigstore").await.unwrap_err();
         assert!(
-            error.to_string().contains("`http://oidc.example/token` is not reached over https"),
+            error.to_string().contains("`http://oidc.example/token` does not use https"),
             "{error}"
         );
     }

@@ -43,16 +43,16 @@ pub struct SigningKey {
 pub enum KeyError {
     #[error("it is not an encrypted key in PEM")]
     NotPem,
-    #[error("it is a `{0}`, and not one that cosign encrypted")]
+    #[error("it is a `{0}`, not a key that cosign encrypted")]
     Foreign(&'static str),
-    #[error("it is damaged: between its first and last line is not what cosign writes")]
+    #[error("it is damaged: the text between its first and last line is not what cosign writes")]
     Damaged,
     #[error("it is encrypted in a way that is not known here: {0} is not `{1}`")]
     Unknown(&'static str, &'static str),
-    #[error("the password in `COSIGN_PASSWORD` does not open it, or it is damaged")]
+    #[error("the password in `COSIGN_PASSWORD` does not decrypt it, or it is damaged")]
     Password,
     #[error(
-        "it is opened, and is not a key of ECDSA P-256, which is what `cosign generate-key-pair` makes"
+        "it can be decrypted, but it is not an ECDSA P-256 key such as `cosign generate-key-pair` makes"
     )]
     Kind,
 }
@@ -67,7 +67,7 @@ impl KeyError {
                 "encrypt it with `cosign import-key-pair --key FILE`, and give the text of `import-cosign.key`"
             }
             Self::Password => {
-                "set `COSIGN_PASSWORD` to the password of this key; leave it out where that is empty"
+                "set `COSIGN_PASSWORD` to the password of this key; leave it out if the password is empty"
             }
         }
     }
@@ -212,7 +212,7 @@ mod tests {
             )
         };
         for (text, why) in [
-            (KEY.to_owned(), "`COSIGN_PASSWORD` does not open it"),
+            (KEY.to_owned(), "`COSIGN_PASSWORD` does not decrypt it"),
             (String::new(), "not an encrypted key in PEM"),
             ("s3cr3t".to_owned(), "not an encrypted key in PEM"),
             (PUBLIC.to_owned(), "it is a `PUBLIC KEY`"),

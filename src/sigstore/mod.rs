@@ -146,7 +146,7 @@ pub enum SigstoreError {
     Refused { service: &'static str, url: String, detail: String },
     #[error("{service} `{url}` did not answer in {attempts} attempts: {detail}")]
     Unreachable { service: &'static str, url: String, attempts: u32, detail: String },
-    #[error("{service} `{url}` gave an answer that cannot be used: {detail}")]
+    #[error("{service} `{url}` gave an unusable answer: {detail}")]
     Unusable { service: &'static str, url: String, detail: String },
 }
 

@@ -149,7 +149,10 @@ impl CertificateSource {
 }
 
 fn differs(older: u32, newer: u32, what: &str) -> String {
-    format!("its certificate says two things of {what}, in `{ARC}.{older}` and in `{ARC}.{newer}`")
+    format!(
+        "its certificate has two different values for {what}, in `{ARC}.{older}` and in \
+        `{ARC}.{newer}`"
+    )
 }
 
 /// The number of an extension that says something of the source.
@@ -227,7 +230,7 @@ mod tests {
         ] {
             let why = said(&[(older, old), (newer, new)]).unwrap_err();
             assert!(
-                why.contains("says two things") && why.contains(&format!(".{older}`")),
+                why.contains("two different values") && why.contains(&format!(".{older}`")),
                 "{why}"
             );
         }
@@ -324,7 +327,7 @@ mod tests {
             (&[(REPOSITORY, b"https://github.com/o/r")], "is not text"),
             (&[(REPOSITORY, b"")], "is not text"),
             (&[(OLD, b"\xff")], "is not text"),
-            (&[(REPOSITORY, full), (OLD, b"o/other")], "two things of the repository"),
+            (&[(REPOSITORY, full), (OLD, b"o/other")], "two different values for the repository"),
         ] {
             let refused = read(extensions).unwrap_err();
             assert!(refused.contains(why), "{refused}");

@@ -64,7 +64,7 @@ impl<'de> Visitor<'de> for StrictReader {
         let mut values = Map::new();
         while let Some((name, StrictBundle(value))) = object.next_entry::<String, StrictBundle>()? {
             if values.contains_key(&name) {
-                return Err(A::Error::custom(format!("`{name}` stands there twice")));
+                return Err(A::Error::custom(format!("`{name}` is there twice")));
             }
             values.insert(name, value);
         }
@@ -91,7 +91,7 @@ mod tests {
             assert_eq!(value(text).unwrap(), serde_json::from_str::<Value>(text).unwrap());
         }
         for text in [r#"{"a":1,"a":1}"#, r#"[{"b":{"a":1,"\u0061":2}}]"#] {
-            assert!(value(text).unwrap_err().contains("`a` stands there twice"));
+            assert!(value(text).unwrap_err().contains("`a` is there twice"));
         }
         for text in ["", "{", "{}{}", "nul", &"[".repeat(10_000)] {
             value(text).unwrap_err();

@@ -86,7 +86,7 @@ impl TufMirror {
         match targets(StoreRepository::new(store.clone()), &root, &store, names, now).await {
             Ok(found) => Ok(TufFiles { files: kept(&folder, names, &found)?, unreachable: Some(silence) }),
             Err(error) => Err(anyhow::anyhow!(
-                "TUF repository `{}` cannot be reached: {silence}; and what is kept of it in `{}` does not serve: {}",
+                "TUF repository `{}` cannot be reached: {silence}; and the copy kept in `{}` cannot be used: {}",
                 self.url,
                 folder.display(),
                 chain(&error)
@@ -152,12 +152,14 @@ fn remedy(error: &Error, folder: &Path) -> String {
     match error {
         Error::Rollback { .. } => {
             format!(
-                "somebody serves what was withdrawn; ask who runs the repository. If it was begun anew, remove `{}`",
+                "ask who runs the repository: it serves older metadata than before. If it was set up anew, remove `{}`",
                 folder.display()
             )
         }
         Error::Expired { .. } => {
-            "nobody keeps the repository up to date, or this machine's clock is wrong".to_owned()
+            "check this machine's clock, or ask who runs the repository: its metadata is out of \
+             date"
+                .to_owned()
         }
         Error::TargetNotFound(name) => {
             format!(
@@ -166,13 +168,13 @@ fn remedy(error: &Error, folder: &Path) -> String {
             )
         }
         Error::IntegrityMismatch(_) => {
-            "a file was changed after it was signed; ask who runs the repository".to_owned()
+            "ask who runs the repository: a file was changed after it was signed".to_owned()
         }
         Error::ThresholdNotMet { .. }
         | Error::Malformed(_)
         | Error::Json(_)
         | Error::BadRootVersion { .. } => {
-            "`tuf-root` must be a `root.json` of this repository; ask who runs it, by another way"
+            "give a `root.json` of this repository in `tuf-root`; get it over another channel"
                 .to_owned()
         }
         _ => "check `tuf-mirror`: below it must be `timestamp.json` and `targets/`".to_owned(),

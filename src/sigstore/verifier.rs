@@ -61,7 +61,7 @@ impl Signer {
             },
             (Self::Key(expected), Self::Key(actual)) if expected == actual => Ok(()),
             (expected, actual) => {
-                Err(BundleError::Refused(format!("{actual} signed it, and not {expected}")))
+                Err(BundleError::Refused(format!("{actual} signed it, not {expected}")))
             }
         }
     }
@@ -190,7 +190,7 @@ impl BundleVerifier {
         let digest = Sha256Hash::from_hex(subject.hex()).map_err(|error| unreadable(&error))?;
         let (bundle, signed) = self.checked(bundle, digest, None, key)?;
         let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
-            return Err(BundleError::Refused("it signs bytes and not a statement".to_owned()));
+            return Err(BundleError::Refused("it signs bytes, not a statement".to_owned()));
         };
         let statement: Statement = serde_json::from_slice(envelope.payload.as_bytes())
             .map_err(|error| unreadable(&error))?;
@@ -215,7 +215,7 @@ impl BundleVerifier {
     ) -> Result<CheckedSignature, BundleError> {
         let (bundle, signed) = self.checked(bundle, payload, Some(payload), key)?;
         if !matches!(bundle.content, SignatureContent::MessageSignature(_)) {
-            return Err(BundleError::Refused("it signs a statement and not bytes".to_owned()));
+            return Err(BundleError::Refused("it signs a statement, not bytes".to_owned()));
         }
         Ok(signed)
     }
@@ -255,7 +255,7 @@ impl BundleVerifier {
         expect_key(&bundle, key)?;
         match form::foreign_log(&bundle, &self.logs) {
             Some(log) => {
-                Err(BundleError::Refused(format!("its log `{log}` is not one of the trusted root")))
+                Err(BundleError::Refused(format!("its log `{log}` is not in the trusted root")))
             }
             None => Ok(bundle),
         }
@@ -339,7 +339,7 @@ fn by_key_alone(
     let refused = |error: &dyn std::fmt::Display| BundleError::Refused(error.to_string());
     let bundle = form::read(bundle).map_err(BundleError::Unreadable)?;
     if !matches!(bundle.verification_material.content, VerificationMaterialContent::PublicKey(_)) {
-        return Err(refused(&"it has a certificate, and not a key"));
+        return Err(refused(&"it has a certificate, not a key"));
     }
     expect_key(&bundle, Some(key))?;
     let scheme = sigstore_crypto::KeyAlgorithm::from_spki(key)
@@ -350,7 +350,7 @@ fn by_key_alone(
         (SignatureContent::MessageSignature(message), Some(payload)) => {
             (payload.to_vec(), &message.signature)
         }
-        _ => return Err(refused(&"it signs bytes and not a statement")),
+        _ => return Err(refused(&"it signs bytes, not a statement")),
     };
     sigstore_crypto::verify_signature(key, &bytes, signature, scheme)
         .map_err(|error| refused(&error))?;
@@ -435,7 +435,7 @@ fn expect_key(bundle: &Bundle, key: Option<&DerPublicKey>) -> Result<(), BundleE
     let digest = BASE64.decode(&named.hint).ok().filter(|digest| digest.len() == 32);
     let named = digest
         .map_or_else(|| named.hint.clone(), |digest| format!("sha256:{}", hex::encode(digest)));
-    Err(BundleError::Refused(format!("it names key `{named}`, and not `{}`", key::name(wanted))))
+    Err(BundleError::Refused(format!("it names key `{named}`, not `{}`", key::name(wanted))))
 }
 
 pub(super) fn chain(error: &dyn std::error::Error) -> String {

@@ -77,8 +77,8 @@ const OUTPUTS: &[DeclaredOutput] = &[
         group: EVIDENCE,
         of: &[Action::Publish, Action::Merge],
         description: "\
-            What the scan of all platforms comes to, counts by severity, those with a fix, what was \
-            accepted, and packages that no source covers, as a JSON object; null where nothing was \
+            Result of the scan of all platforms, as a JSON object with counts by severity, those \
+            with a fix, what was accepted, and packages that no source covers; null if nothing was \
             scanned.",
     },
     DeclaredOutput {
@@ -86,25 +86,25 @@ const OUTPUTS: &[DeclaredOutput] = &[
         group: EVIDENCE,
         of: &[Action::Publish, Action::Merge],
         description: "\
-            What the search of layers and config comes to, counts of secrets and of \
-            misconfigurations by severity, how many layers were read, and what could not be, as a \
-            JSON object without any value; null where nothing was searched.",
+            Result of the search of layers and config, as a JSON object with counts of secrets and \
+            of misconfigurations by severity. It also says how many layers were read or could not \
+            be read. It holds no secret, and is null if nothing was searched.",
     },
     DeclaredOutput {
         name: "copied",
         group: EVIDENCE,
         of: &[Action::Promote],
         description: "\
-            For each destination how many manifests and blobs it got, the bytes that were sent, \
-            what was skipped as it was there, and the blobs that were mounted, as a JSON object.",
+            For each destination the numbers of manifests and blobs, the bytes that were sent, \
+            what was already there, and the blobs that were mounted, as a JSON object.",
     },
     DeclaredOutput {
         name: "verification-summaries",
         group: EVIDENCE,
         of: &[Action::Promote],
         description: "\
-            Each verification summary that is in its place, with its image, verifier, levels, \
-            format and bundle, as a JSON list; empty where none was wanted.",
+            Each verification summary that is attached, with its image, verifier, levels, format \
+            and bundle, as a JSON list; empty if none was requested.",
     },
     DeclaredOutput {
         name: "platforms",
@@ -123,8 +123,8 @@ const OUTPUTS: &[DeclaredOutput] = &[
         group: NAMES,
         of: &[Action::Publish, Action::Merge, Action::Promote],
         description: "\
-            Every name that stays where it is, because this image would be a step back for it or \
-            nobody could say, one a line.",
+            Every tag that was not moved, because this image is older than the tagged one or their \
+            order is not known, one a line.",
     },
     DeclaredOutput {
         name: "tag-names",
@@ -156,7 +156,7 @@ const OUTPUTS: &[DeclaredOutput] = &[
         of: &[Action::Publish],
         description: "\
             With push-by-digest, the digest of what was pushed for each platform, as a JSON \
-            object; what the input digests of merge takes.",
+            object, for the input digests of merge.",
     },
     DeclaredOutput {
         name: "bake-file",
@@ -191,10 +191,10 @@ const OUTPUTS: &[DeclaredOutput] = &[
         group: MOST_USED,
         of: &[Action::Bake],
         description: "\
-            Each target with its image, image-ref, digest, tags (every tag that was set), \
-            kept-tags (every tag that stays where it is, because this image would be a step back) \
-            and the digests of its platforms, as a JSON object. Where nothing is published, as on \
-            a pull request, tags, kept-tags and platforms are empty and the others are missing.",
+            Each target as a JSON object, with its image, image-ref, digest, tags, kept-tags and \
+            the digests of its platforms. tags are those that were set, and kept-tags those that \
+            were not moved, because this image is older. If nothing is published, as on a pull \
+            request, tags, kept-tags and platforms are empty and the others are missing.",
     },
     DeclaredOutput {
         name: "evidence",
@@ -202,7 +202,7 @@ const OUTPUTS: &[DeclaredOutput] = &[
         of: &[Action::Bake],
         description: "\
             Each target with its subjects, their signatures and attestations, log indexes and the \
-            signer, as a JSON object. Where nothing is published, each target with nothing.",
+            signer, as a JSON object. If nothing is published, each target is empty.",
     },
     DeclaredOutput {
         name: "metadata",
@@ -210,7 +210,7 @@ const OUTPUTS: &[DeclaredOutput] = &[
         of: &[Action::Bake],
         description: "\
             Each target with its image.name, containerimage.digest and tags, as a JSON object like \
-            that of docker/bake-action. Where nothing is published, each target with nothing.",
+            that of docker/bake-action. If nothing is published, each target is empty.",
     },
     DeclaredOutput {
         name: "passed",
@@ -259,7 +259,7 @@ const OUTPUTS: &[DeclaredOutput] = &[
         name: "result",
         group: FINDINGS,
         of: &[Action::Scan],
-        description: "Each image with whether it passed and all that was found, as a JSON array.",
+        description: "Each image, whether it passed, and every finding, as a JSON array.",
     },
     DeclaredOutput {
         name: "sarif-files",

@@ -99,7 +99,7 @@ fn standing(failure: &anyhow::Error, stages: &[Stage]) -> Option<String> {
     let made = stages.iter().find(|stage| ["build", "merge"].contains(&stage.name));
     Some(match made {
         Some(made) if consequence == Consequence::NothingTagged => format!(
-            "In the registry no tag was set or moved. What was made lies there under its digest alone ({}), and a later run may use it.",
+            "In the registry no tag was set or moved. The image is there under its digest alone ({}), and a later run may use it.",
             plain(&made.outcome)
         ),
         _ => "In the registry no tag was set or moved.".to_owned(),
@@ -154,7 +154,7 @@ mod tests {
         assert!(!text.contains("under its digest"));
         assert!(
             told(&error, &[built()])
-                .contains("lies there under its digest alone (sha256\\:0 for 2 platforms)")
+                .contains("is there under its digest alone (sha256\\:0 for 2 platforms)")
         );
     }
 

@@ -153,7 +153,7 @@ fn searched(searched: &SearchSummary) -> String {
     const MOST: usize = 50;
     let SearchSummary { secrets, misconfigurations, .. } = searched;
     let mut text = format!(
-        "\n**Secrets**: {}; {} told, {} accepted\n",
+        "\n**Secrets**: {}; {} only listed, {} accepted\n",
         plain(&searched.sentence),
         secrets.told,
         secrets.accepted
@@ -298,7 +298,7 @@ fn script(published: &Published, commands: &[Command]) -> String {
         let pem = key::public_pem(public);
         let _ = writeln!(
             text,
-            "# the key; compare it with what its owner tells elsewhere\ncat > {KEY_FILE} <<'END'\n{pem}END"
+            "# the key; compare it with the one that its owner publishes elsewhere\ncat > {KEY_FILE} <<'END'\n{pem}END"
         );
     }
     for command in commands {

@@ -94,7 +94,7 @@ pub fn markdown(
         text += &match (unsigned, image.is_attested) {
             (Some(why), _) => format!("The result is not signed: {}.\n", plain(why)),
             (None, true) => "The new result is signed and attached.\n".to_owned(),
-            (None, false) => "The signed result says the same, and is fresh.\n".to_owned(),
+            (None, false) => "The signed result says the same, and is recent.\n".to_owned(),
         };
         text += &shown::markdown(&image.scans(), MOST);
         text.push('\n');

@@ -21,7 +21,7 @@ impl FromStr for Age {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no age; write for example `36h` or `7d`");
+        let wrong = || format!("`{text}` is not an age; write for example `36h` or `7d`");
         let (number, hours) =
             match text.trim().split_at_checked(text.trim().len().saturating_sub(1)) {
                 Some((number, "h")) => (number, 1),

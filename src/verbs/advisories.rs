@@ -16,7 +16,7 @@ use crate::github::network::Network;
 use crate::report::Report;
 use crate::text::plural;
 
-/// What `advisories` is asked.
+/// Arguments of `supply-action advisories`.
 #[derive(Debug, Args)]
 pub struct AdvisoriesArguments {
     #[command(subcommand)]
@@ -25,8 +25,8 @@ pub struct AdvisoriesArguments {
 
 #[derive(Debug, Subcommand)]
 enum AdvisoriesVerb {
-    /// Fetch the advisories of ecosystems into a directory, each as ECOSYSTEM/all.zip; what did not
-    /// change is not fetched again
+    /// Fetch the advisories of ecosystems into a directory, each as ECOSYSTEM/all.zip; unchanged
+    /// archives are not fetched again
     #[command(after_help = EXAMPLES)]
     Update(UpdateArguments),
 }
@@ -34,8 +34,8 @@ enum AdvisoriesVerb {
 const EXAMPLES: &str = "Ecosystems are written as OSV does: npm, PyPI, Go, crates.io, Maven, RubyGems, NuGet, Packagist, Debian, Ubuntu, Alpine, AlmaLinux,
 Rocky Linux, Red Hat … A release (Debian:12) is left out: the archive has them all.
 
-Each archive is read before it takes the place of the one before: it must hold OSV records alone, and none older than what is at
-hand. osv-scanner reads the same archives below a directory that is called osv-scalibr.
+Each archive is read before it replaces the one before: it must hold only OSV records, and must not be older than the one at
+hand. osv-scanner reads the same archives below a directory called osv-scalibr.
 
   supply-action advisories update --ecosystem Debian --ecosystem Go --to advisories
   supply-action advisories update --ecosystem npm,PyPI --to advisories --from https://mirror.example.com/osv

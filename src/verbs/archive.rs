@@ -29,7 +29,7 @@ pub(super) fn pack(folder: &Path, to: &mut File) -> anyhow::Result<()> {
     let mut names: Vec<String> = HEADS.map(str::to_owned).to_vec();
     for entry in fs::read_dir(folder.join(BLOBS))? {
         let name = entry?.file_name();
-        let name = name.to_str().context("a blob has a name that is no text")?.to_owned();
+        let name = name.to_str().context("a blob has a name that is not a text")?.to_owned();
         names.push(format!("{BLOBS}{name}"));
     }
     names.sort_unstable();
@@ -56,7 +56,7 @@ pub(super) fn unpack(archive: &Path, folder: &Path) -> anyhow::Result<()> {
     if is_compressed(&mut file)? {
         return Err(anyhow::anyhow!("`{shown}` is compressed")).hint("decompress it first");
     }
-    unpacked(file, folder).with_context(|| format!("`{shown}` is no archive of an OCI layout"))
+    unpacked(file, folder).with_context(|| format!("`{shown}` is not an archive of an OCI layout"))
 }
 
 fn is_compressed(file: &mut BufReader<File>) -> io::Result<bool> {
@@ -81,7 +81,7 @@ fn unpacked(file: impl Read, folder: &Path) -> anyhow::Result<()> {
             }
         }
         if !matches!(kind, tar::EntryType::Regular | tar::EntryType::Continuous) {
-            bail!("{} is no file, but a link or a device", quoted(&name));
+            bail!("{} is not a file, but a link or a device", quoted(&name));
         }
         if !seen.insert(name.clone()) {
             bail!("{} is there twice", quoted(&name));
@@ -135,7 +135,7 @@ fn whole(written: u64, size: u64, name: &str) -> anyhow::Result<()> {
 
 /// A name as it stands in the archive, where one `./` before it says nothing.
 fn name_of(bytes: &[u8]) -> anyhow::Result<String> {
-    let name = std::str::from_utf8(bytes).context("a name in it is no text")?;
+    let name = std::str::from_utf8(bytes).context("a name in it is not a text")?;
     Ok(name.strip_prefix("./").unwrap_or(name).to_owned())
 }
 

@@ -108,7 +108,7 @@ pub(super) async fn release(
                 .iter()
                 .find(|image| registry.is_some_and(|registry| image.registry() != registry))
             {
-                return Err(anyhow::anyhow!("`{image}` lies at no registry of the rehearsal"))
+                return Err(anyhow::anyhow!("`{image}` is not in a registry of the rehearsal"))
                     .context(NothingBuilt);
             }
             let trust = trust.needed().map_err(with_consequence)?;

@@ -61,7 +61,7 @@ impl BegunTrust {
 
     /// For a plan that publishes.
     pub(super) fn needed(self) -> anyhow::Result<SettledTrust> {
-        self.0.context("the plan publishes, and nobody settled whom it believes")?
+        self.0.context("the plan publishes, but has no trusted root")?
     }
 }
 

@@ -80,9 +80,13 @@ pub(super) fn folder(dir: &Path, context: &RunContext) -> anyhow::Result<OpenFol
         .with_context(named)?;
     match folder.names().remedied().with_context(named)?.first() {
         None => Ok(folder),
-        Some(found) => Err(anyhow::anyhow!("{} is not empty: it holds `{}`", named(), found.display()))
-            .hint("name a folder that is not there yet; what lies beside the evidence would be taken for it")
-            .see(RefusalPage::EvidenceFolderInUse),
+        Some(found) => Err(anyhow::anyhow!(
+            "{} is not empty: it holds `{}`",
+            named(),
+            found.display()
+        ))
+        .hint("name a new or empty folder, because readers take every file in it for evidence")
+        .see(RefusalPage::EvidenceFolderInUse),
     }
 }
 

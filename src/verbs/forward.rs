@@ -68,7 +68,7 @@ impl ReleaseRun<'_> {
                     }
                     Err(error) => {
                         return Err(
-                            error.context(format!("what `{image}` stands for cannot be read"))
+                            error.context(format!("what `{image}` points to cannot be read"))
                         );
                     }
                 };

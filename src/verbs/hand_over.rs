@@ -128,10 +128,11 @@ pub(super) fn hand_over_built(
     RunEnd { outputs, ..RunEnd::default() }.tell(context, report).context(BUILT)
 }
 
-pub(super) const BUILT: &str = "everything built, but the workflow cannot be told";
+pub(super) const BUILT: &str = "everything built, but the outputs for the workflow cannot be \
+    written";
 
-pub(super) const UNWRITTEN: &str =
-    "the image is published and its tags are set, but the workflow cannot be told";
+pub(super) const UNWRITTEN: &str = "the image is published and its tags are set, but the outputs for the workflow cannot be \
+     written";
 
 /// Metadata as outputs, as variables for later steps unless that is switched off, and as files for
 /// bake where they are asked for.

@@ -42,7 +42,9 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     match plan {
         MergePlan::Nothing(about) => ending::nothing(&about, &context, report)
             .and_then(|()| hand_over_metadata(None, &about.metadata, env, &context, &settings))
-            .context("nothing was to be merged, but the workflow cannot be told"),
+            .context(
+                "nothing was to be merged, but the outputs for the workflow cannot be written",
+            ),
         MergePlan::Merge(plan) => {
             let trust = trust.needed().map_err(with_consequence)?;
             let (published, level) = publish(env, &context, &settings, &trust, &plan, report)
@@ -123,7 +125,9 @@ pub(super) async fn publish(
         ));
     }
     if plan.names_build_source && parts.are_of_this_run() {
-        report.notice("input `build-source` changes nothing: every image was built from the commit of this run");
+        report.notice(
+            "input `build-source` has no effect: every image was built from the commit of this run",
+        );
     }
     for taken in parts.taken() {
         report.notice(&taken.shown(images));
@@ -150,10 +154,11 @@ async fn hosted(
         RunnersVerdict::SelfHosted(jobs) => {
             let jobs: Vec<String> = jobs.iter().map(|job| format!("`{job}`")).collect();
             Err(anyhow::anyhow!(
-                "input `check-runners`: {} ran on no runner of GitHub's, whatever its label",
+                "input `check-runners`: {} did not run on a GitHub-hosted runner, whatever its \
+                 label",
                 jobs.join(", ")
             ))
-            .hint("`publish-custom.yml` takes any runner, and claims no build level")
+            .hint("use `publish-custom.yml`, which accepts any runner and claims no build level")
             .see(RefusalPage::RunnerOfSomebodysOwn)
         }
         verdict => Ok(verdict),
@@ -166,8 +171,8 @@ fn level(
     context: &RunContext,
 ) -> anyhow::Result<BuildLevel> {
     if claims.is_some_and(|claims| claims.runner_environment == "self-hosted") {
-        return Err(anyhow::anyhow!("input `check-runners`: the job that signs runs on no runner of GitHub's, whatever its label"))
-            .hint("`publish-custom.yml` takes any runner, and claims no build level")
+        return Err(anyhow::anyhow!("input `check-runners`: the job that signs does not run on a GitHub-hosted runner, whatever its label"))
+            .hint("use `publish-custom.yml`, which accepts any runner and claims no build level")
             .see(RefusalPage::RunnerOfSomebodysOwn);
     }
     let signing = claims.map(|claims| Signing {

@@ -22,7 +22,7 @@ use crate::plan::shown::Words;
 use crate::plan::{self, PlanReasons, PublishPlan};
 use crate::report::Report;
 
-/// What `plan` may be asked.
+/// Arguments of `supply-action plan`.
 #[derive(Debug, Args)]
 pub struct PlanArguments {
     /// The action to plan for: publish, merge, bake, promote or scan

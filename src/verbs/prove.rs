@@ -249,7 +249,8 @@ async fn prove_one(
         let materials = materials.await.unwrap_or_default();
         let images = means.based(&outside.registry, &repository, &platforms, &materials).await?;
         let (registry, images) = (&outside.registry, Arc::new(images));
-        let searched = means.searching.search(registry, &repository, &images, &means.layers).await?;
+        let searched =
+            means.searching.search(registry, &repository, &images, &means.layers).await?;
         anyhow::Ok((searched, images))
     };
     let signing = sign_one(outside, opened, workflow, image, means, &gate);
@@ -287,7 +288,8 @@ async fn sign_one(
     let mut foreign = Vec::new();
     let noted = &mut foreign;
     let accepted = async {
-        let accepted = accepted.await.context("what others say of the image was not read")?;
+        let accepted =
+            accepted.await.context("statements of others about the image were not read")?;
         noted.extend(accepted.foreign().iter().map(Foreign::shown));
         gate.accepted(accepted.materials());
         Ok(accepted)

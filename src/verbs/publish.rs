@@ -65,7 +65,8 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     }
 }
 
-const UNTOLD: &str = "the image is pushed by digest, but the workflow cannot be told";
+const UNTOLD: &str = "the image is pushed by digest, but the outputs for the workflow cannot be \
+    written";
 
 pub(super) async fn build_only(
     env: &Environment,

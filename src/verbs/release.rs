@@ -237,14 +237,14 @@ impl ReleaseRun<'_> {
         let verified = earlier.context("no earlier run has published this commit")?;
         for image in verified.iter().filter_map(|images| images.first()) {
             self.report.notice(&format!(
-                "`{}` is kept: an earlier run of this commit published it, and its evidence is complete; nothing is built (`on-tag-conflict: overwrite` builds anew)",
+                "`{}` is kept: an earlier run of this commit published it, and its evidence is complete; nothing is built (`on-tag-conflict: overwrite` builds again)",
                 image.image()
             ));
         }
         let differs = |image: &&VerifiedImage| !image.is_signed_with(&outside.annotations);
         for image in verified.iter().flatten().filter(differs) {
             self.report.notice(&format!(
-                "input `signature-annotations` changes nothing: `{}` keeps its signatures, which say otherwise (`on-tag-conflict: overwrite` signs anew)",
+                "input `signature-annotations` has no effect: `{}` keeps its signatures, which have other annotations (`on-tag-conflict: overwrite` signs again)",
                 image.image()
             ));
         }
@@ -385,7 +385,7 @@ impl ReleaseRun<'_> {
         ];
         for (_, input) in inputs.iter().filter(|(is_set, _)| *is_set && told.is_empty()) {
             self.report
-                .notice(&format!("input `{input}` changed nothing: no image holds what it allows"));
+                .notice(&format!("input `{input}` had no effect: no image holds what it allows"));
         }
     }
 
@@ -482,7 +482,7 @@ impl SigningAuthority {
             Self::Oidc(token) => &token.unverified,
             Self::Key { key, .. } => return Ok(Signer::Key(key.public().clone()).into()),
         };
-        let wrong = |why: String| anyhow::anyhow!("this run cannot be told from others': {why}");
+        let wrong = |why: String| anyhow::anyhow!("this run cannot be identified: {why}");
         let repository = context.repository.as_deref().unwrap_or(&token.repository);
         let id = Some(&context.repository_id).filter(|id| !id.is_empty());
         let source = SourceRule {
@@ -568,7 +568,7 @@ async fn taken_versions(
             let Some(image) = baseline.taken(name) else { continue };
             if !is_of_this_commit(outside, context, &policy, &image).await {
                 let taken = anyhow::anyhow!(
-                    "`{name}` is taken: it points to `{}`, which no run of this commit published",
+                    "`{name}` already exists: it points to `{}`, which no run of this commit published",
                     image.digest
                 );
                 problems.take(

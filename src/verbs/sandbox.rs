@@ -9,16 +9,16 @@ use clap::Args;
 use crate::report::Report;
 use crate::sandbox;
 
-/// What `sandbox` may be told.
+/// Arguments of `supply-action sandbox`.
 #[derive(Debug, Args)]
 pub struct SandboxArguments {
     /// Where state, trusted_root.json, signing_config.json and sandbox.env are kept
     #[arg(long)]
     pub dir: PathBuf,
-    /// Added to every answer, such as 50ms
+    /// Delay of every answer, such as 50ms
     #[arg(long, value_parser = duration, default_value = "0ms")]
     pub latency: Duration,
-    /// Serve no referrers API, as older registries
+    /// Serve no referrers API, like older registries
     #[arg(long)]
     pub no_referrers: bool,
     /// Let the registry behave as a public one: ghcr, ecr, quay, docker-hub, harbor, artifactory,

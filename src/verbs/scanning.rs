@@ -81,7 +81,7 @@ impl Scanning {
                 Ok((Scanned::Unanswered(error::message(&error)), Vec::new()))
             }
             Err(error) => Err(error)
-                .hint("set `on-scan-failure: warn` to publish without the result of a scan, or give `advisories`"),
+                .hint("set `on-scan-failure: warn` to publish without a scan result, or give `advisories`"),
         }
     }
 
@@ -181,9 +181,8 @@ pub(super) fn known_at_all(scans: &[&ImageScan], named_by: &str) -> anyhow::Resu
     }
     let unknown: Vec<String> = unknown.into_iter().collect();
     let message = format!("nothing is known about {}", unknown.join("; "));
-    Err(anyhow::Error::from(WithExit { code: exit::UNKNOWN, message })).hint(format!(
-        "the reasons are listed above; name a source that covers them by {named_by}"
-    ))
+    Err(anyhow::Error::from(WithExit { code: exit::UNKNOWN, message }))
+        .hint(format!("the reasons are listed above; name a source that covers them by {named_by}"))
 }
 
 /// One document with a run for each platform of each image, and those of others: the files that it

@@ -10,9 +10,7 @@ use crate::assess::accepted;
 use crate::assess::bases::BasedImage;
 use crate::assess::search::refused::{SearchRefusal, SearchRules, SearchVerdict, judge};
 use crate::assess::search::summary::SearchSummary;
-use crate::assess::search::{
-    PlatformSearch, Searched, SearchedLayers, of_release, waivers,
-};
+use crate::assess::search::{PlatformSearch, Searched, SearchedLayers, of_release, waivers};
 use crate::error::Remedy as _;
 use crate::image::{ImageRef, Repository};
 use crate::page::RefusalPage;
@@ -111,7 +109,7 @@ fn tell(image: &ImageRef, summary: &SearchSummary, report: &Report) {
     let count = summary.secrets.told + summary.secrets.accepted;
     let told = match count {
         0 => String::new(),
-        _ => format!(", {} told", plural(count, "secret")),
+        _ => format!(", {} only listed", plural(count, "secret")),
     };
     report.say(&format!("secrets: {} in `{}`{told}", summary.sentence, image.repository));
     for line in summary.told.iter().take(MOST) {
@@ -137,16 +135,17 @@ fn refused(refusal: &SearchRefusal, images: &[(ImageRef, &Searched)]) -> anyhow:
     let refused: anyhow::Result<()> = Err(anyhow::anyhow!(text));
     if !refusal.names_secrets {
         return refused
-            .hint("change what is named, or accept it by its id with a reason in a file of `ignore-file`")
+            .hint("change it, or list its id with a reason in a file of `ignore-file`")
             .see(RefusalPage::SecretsInTheImage);
     }
     refused
         .hint(format!(
-            "revoke it first: it lies in {} under its digest already, for whoever can pull there",
+            "revoke it first: the image is already in {} under its digest, for everyone who can \
+             pull there",
             images.join(", ")
         ))
-        .hint("build without it: `RUN --mount=type=secret` leaves nothing behind, and a later `RUN rm` removes nothing; a stage that is not the last one keeps its files to itself")
-        .hint("what may stay goes into a file of `ignore-file` by its `sha256:…`, with a reason")
+        .hint("build without it: `RUN --mount=type=secret` leaves nothing in a layer, and files of earlier stages stay out of the image; a later `RUN rm` removes nothing")
+        .hint("list what may stay in a file of `ignore-file`, by its `sha256:…` and with a reason")
         .see(RefusalPage::SecretsInTheImage)
 }
 

@@ -28,7 +28,7 @@ const TOKEN: &str = "SIGSTORE_ID_TOKEN";
 /// How the type of a statement begins, in every version.
 const STATEMENT: &str = "https://in-toto.io/Statement/";
 
-/// What `sign-bundle` is asked.
+/// Arguments of `supply-action sign-bundle`.
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
 pub struct SignBundleArguments {
@@ -42,8 +42,7 @@ pub struct SignBundleArguments {
     /// The trusted root with which the bundle is checked before it is written
     #[arg(long, value_name = "FILE")]
     pub trusted_root: Option<PathBuf>,
-    /// Which services to sign with; without it the public-good instance, whose log is public for
-    /// ever
+    /// The services to sign with; by default the public-good instance, whose log is public for ever
     #[arg(long, value_name = "FILE")]
     pub signing_config: Option<PathBuf>,
     /// Sign with Sigstore's staging instance, whose log is public and forgotten
@@ -58,8 +57,9 @@ pub struct SignBundleArguments {
 }
 
 const NOTES: &str =
-    "A key is made for this one signature and forgotten; Fulcio certifies it for whom the token names, the log and the timestamp
-authority of the signing config say when. The bundle is checked before it is written, unless --signing-config came without --trusted-root.
+    "The program makes a key for this one signature and forgets it. Fulcio certifies it for the identity in the token. The log and the
+timestamp authority of the signing config prove the time. The bundle is checked before it is written, unless --signing-config is
+given without --trusted-root.
 
 In a job with \"permissions: id-token: write\":
   SIGSTORE_ID_TOKEN=$(curl -sH \"Authorization: bearer $ACTIONS_ID_TOKEN_REQUEST_TOKEN\" \\
@@ -132,7 +132,7 @@ async fn signed(
                 .remedied()
         })
         .transpose()
-        .context("what the services gave does not hold")?;
+        .context("the new bundle does not verify")?;
     Ok((signed, checked))
 }
 
@@ -162,7 +162,7 @@ impl BundleSubject {
                 Ok(statement)
             })
             .with_context(|| format!("`{shown}` is not an in-toto statement"))
-            .hint("without --in-toto the file is signed as it is")?;
+            .hint("leave out --in-toto to sign the file itself")?;
         let about = statement.subject.iter().find_map(|subject| {
             let sha256 = subject.digest.sha256.map(ArtifactDigest::sha256);
             sha256.or_else(|| {
@@ -186,7 +186,8 @@ fn token(arguments: &SignBundleArguments, env: &Environment) -> anyhow::Result<O
     let Some(jwt) = arguments.identity_token.clone().or_else(from_env) else {
         let message = "nothing was signed: there is no OIDC token".to_owned();
         return Err(WithExit { code: exit::BAD_INPUT, message }).hint(format!(
-            "put one for audience \"sigstore\" into the variable {TOKEN}, or pass --identity-token"
+            "set the variable {TOKEN} to a token for audience \"sigstore\", or pass \
+             --identity-token"
         ));
     };
     let unverified = claims(jwt.expose_secret()).context("nothing was signed")?;
@@ -196,7 +197,7 @@ fn token(arguments: &SignBundleArguments, env: &Environment) -> anyhow::Result<O
             "nothing was signed: the OIDC token of issuer `{}` expired {age} s ago",
             unverified.iss
         ))
-        .hint("get a fresh one; a token lives for minutes");
+        .hint("get a new token: each is valid for minutes only");
     }
     Ok(OidcToken { jwt, unverified })
 }

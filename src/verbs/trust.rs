@@ -36,7 +36,7 @@ pub(super) async fn settle(
             .context("the trusted root is not known")?;
         if let Some(why) = fetched.unreachable {
             report
-                .notice(&format!("TUF repository `{}` cannot be reached: {why}; what it served last is used, and has not expired", mirror.url));
+                .notice(&format!("TUF repository `{}` cannot be reached: {why}; the run uses its last metadata, which has not expired", mirror.url));
         }
         for (place, file) in places.into_iter().zip(fetched.files) {
             *place = TrustFile { path: Some(file), mirror: Some(mirror.url.clone()) };

@@ -15,7 +15,7 @@ use crate::sigstore::artifact::{ArtifactError, CheckedBundle, Identity, SignedAr
 use crate::sigstore::verifier::BundleVerifier;
 use crate::sigstore::{load_trusted_root, staging_trusted_root};
 
-/// What `verify-bundle` is asked.
+/// Arguments of `supply-action verify-bundle`.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("signer").required(true), after_help = EXAMPLES)]
 pub struct VerifyBundleArguments {
@@ -23,14 +23,16 @@ pub struct VerifyBundleArguments {
     #[arg(long, value_name = "FILE")]
     pub bundle: PathBuf,
     #[allow(rustdoc::bare_urls, reason = "this is what --help prints")]
-    /// Who must have signed, exactly: an e-mail address, or a workflow as
+    /// The exact identity that must have signed: an e-mail address, or a workflow as
     /// https://github.com/OWNER/REPO/PATH@REF
     #[arg(long, value_name = "ID", group = "signer", requires = "issuer")]
     pub certificate_identity: Option<String>,
-    /// As --certificate-identity, as a pattern for the whole of it (we put ^(?:…)$ around)
+    /// As --certificate-identity, but a regular expression for the whole identity (it becomes
+    /// ^(?:…)$)
     #[arg(long, value_name = "REGEX", group = "signer", requires = "issuer")]
     pub certificate_identity_regexp: Option<String>,
-    /// Who must have vouched for the signer, exactly; empty for a certificate that names no issuer
+    /// The exact OIDC issuer that must have vouched for the signer; empty for a certificate that
+    /// names no issuer
     #[arg(
         long = "certificate-oidc-issuer",
         id = "issuer",
@@ -41,10 +43,11 @@ pub struct VerifyBundleArguments {
     /// The signer's public key in PEM, for a bundle without a certificate
     #[arg(long, value_name = "PEM_FILE", group = "signer")]
     pub key: Option<PathBuf>,
-    /// The trusted root to verify with; without it that of the public-good instance, as this program knows it
+    /// Sigstore trusted root (JSON); by default the public-good root that is built into this
+    /// program
     #[arg(long, value_name = "FILE")]
     pub trusted_root: Option<PathBuf>,
-    /// Believe Sigstore's staging instance, as this program knows it
+    /// Trust Sigstore's staging instance, with the root that is built into this program
     #[arg(long, conflicts_with = "trusted_root")]
     pub staging: bool,
     /// Print what was checked as JSON, for machines
@@ -57,8 +60,8 @@ pub struct VerifyBundleArguments {
 }
 
 const EXAMPLES: &str =
-    "Checked are the signature, the certificate and its log (SCT), the entry in the transparency log, the time, who signed, and that
-the bundle is about this artifact. Logs are asked for whenever the trusted root knows one.
+    "It checks the signature, the certificate and its log (SCT), the entry in the transparency log, the time, the signer, and that the
+bundle is about this artifact. Log entries are required if the trusted root lists a log.
 
 A release of this repository:
   supply-action verify-bundle --bundle app.sigstore.json --certificate-identity \\

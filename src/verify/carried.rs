@@ -239,7 +239,7 @@ fn subjects(
 ) -> anyhow::Result<Vec<ImageSubject>> {
     for wanted in &requirements.platforms {
         if let Some(kind) = &contents.artifact {
-            bail!("it is an artifact of type `{kind}`, and no image of `{wanted}`");
+            bail!("it is an artifact of type `{kind}`, not an image of `{wanted}`");
         }
         if !contents.platforms.iter().any(|built| wanted.is(&built.platform)) {
             let built: Vec<String> =
@@ -253,9 +253,9 @@ fn subjects(
     let there: Vec<&Platform> = contents.platforms.iter().map(|built| &built.platform).collect();
     if let Some((named, other)) = half_named(&requirements.platforms, &there) {
         return Err(anyhow::anyhow!(
-            "the image has `{other}` beside `{named}`, and only the latter is named"
+            "the image has both `{named}` and `{other}`, but only the first is named"
         ))
-        .hint("name both, or no platform at all: a machine may well take the other one");
+        .hint("name both, or no platform: a machine can choose the other one");
     }
     let root = &contents.root.descriptor;
     let mut both = requirements.platform.clone();

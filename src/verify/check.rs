@@ -122,7 +122,7 @@ fn scan(statement: &VerifiedStatement) -> Result<&ScanStatement, FailedCheck> {
     match &statement.scan {
         Some(Ok(scan)) => Ok(scan),
         Some(Err(why)) => Err(FailedCheck::Unreadable(why.clone())),
-        None => Err(FailedCheck::Unreadable("it is no result of a scan".to_owned())),
+        None => Err(FailedCheck::Unreadable("it is not a scan result".to_owned())),
     }
 }
 
@@ -165,24 +165,21 @@ impl fmt::Display for FailedCheck {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Summary(why) => why.fmt(formatter),
-            Self::Unreadable(why) => write!(formatter, "its scan says nothing: {why}"),
+            Self::Unreadable(why) => write!(formatter, "its scan result cannot be read: {why}"),
             Self::Older { finished, most } => {
                 write!(formatter, "its newest scan ended at `{finished}`, more than {most} ago")
             }
             Self::Ahead { finished } => {
-                write!(
-                    formatter,
-                    "its newest scan says that it ended at `{finished}`, which is to come"
-                )
+                write!(formatter, "its newest scan ended at `{finished}`, a time in the future")
             }
             Self::OtherBuilder { wanted, found } => write!(
                 formatter,
-                "its provenance names {} as builder, and not `{wanted}`",
+                "its provenance names {} as builder, not `{wanted}`",
                 named(found.as_ref())
             ),
             Self::OtherSource { wanted, found } => write!(
                 formatter,
-                "its provenance names {} as source, and not `{wanted}`",
+                "its provenance names {} as source, not `{wanted}`",
                 named(found.as_ref())
             ),
             Self::Findings { finished, count, lowest, only_fixed } => {
@@ -240,7 +237,7 @@ mod tests {
             told("2026-11-28T11:59:59Z").unwrap_err(),
             "its newest scan ended at `2026-11-28T11:59:59Z`, more than 1d ago"
         );
-        assert!(told("2026-11-29T12:05:01Z").unwrap_err().ends_with("which is to come"));
+        assert!(told("2026-11-29T12:05:01Z").unwrap_err().ends_with("a time in the future"));
     }
 
     #[test]
@@ -286,7 +283,7 @@ mod tests {
         assert_eq!(by("https://b.example/1"), Ok(()));
         assert_eq!(
             by("https://b.example/2").unwrap_err().to_string(),
-            "its provenance names `https://b.example/1` as builder, and not `https://b.example/2`"
+            "its provenance names `https://b.example/1` as builder, not `https://b.example/2`"
         );
         let from = |uri: &str| Check::BuiltFrom(uri.to_owned()).holds(&good, now());
         assert_eq!(from("https://github.com/octo/app"), Ok(()));
@@ -298,7 +295,7 @@ mod tests {
         let check = Check::BuiltBy("x".to_owned());
         assert_eq!(
             check.holds(&nothing, now()).unwrap_err().to_string(),
-            "its provenance names none as builder, and not `x`"
+            "its provenance names none as builder, not `x`"
         );
     }
 
@@ -316,7 +313,7 @@ mod tests {
         let check = Check::NoFinding { lowest: SeverityLevel::Critical, only_fixed: false };
         assert_eq!(
             check.holds(alone, now()).unwrap_err().to_string(),
-            "its scan says nothing: it names no scanner"
+            "its scan result cannot be read: it names no scanner"
         );
         let sbom = statement("https://spdx.dev/Document");
         assert!(check.holds(&sbom, now()).is_err());

@@ -229,7 +229,7 @@ pub(super) async fn fetch(
     }
     let manifest = match registry.manifest(&repository.at(&referrer.digest)).await {
         Ok(Some(manifest)) => manifest,
-        Ok(None) => return refused("it is listed and not there".to_owned()),
+        Ok(None) => return refused("it is listed, but the registry does not have it".to_owned()),
         Err(error @ RegistryError::Mismatch { .. }) => return refused(error.to_string()),
         Err(error) => return Err(error).remedied(),
     };

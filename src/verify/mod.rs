@@ -23,7 +23,7 @@ use serde::Serialize;
 use sigstore_types::DerPublicKey;
 
 use self::built::Built;
-pub use self::carried::{CarriedEvidence, StatementDocuments, SignerClaim, WantedAmount};
+pub use self::carried::{CarriedEvidence, SignerClaim, StatementDocuments, WantedAmount};
 pub(crate) use self::collect::BUNDLE_LIMIT;
 pub use self::inventory::common_kinds;
 pub use self::judge::{Reasons, Unproven};

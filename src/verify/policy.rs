@@ -56,7 +56,7 @@ impl EvidenceNeed {
         let need: Self = text.parse()?;
         match need.kind() {
             Some(kind) if !kind.belongs_to(part) => Err(format!(
-                "`{text}` is not about `{part}`, which have a signature at most; ask for it of `index` or `platforms`"
+                "`{part}` can only have a signature, not `{text}`; require that of `index` or `platforms`"
             )),
             _ => Ok(need),
         }

@@ -100,7 +100,7 @@ fn expect<T: fmt::Display>(
     }
 }
 
-/// The workflow that signed must be the run's own repository's; a name that is no workflow's needs
+/// The workflow that signed must be the run's own repository's; a name that is not a workflow's needs
 /// no source.
 fn expect_own_workflow(identity: &str, source: &CertificateSource) -> Result<(), NotAdmitted> {
     let workflow = repository_of_workflow(identity);
@@ -126,7 +126,7 @@ pub enum NotAdmitted {
         "`{identity}` signed it for a run of `{repository}`, as it does for any repository that calls it"
     )]
     Shared { identity: String, repository: String },
-    #[error("its certificate does not say of which repository the run of `{identity}` is")]
+    #[error("its certificate does not name the repository whose run used `{identity}`")]
     Unsaid { identity: String },
 }
 
@@ -138,8 +138,8 @@ impl NotAdmitted {
 
 fn differs(what: &str, wanted: &str, found: Option<&str>) -> String {
     match found {
-        Some(found) => format!("its {what} is `{found}`, and not `{wanted}`"),
-        None => format!("its certificate names no {what}, and `{wanted}` is asked for"),
+        Some(found) => format!("its {what} is `{found}`, not `{wanted}`"),
+        None => format!("its certificate names no {what}, but `{wanted}` is required"),
     }
 }
 
@@ -147,12 +147,12 @@ impl Remedied for NotAdmitted {
     fn remedy(&self) -> Option<String> {
         match self {
             Self::Shared { .. } => Some(
-                "name the repository whose image you expect with --source-repository OWNER/NAME (or --repo); \
-                 the workflow's name does not say it"
+                "name the repository whose image you expect with --source-repository OWNER/NAME \
+                 (or --repo); the workflow alone does not identify it"
                     .to_owned(),
             ),
             Self::Differs { found: Some(_), .. } => {
-                Some("if that is the run you trust, ask for it; otherwise do not use this image".to_owned())
+                Some("pass the value that was found if you trust that run; otherwise do not use the image".to_owned())
             }
             Self::Differs { found: None, .. } | Self::Unsaid { .. } => Some(
                 "the certificate authority must write Fulcio's extensions into certificates: \

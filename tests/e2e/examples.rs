@@ -357,7 +357,7 @@ fn what_is_published_is_scanned_again_where_it_is() {
 fn the_nightly_scan_says_that_nothing_is_published_yet() {
     let ended = Workflow::example("scan", "schedule", "refs/heads/main").run();
     assert!(!ended.success, "{}", ended.log);
-    for part in ["Plan:       scan what is published", "nothing was scanned: there is no `"] {
+    for part in ["Plan:       scan published images", "nothing was scanned: there is no `"] {
         assert!(ended.log.contains(part), "{part} is missing in {}", ended.log);
     }
     assert!(ended.tags("").is_empty(), "{}", ended.log);

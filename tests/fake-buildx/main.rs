@@ -459,7 +459,8 @@ async fn pushed(
     let config = pusher
         .blob(config.to_string().as_bytes(), "application/vnd.oci.image.config.v1+json")
         .await;
-    let manifest = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers });
+    let manifest =
+        json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers });
     if let Some(tag) = tag {
         pusher.put(tag, manifest.to_string().into_bytes(), MANIFEST).await;
     }

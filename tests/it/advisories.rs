@@ -258,9 +258,9 @@ async fn a_record_that_is_missing_or_no_record_leaves_its_packages_unassessed() 
     for (effect, why) in [
         (FaultEffect::Status(404), "HTTP 404"),
         (FaultEffect::Status(500), "HTTP 500"),
-        (FaultEffect::Body(b"[]".to_vec()), "is no record"),
-        (FaultEffect::Body(b"not json".to_vec()), "is no record"),
-        (FaultEffect::Body(br#"{"id":"T-2","modified":"soon"}"#.to_vec()), "is no record"),
+        (FaultEffect::Body(b"[]".to_vec()), "is not a record"),
+        (FaultEffect::Body(b"not json".to_vec()), "is not a record"),
+        (FaultEffect::Body(br#"{"id":"T-2","modified":"soon"}"#.to_vec()), "is not a record"),
     ] {
         asking.world.sandbox.faults().clear();
         asking.fault("/v1/vulns/T-2", effect);
@@ -437,7 +437,7 @@ async fn an_update_says_what_changed_and_takes_nothing_older() {
     assert!(run.code == Some(0) && run.log.contains(said), "{}", run.log);
     let kept = std::fs::read(folder.path().join("Hex/all.zip")).unwrap();
     let run = update(&first.world, folder.path(), &arguments).await;
-    let why = "is not taken: its newest advisory is of 2026-10-01T00:00:00Z, and the newest at hand of 2026-11-01T00:00:00Z";
+    let why = "is not used: its newest advisory is of 2026-10-01T00:00:00Z, but the newest at hand is of 2026-11-01T00:00:00Z";
     assert!(run.code == Some(1) && run.log.contains(why), "{}", run.log);
     assert_eq!(std::fs::read(folder.path().join("Hex/all.zip")).unwrap(), kept);
 }
@@ -451,8 +451,8 @@ async fn an_archive_that_is_not_whole_or_hostile_leaves_what_was_there() {
     let kept = std::fs::read(folder.path().join("Hex/all.zip")).unwrap();
     let cut = kept[..kept.len() / 2].to_vec();
     for (effect, said) in [
-        (FaultEffect::Body(b"<html>login</html>".to_vec()), "it is no zip archive"),
-        (FaultEffect::Body(cut), "it is no zip archive"),
+        (FaultEffect::Body(b"<html>login</html>".to_vec()), "it is not a zip archive"),
+        (FaultEffect::Body(cut), "it is not a zip archive"),
         (FaultEffect::Status(403), "HTTP 403"),
         (FaultEffect::Status(503), "HTTP 503"),
         (FaultEffect::Drop, "connection closed"),

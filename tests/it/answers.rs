@@ -83,7 +83,7 @@ fn is_right(name: &str, code: Option<i32>, said: &str, plan: &Value) -> Option<b
             plan["logins"] == json!([{ "registry": "docker.io", "method": "password" }])
         }
         "login/registry-of-no-image" => {
-            notices.contains("the login at `quay.io` serves no image of this run")
+            notices.contains("the login at `quay.io` is for none of this run's images")
         }
         "login/fork-pr-registry-auth" => {
             code == Some(0)
@@ -234,7 +234,7 @@ async fn a_bake_target_that_inherits_no_names_is_told() {
     succeeded(&run);
     for part in [
         "no target that is built inherits `docker-metadata-action` (`meta.json`)",
-        "its `tags`, `args` count for nothing",
+        "its `tags`, `args` have no effect",
     ] {
         assert!(run.log.contains(part), "`{part}` is missing in {}", run.log);
     }

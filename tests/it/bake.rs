@@ -430,7 +430,7 @@ async fn the_commit_of_the_run_is_what_is_baked_by_default() {
     for part in [
         "nothing was built",
         "the bake files of `https://github.com/",
-        "`cwd://NAME` is one in the workspace",
+        "`cwd://NAME` is a file of the workspace",
     ] {
         assert!(
             run.code == Some(1) && run.log.contains(part),
@@ -453,7 +453,7 @@ async fn what_is_wrong_with_the_targets_is_said_before_anything_is_built() {
     .await;
     let words = [
         "nothing was built: bake files: 4 things are wrong",
-        "target `web` has `web:1` among its `tags`, which is no full reference",
+        "target `web` has `web:1` among its `tags`, which is not a full reference",
         "target `bare` has no `tags`",
         "target `files` makes no image for a registry",
         "/api:latest` is a tag of both target `api` and target `other`",
@@ -467,10 +467,10 @@ async fn what_is_wrong_with_the_targets_is_said_before_anything_is_built() {
 async fn inputs_that_a_bake_file_makes_needless_or_that_are_slips_are_told() {
     let world = world().await;
     for (input, value, words) in [
-        ("INPUT_TAGS", "v1", "a bake file says this of each target"),
+        ("INPUT_TAGS", "v1", "a bake file sets this for each target"),
         ("INPUT_FILE", "x.hcl", "did you mean `files`?"),
         ("INPUT_VARS", "A", "`A` is not `NAME=value`"),
-        ("INPUT_TARGETS", "--push", "`--push` is no name of a target"),
+        ("INPUT_TARGETS", "--push", "`--push` is not the name of a target"),
         ("INPUT_TARGETS", "nobody", "failed to find target nobody"),
         ("INPUT_SOURCE", "/nowhere", "input `source`: there is no folder `/nowhere`"),
         ("INPUT_SOURCE", "--push", "input `source`: `--push` is neither a folder nor a repository"),
@@ -480,9 +480,9 @@ async fn inputs_that_a_bake_file_makes_needless_or_that_are_slips_are_told() {
             "`https://example.com/docker-bake.hcl` is neither a folder nor a Git repository",
         ),
         ("INPUT_WORKDIR", "services", "it is called `source` here"),
-        ("INPUT_CALL", "check", "a bake file says this of each target"),
+        ("INPUT_CALL", "check", "a bake file sets this for each target"),
         ("INPUT_FILES", "gone.hcl", "the bake files cannot be read"),
-        ("INPUT_SIGN", "false", "would tag an image without proof"),
+        ("INPUT_SIGN", "false", "would tag an image without a signature"),
     ] {
         refused(&world, &[(input, value)], &["nothing was built", words]).await;
     }
@@ -524,7 +524,7 @@ async fn a_full_version_of_one_target_that_another_commit_took_stops_all() {
     .await;
     assert!(
         run.code == Some(1)
-            && run.log.contains("web:1.2.3` is taken")
+            && run.log.contains("web:1.2.3` already exists")
             && run.log.contains("nothing was tagged"),
         "{}",
         run.log

@@ -95,9 +95,12 @@ async fn a_name_that_somebody_moved_is_reported_and_not_overwritten() {
     world.set("FAKE_BUILDX_SALT", "second");
     let run = raced(&mut world, &stranger).await;
     assert_eq!(run.code, Some(1), "{}", run.log);
-    for word in
-        ["nothing was tagged", "latest` pointed to", "points to `", "on-tag-conflict: overwrite"]
-    {
+    for word in [
+        "nothing was tagged",
+        "latest` moved during this run",
+        ", from `",
+        "on-tag-conflict: overwrite",
+    ] {
         assert!(run.log.contains(word), "`{word}` is missing in {}", run.log);
     }
     let tags = world.tags().await;

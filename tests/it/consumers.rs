@@ -165,11 +165,14 @@ async fn attestations_of_the_older_format_alone_are_found_by_pattern_and_by_repo
             "it has no signature at all; it has a provenance, an SBOM and a vulnerability scan by `https://github.com/example/hello/",
             "BuildKit's unsigned provenance",
             "BuildKit's unsigned SBOM",
-            "hint: if what it has is enough for you, ask for that: --require index=provenance,sbom,vuln --require platforms=provenance,sbom,vuln",
+            "hint: require only what the image has, if that is enough for you: --require index=provenance,sbom,vuln --require platforms=provenance,sbom,vuln",
         ] {
             assert!(text.contains(part), "`{part}` is missing in {text}");
         }
-        assert!(!text.contains("rerun") && !text.contains("signing-config"), "{text}");
+        assert!(
+            !text.contains("run the workflow again") && !text.contains("signing-config"),
+            "{text}"
+        );
     }
 }
 
@@ -190,7 +193,8 @@ async fn what_nobody_signed_is_said_with_what_buildkit_left() {
         let text = said(&output);
         assert!(text.contains("it has no signature at all; it has BuildKit's unsigned provenance and BuildKit's unsigned SBOM"), "{text}");
         assert!(
-            text.contains("hint: nothing here can be verified") && !text.contains("rerun"),
+            text.contains("hint: ask the publisher for a signature")
+                && !text.contains("run the workflow again"),
             "{text}"
         );
         let json: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -254,10 +258,10 @@ async fn the_issuer_that_vouched_is_named_with_how_to_ask_for_it() {
         let text = said(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");
         let hint = format!(
-            "hint: `{issuer}` vouched for that name: if you trust it to do so, pass `--certificate-oidc-issuer {issuer}`"
+            "hint: pass `--certificate-oidc-issuer {issuer}` if you trust that issuer: it vouched for the signer"
         );
         assert!(text.contains(&hint), "{text}");
-        assert!(!text.contains("rerun"), "{text}");
+        assert!(!text.contains("run the workflow again"), "{text}");
         // As it says.
         assert!(check(&["--certificate-oidc-issuer", &issuer]).await.status.success());
     }
@@ -375,9 +379,9 @@ async fn what_could_not_be_found_out_has_an_exit_code_of_its_own() {
     };
     for (status, hint) in [
         (401, "log in with `docker login`"),
-        (403, "lacks the right to read here"),
+        (403, "permission to read here"),
         (429, "the registry limits requests"),
-        (503, "the registry seems unwell"),
+        (503, "look at the registry's status page"),
     ] {
         world.sandbox.faults().add(always(
             SandboxService::Registry,
@@ -449,10 +453,7 @@ async fn one_format_that_cannot_be_read_hides_nothing_and_proves_nothing() {
     );
     // What the readable format lacks may be in the other.
     for (arguments, why) in [
-        (
-            &["--require", "index=https://example.com/scan/v1"][..],
-            "what it has as bundles could not be read",
-        ),
+        (&["--require", "index=https://example.com/scan/v1"][..], "its bundles could not be read"),
         (&["--signature-formats", "bundle"], "was refused: 403"),
     ] {
         let output = check(arguments).await;
@@ -608,17 +609,20 @@ async fn what_a_key_signed_without_a_log_holds_when_that_is_asked_for_and_never_
         let output = check(&key.file, &[], required).await;
         let text = said(&output);
         assert!(
-            output.status.code() == Some(1)
-                && text.contains("`--insecure-ignore-tlog` accepts that"),
+            output.status.code() == Some(1) && text.contains("pass `--insecure-ignore-tlog`"),
             "{text}"
         );
         let output = check(&other.file, &["--insecure-ignore-tlog"], required).await;
         let text = said(&output);
-        assert!(output.status.code() == Some(1) && !text.contains("accepts that"), "{text}");
+        assert!(
+            output.status.code() == Some(1) && !text.contains("`--insecure-ignore-tlog`"),
+            "{text}"
+        );
         let output = check(&key.file, &["--insecure-ignore-tlog"], required).await;
         let text = told(&output);
         assert!(
-            output.status.success() && text.contains("without an entry in a log, as was asked for"),
+            output.status.success()
+                && text.contains("without a log entry, as `--insecure-ignore-tlog` allows"),
             "{text}"
         );
     };
@@ -771,7 +775,7 @@ async fn artifacts_that_are_no_images_are_verified() {
         let output = check(&found, &["--require", "index=signature"]).await;
         let text = told(&output);
         assert!(
-            output.status.success() && text.contains(&format!("artifact   {shown}, and no image")),
+            output.status.success() && text.contains(&format!("artifact   {shown}, not an image")),
             "{text}"
         );
         for (required, code) in [("platforms=signature", 0), ("platforms=sbom", 1)] {
@@ -788,7 +792,7 @@ async fn artifacts_that_are_no_images_are_verified() {
             check(&found, &["--require", "index=signature", "--platform", "linux/amd64"]).await;
         assert!(
             output.status.code() == Some(1)
-                && said(&output).contains("and no image of `linux/amd64`"),
+                && said(&output).contains("not an image of `linux/amd64`"),
             "{}",
             said(&output)
         );
@@ -804,14 +808,14 @@ async fn no_image_passes_for_an_artifact_nor_parts_that_lie_elsewhere() {
         "mediaType": "application/vnd.example", "digest": Digest::of(b"content"), "size": 7, "urls": ["https://elsewhere.example/x"],
     }]);
     for (number, (kind, config, more, why)) in [
-        (image_config, r#"{"os":"linux"}"#, json!({}), "is no file system's"),
+        (image_config, r#"{"os":"linux"}"#, json!({}), "is not a file system"),
         (
             image_config,
             r#"{"os":"linux","architecture":"amd64"}"#,
             json!({}),
-            "is no file system's",
+            "is not a file system",
         ),
-        (image_config, r#"{"os":"","OS":"linux"}"#, json!({}), "is no file system's"),
+        (image_config, r#"{"os":"","OS":"linux"}"#, json!({}), "is not a file system"),
         (
             "application/vnd.example",
             "{}",

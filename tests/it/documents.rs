@@ -158,7 +158,7 @@ fn documents(pieces: &Pieces) -> Vec<Shape> {
         "urls of an entry",
         index(&[with(good.clone(), "urls", json!(["http://127.0.0.1:9/x"])), proof.clone()])
             .to_string(),
-        "fetched from elsewhere",
+        "stored elsewhere",
     );
     let as_image = without(index(&entries), "mediaType").to_string();
     let said = |number: u8| also(good_text, &format!(r#""annotations":{{"a":"{number}"}}"#));
@@ -234,14 +234,14 @@ fn marked_entries(pieces: &Pieces) -> Vec<Shape> {
         &[&without(proof.clone(), "platform"), good],
         "not of platform `unknown/unknown`, but `none`",
     );
-    add("an image that is marked", &[good, &smuggled], "not statements alone");
+    add("an image that is marked", &[good, &smuggled], "not only statements");
     add(
         "about nothing",
         &[good, &about(proof, &Value::Null)],
         "`manifests[1].annotations.vnd.docker.reference.digest` is null",
     );
     add(
-        "about what is no digest",
+        "about what is not a digest",
         &[good, &about(proof, &json!("x"))],
         "about `x`, which is not one of its images",
     );
@@ -279,7 +279,7 @@ async fn marked_contents(pusher: &Pusher, pieces: &Pieces) -> Vec<Shape> {
             "an image among the statements",
             json!({}),
             vec![runnable["layers"][0].clone()],
-            "not statements alone",
+            "not only statements",
         ),
         (
             "a runnable config",
@@ -300,7 +300,7 @@ async fn marked_contents(pusher: &Pusher, pieces: &Pieces) -> Vec<Shape> {
             vec![],
             "of artifact type `a/b`",
         ),
-        ("statements with addresses", json!({}), vec![elsewhere], "not statements alone"),
+        ("statements with addresses", json!({}), vec![elsewhere], "not only statements"),
         ("no statement", json!({ "layers": [] }), vec![], "without any statement"),
     ] {
         let proof = pusher.attestations(good, more, &layers).await;
@@ -337,7 +337,7 @@ fn image_entries(pieces: &Pieces) -> Vec<Shape> {
     add(
         "another platform's image",
         &on(evil, "linux", "arm64"),
-        "is of `linux/arm64`, and its config says `linux/amd64`",
+        "is of `linux/arm64`, but its config says `linux/amd64`",
     );
     add(
         "an unknown platform",
@@ -349,12 +349,12 @@ fn image_entries(pieces: &Pieces) -> Vec<Shape> {
         &on(evil, "linux", "unknown"),
         "neither an image nor attestations",
     );
-    add("another spelling", &on(evil, "Linux", "amd64"), "whose platform nobody can tell");
-    add("another name", &on(evil, "linux", "x86_64"), "whose platform nobody can tell");
+    add("another spelling", &on(evil, "Linux", "amd64"), "whose platform is not known");
+    add("another name", &on(evil, "linux", "x86_64"), "whose platform is not known");
     add(
         "odd characters",
         &on(evil, "linux", "arm64|x|\n::error::x \u{202e}"),
-        "whose platform nobody can tell",
+        "whose platform is not known",
     );
     add("no platform", &without(evil.clone(), "platform"), "an entry without a platform");
     add(
@@ -372,7 +372,7 @@ fn image_entries(pieces: &Pieces) -> Vec<Shape> {
     only(
         "another media type than the header's",
         &with(good.clone(), "mediaType", json!(DOCKER_MANIFEST)),
-        "and the registry says",
+        "but the registry says",
     );
     only("another size", &with(good.clone(), "size", json!(7)), "has 7 bytes");
     shapes.0
@@ -391,11 +391,11 @@ async fn image_contents(pusher: &Pusher, pieces: &Pieces) -> Vec<Shape> {
     let variant = pusher.image_text("linux/amd64", "v3", &json!({ "variant": "v3" })).await;
     let mut shapes = Entries::default();
     for (name, text, why) in [
-        ("in-toto layers that run", evil.replace(LAYER, IN_TOTO), "which is no file system's"),
+        ("in-toto layers that run", evil.replace(LAYER, IN_TOTO), "which is not a file system"),
         (
             "layers of no kind",
             evil.replace(LAYER, "application/octet-stream"),
-            "which is no file system's",
+            "which is not a file system",
         ),
         ("Layers in a manifest", also(evil, r#""Layers":[]"#), "`Layers` is read as `layers`"),
         ("Config in a manifest", also(evil, r#""Config":{}"#), "`Config` is read as `config`"),
@@ -404,13 +404,13 @@ async fn image_contents(pusher: &Pusher, pieces: &Pieces) -> Vec<Shape> {
             also(evil, r#""manifests":[]"#),
             "`manifests` belongs to a document of another kind",
         ),
-        ("a config of nothing", evil.replace(CONFIG, EMPTY), "which is no image's"),
+        ("a config of nothing", evil.replace(CONFIG, EMPTY), "which is not that of an image"),
         ("Architecture in a config", of_config, "`Architecture` is read as `architecture`"),
         ("fewer layers than the config has", short, "manifest lists 0 layers, and its config 1"),
         (
             "a variant that the entry hides",
             variant,
-            "is of `linux/amd64`, and its config says `linux/amd64/v3`",
+            "is of `linux/amd64`, but its config says `linux/amd64/v3`",
         ),
     ] {
         let entry = pusher.image_of("linux/amd64", &text).await;
@@ -427,7 +427,7 @@ async fn said(world: &World, arguments: &[&str], change: &[(&str, &str)]) -> (Op
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_programs_read_otherwise_or_nobody_looks_at_is_neither_merged_nor_verified() {
+async fn refuses_ambiguous_or_unknown_documents_in_merge_and_verify() {
     let world = World::new().await;
     let pusher = Pusher::new(&world);
     let pieces = Pieces::pushed(&pusher).await;
@@ -605,10 +605,10 @@ async fn a_platform_and_its_variant_are_named_both_or_neither() {
         (
             json!({ "linux/amd64": digest }),
             "linux/amd64",
-            "holds `linux/amd64`, `linux/amd64/v3`, which is more than was said of it",
+            "holds `linux/amd64`, `linux/amd64/v3`, which is more than its job declares",
         ),
-        (json!({ "linux/amd64": digest }), both, "which is more than was said of it"),
-        (json!({ "linux/amd64/v3": digest }), "", "which is more than was said of it"),
+        (json!({ "linux/amd64": digest }), both, "which is more than its job declares"),
+        (json!({ "linux/amd64/v3": digest }), "", "which is more than its job declares"),
         (
             json!([digest]),
             "linux/amd64",
@@ -652,13 +652,13 @@ async fn a_platform_and_its_variant_are_named_both_or_neither() {
                 named.iter().flat_map(|platform| ["--platform", platform]).collect();
             let (code, said) = verified(&world, &run, &flags).await;
             assert_eq!(code == Some(0), good, "{named:?}: {said}");
-            assert!(good || said.contains("and only the latter is named"), "{said}");
+            assert!(good || said.contains("but only the first is named"), "{said}");
         }
     }
 }
 
 #[tokio::test]
-async fn what_is_unusual_is_allowed_by_name_and_said() {
+async fn accepts_unusual_entries_by_name_and_reports_them() {
     let world = World::new().await;
     let pusher = Pusher::new(&world);
     let mut text: Value =
@@ -678,8 +678,7 @@ async fn what_is_unusual_is_allowed_by_name_and_said() {
     let beside = pusher.index(&[good, soci, proof]).await;
     let run = merged(&world, &[first], "linux/amd64", &[("INPUT_ALLOW-INDEX-ENTRIES", SOCI)]).await;
     assert!(
-        run.code == Some(1)
-            && run.log.contains("some programs take for the image of `linux/amd64`"),
+        run.code == Some(1) && run.log.contains("some programs use as the image of `linux/amd64`"),
         "{}",
         run.log
     );
@@ -733,7 +732,7 @@ async fn what_is_unusual_is_allowed_by_name_and_said() {
     let honest = pusher.index(&[honest, proof]).await;
     let run =
         merged(&world, &[honest], "linux/amd64", &[("INPUT_ALLOW-FOREIGN-LAYERS", "true")]).await;
-    assert!(run.code == Some(0) && run.log.contains("changed nothing"), "{}", run.log);
+    assert!(run.code == Some(0) && run.log.contains("had no effect"), "{}", run.log);
 }
 
 #[tokio::test]

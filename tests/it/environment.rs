@@ -45,7 +45,7 @@ fn seen(world: &World) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_build_gets_no_variable_that_nobody_named() {
+async fn a_build_gets_only_variables_that_are_listed() {
     let mut world = world().await;
     world.set("INPUT_PLATFORMS", "linux/amd64").set("INPUT_PUSH", "false");
     for (input, value, expected) in [

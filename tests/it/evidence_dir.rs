@@ -153,13 +153,13 @@ async fn nothing_is_written_of_what_is_not_published() {
         run.code == Some(0)
             && run
                 .log
-                .contains("input `evidence-dir` is not heeded, since this run publishes nothing"),
+                .contains("input `evidence-dir` has no effect, because this run publishes nothing"),
         "{}",
         run.log
     );
     let run = world.run(&[], &[("INPUT_PUSH-BY-DIGEST", "true")]).await;
     assert!(
-        run.code == Some(0) && run.log.contains("the action `merge`, which publishes, takes it"),
+        run.code == Some(0) && run.log.contains("set it in the action `merge`, which publishes"),
         "{}",
         run.log
     );

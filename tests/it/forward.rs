@@ -104,7 +104,7 @@ async fn a_rerun_of_an_old_release_and_a_backport_take_no_name_back() {
     );
     // Another commit's whole version is a refusal.
     let other = run(&mut world, "refs/tags/v1.2.3", "d").await;
-    assert!(other.code == Some(1) && other.log.contains("v1.2.3` is taken"), "{}", other.log);
+    assert!(other.code == Some(1) && other.log.contains("v1.2.3` already exists"), "{}", other.log);
 }
 
 #[tokio::test]
@@ -208,7 +208,7 @@ async fn images_of_earlier_versions_are_kept_by_reruns_and_followed_by_releases(
     assert_eq!(named(&world.tags().await, &[("1", &one), ("2", &two)], &["v1.2.3", "v1"]), "12");
     world.verify(&two).await.unwrap();
     let other = run(&mut world, "refs/tags/v1.2.3", "d").await;
-    assert!(other.code == Some(1) && other.log.contains("v1.2.3` is taken"), "{}", other.log);
+    assert!(other.code == Some(1) && other.log.contains("v1.2.3` already exists"), "{}", other.log);
 }
 
 /// Nor is a version refused to the commit that has it, where several images of it stand.

@@ -195,7 +195,7 @@ async fn what_is_wrong_with_the_terms_is_told_before_anything_is_built() {
         ("INPUT_IGNORE-FILE", "/nowhere/risks.yaml", "`/nowhere/risks.yaml` cannot be read"),
         ("INPUT_ADVISORIES", old.as_str(), "more than 7d ago"),
         ("INPUT_ADVISORIES", "/nowhere", "/nowhere"),
-        ("INPUT_OSV-URL", "http://osv.example", "no service is named that can be asked"),
+        ("INPUT_OSV-URL", "http://osv.example", "the service for advisories cannot be used"),
         ("INPUT_FAIL-ON", "severe", "input `fail-on`: `severe` is none of"),
         ("INPUT_FAIL-ON-KEV", "true", "name it with `kev`"),
     ] {
@@ -224,7 +224,7 @@ async fn without_a_scan_that_is_said_and_nobody_is_asked() {
     assert_eq!(run.code, Some(0), "{}", run.log);
     for told in [
         "no known vulnerability is looked up, so none can refuse the image: `scan: false`",
-        "input `fail-on` changes nothing",
+        "input `fail-on` has no effect",
     ] {
         assert!(run.log.contains(told), "{told}: {}", run.log);
     }
@@ -238,7 +238,11 @@ async fn without_a_scan_that_is_said_and_nobody_is_asked() {
     world.set("INPUT_SBOM", "false").set("INPUT_SCAN", "true");
     let run = world.publish().await;
     assert_eq!(run.code, Some(2), "{}", run.log);
-    assert!(run.log.contains("input `scan`: `true` beside an image without SBOMs"), "{}", run.log);
+    assert!(
+        run.log.contains("input `scan`: `true` scans SBOMs, and the image has none"),
+        "{}",
+        run.log
+    );
     let run =
         world.run(&[], &[("INPUT_SCAN", "auto"), ("INPUT_ON-TAG-CONFLICT", "overwrite")]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);

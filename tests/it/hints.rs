@@ -23,7 +23,7 @@ async fn asked(world: &World, arguments: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn who_prunes_or_reads_gets_no_hint_of_who_publishes() {
+async fn prune_and_verify_give_no_hints_for_publishers() {
     let mut world = World::new().await;
     world.unset("GITHUB_ACTIONS");
     let closed = {
@@ -32,9 +32,9 @@ async fn who_prunes_or_reads_gets_no_hint_of_who_publishes() {
     };
     for (effect, words) in [
         (FaultEffect::Status(401), "hint: log in with `docker login`"),
-        (FaultEffect::Status(403), "hint: the login lacks the right to read here"),
-        (FaultEffect::StatusRetryAfter(429, 0), "hint: the registry limits requests; try later"),
-        (FaultEffect::StatusRetryAfter(503, 0), "hint: the registry seems unwell"),
+        (FaultEffect::Status(403), "hint: use a login that has permission to read here"),
+        (FaultEffect::StatusRetryAfter(429, 0), "hint: try later, or log in to raise the limit"),
+        (FaultEffect::StatusRetryAfter(503, 0), "hint: look at the registry's status page"),
     ] {
         world.sandbox.faults().add(always(
             SandboxService::Registry,
@@ -140,12 +140,12 @@ async fn docker_without_the_plugin_is_told_as_what_it_is() {
 }
 
 #[tokio::test]
-async fn a_bake_file_that_is_missing_is_told_with_where_it_was_looked_for() {
+async fn reports_a_missing_bake_file_with_its_folder() {
     let world = World::new().await;
     let folder = world.env["INPUT_CONTEXT"].clone();
     let bake = of_bake(&folder);
     let run = world.run(&["bake"], &bake).await;
-    let hint = format!("hint: bake files are looked for in `{folder}`");
+    let hint = format!("hint: list bake files with other names in `files`, relative to `{folder}`");
     assert!(run.code == Some(1) && run.log.contains(&hint), "{}", run.log);
     // What is wrong in it, buildx says itself.
     let target = [&bake[..], &[("INPUT_TARGETS", "nobody")]].concat();

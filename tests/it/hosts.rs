@@ -64,7 +64,7 @@ async fn the_token_and_the_default_image_are_of_the_server_that_runs_the_workflo
         assert!(
             code == Some(2)
                 && said.contains("input `images`: not set")
-                && said.contains("has no registry that is known"),
+                && said.contains("is not known"),
             "{said}"
         );
     }
@@ -103,7 +103,7 @@ async fn the_token_is_no_password_for_the_registry_of_somebody_else() {
         let run = world.run(&[], &change).await;
         assert_eq!(run.code, Some(1), "{change:?}: {}", run.log);
         assert!(
-            run.log.contains("is the workflow's own token, which goes to hosts of")
+            run.log.contains("is the workflow's own token, which is sent to hosts of")
                 && run.log.contains("nothing was tagged"),
             "{}",
             run.log
@@ -144,7 +144,7 @@ async fn sent_elsewhere() -> (String, String, Arc<Mutex<Vec<String>>>) {
 }
 
 #[tokio::test]
-async fn a_registry_that_sends_credentials_elsewhere_is_told_of_and_never_gets_the_token_there() {
+async fn a_token_service_on_another_host_is_reported_and_never_gets_the_token() {
     let (registry, service, seen) = sent_elsewhere().await;
     let image = format!("{registry}/app");
     let mut world = World::new().await;
@@ -178,7 +178,7 @@ async fn a_registry_that_sends_credentials_elsewhere_is_told_of_and_never_gets_t
     let run = world.publish().await;
     assert!(
         run.code == Some(1)
-            && run.log.contains("the workflow's own token goes to hosts of `github.com` alone"),
+            && run.log.contains("the workflow's own token is sent to hosts of `github.com` alone"),
         "{}",
         run.log
     );
@@ -186,7 +186,7 @@ async fn a_registry_that_sends_credentials_elsewhere_is_told_of_and_never_gets_t
 }
 
 #[tokio::test]
-async fn a_token_service_without_end_holds_no_run_up() {
+async fn an_endless_token_answer_does_not_block_a_run() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/token?x=y", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -212,7 +212,8 @@ async fn a_token_service_without_end_holds_no_run_up() {
     let run =
         world.set("ACTIONS_ID_TOKEN_REQUEST_URL", "http://oidc.example/token").publish().await;
     assert!(
-        run.code == Some(1) && run.log.contains("is not reached over https, so it is not asked"),
+        run.code == Some(1)
+            && run.log.contains("does not use https, so the run sends no request to it"),
         "{}",
         run.log
     );
@@ -272,7 +273,7 @@ async fn an_issuer_that_the_public_authority_does_not_take_is_told_before_anythi
         .set("FAKE_BUILDX_ARGUMENTS", arguments.to_str().unwrap());
     let run = world.publish().await;
     let told = format!(
-        "`fulcio.sigstore.dev` takes no tokens of issuer `{}`",
+        "`fulcio.sigstore.dev` accepts no tokens of issuer `{}`",
         world.env["SIGSTORE_ISSUER"]
     );
     assert!(
@@ -286,7 +287,7 @@ async fn an_issuer_that_the_public_authority_does_not_take_is_told_before_anythi
 }
 
 #[tokio::test]
-async fn what_is_private_by_any_word_or_by_none_goes_into_no_public_log() {
+async fn a_repository_that_is_private_or_unknown_never_uses_a_public_log() {
     let (public, private) = (Some(false), Some(true));
     for (event, api, claim, why) in [
         (private, public, "public", "is private"),
@@ -412,13 +413,13 @@ async fn the_build_level_is_claimed_where_githubs_api_says_that_all_runners_are_
     claims_nothing(
         STRICT,
         &Vec::clear,
-        "GitHub did not tell the jobs of this attempt: HTTP 404: Not Found",
+        "GitHub did not list the jobs of this attempt: HTTP 404: Not Found",
     )
     .await;
     claims_nothing(
         STRICT,
         &|jobs| drop(jobs.remove(1)),
-        "GitHub's answer tells nothing of job build linux/amd64",
+        "GitHub's answer does not contain job build linux/amd64",
     )
     .await;
     claims_nothing(
@@ -438,19 +439,20 @@ async fn a_leg_on_a_runner_of_somebodys_own_is_not_merged() {
         .await;
         assert!(
             run.code == Some(1)
-                && run.log.contains("ran on no runner of GitHub's, whatever its label"),
+                && run.log.contains("did not run on a GitHub-hosted runner, whatever its label"),
             "{}",
             run.log
         );
         assert!(
-            run.log.contains("hint: `publish-custom.yml`") && world.tags().await.is_empty(),
+            run.log.contains("hint: use `publish-custom.yml`") && world.tags().await.is_empty(),
             "{}",
             run.log
         );
     }
     let (world, run) = merged(STRICT, "self-hosted", |_| {}).await;
     assert!(
-        run.code == Some(1) && run.log.contains("the job that signs runs on no runner of GitHub's"),
+        run.code == Some(1)
+            && run.log.contains("the job that signs does not run on a GitHub-hosted runner"),
         "{}",
         run.log
     );

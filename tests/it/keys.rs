@@ -153,7 +153,7 @@ async fn only_the_key_that_signed_verifies() {
     let told = refused(world.verify_by(&digest, by(OTHER_PUBLIC)).await.unwrap_err());
     for part in [
         format!("by key `{}`", name(OTHER_PUBLIC)),
-        format!("it names key `{}`, and not `{}`", name(PUBLIC), name(OTHER_PUBLIC)),
+        format!("it names key `{}`, not `{}`", name(PUBLIC), name(OTHER_PUBLIC)),
     ] {
         assert!(told.contains(&part), "{part} is missing in {told}");
     }
@@ -208,9 +208,13 @@ async fn a_wrong_password_and_a_wrong_key_stop_the_run_before_anything_is_asked(
         (
             KEY,
             "not-the-password",
-            ["the password in `COSIGN_PASSWORD` does not open it", "set `COSIGN_PASSWORD`"],
+            ["the password in `COSIGN_PASSWORD` does not decrypt it", "set `COSIGN_PASSWORD`"],
         ),
-        (KEY, "", ["the password in `COSIGN_PASSWORD` does not open it", "set `COSIGN_PASSWORD`"]),
+        (
+            KEY,
+            "",
+            ["the password in `COSIGN_PASSWORD` does not decrypt it", "set `COSIGN_PASSWORD`"],
+        ),
         (
             "garbage-that-may-be-a-key",
             PASSWORD,

@@ -123,7 +123,7 @@ async fn what_is_in_the_way_is_told_first_and_stays() {
     std::fs::write(&taken, "mine").unwrap();
     let run = packed(&stage, &taken, &[]).await;
     assert_eq!(run.code, Some(1), "{}", run.log);
-    says(&run, &["nothing was tagged", "is there already"]);
+    says(&run, &["nothing was tagged", "already exists"]);
     assert_eq!(std::fs::read(&taken).unwrap(), b"mine");
     let run = packed(&stage, &folder.path().join("dry.tar"), &[("INPUT_DRY-RUN", "true")]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
@@ -190,7 +190,7 @@ fn repacked(folder: &Path, name: &str, files: &[(String, Vec<u8>)]) -> PathBuf {
 }
 
 #[tokio::test]
-async fn an_archive_that_was_changed_on_its_way_gets_no_name() {
+async fn refuses_an_archive_that_was_changed_on_its_way() {
     let stage = Stage::new().await;
     let folder = tempfile::tempdir().unwrap();
     let good = folder.path().join("good.tar");

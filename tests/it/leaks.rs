@@ -102,7 +102,7 @@ async fn a_key_in_a_layer_of_its_own_is_no_release_until_it_may_stay() {
     tell(&run, &["app/deploy.sh:2", ": accepted"]);
     // Said once, and not by the scan as well.
     assert_eq!(run.log.matches("accepts nothing").count(), 1, "{}", run.log);
-    assert!(run.summary.contains("0 told, 1 accepted"), "{}", run.summary);
+    assert!(run.summary.contains("0 only listed, 1 accepted"), "{}", run.summary);
     let found: Value = serde_json::from_str(&run.outputs["secrets-found"]).unwrap();
     assert_eq!(found["secrets"], json!({ "refused": 0, "accepted": 1, "told": 0 }));
     let sarif = std::fs::read_to_string(workspace.join("found.sarif")).unwrap();
@@ -141,7 +141,7 @@ async fn what_a_later_layer_deletes_and_what_the_config_has_is_published_all_the
 }
 
 #[tokio::test]
-async fn what_the_base_image_or_a_package_brings_is_told() {
+async fn lists_secrets_of_the_base_image_and_of_packages() {
     let of_base = json!({
         "base": [[["opt/base/key.sh", line()]]], "layers": [[["app/run", "x"]]],
         "compression": "gzip",
@@ -151,7 +151,7 @@ async fn what_the_base_image_or_a_package_brings_is_told() {
     // Whoever makes SBOMs of layers reads all of them.
     world.set("INPUT_SBOM", "registry");
     let run = published(&world).await;
-    tell(&run, &["in opt/base/key.sh:2", ": it lies in the base image", "2 layers of the base"]);
+    tell(&run, &["in opt/base/key.sh:2", ": it is in the base image", "2 layers of the base"]);
     let layer = layer(&run);
     let fetched = |world: &World| {
         let requests = world.sandbox.requests().into_iter();
@@ -173,7 +173,7 @@ async fn what_the_base_image_or_a_package_brings_is_told() {
         ["var/lib/dpkg/info/tool.list", list],
     ]] });
     plant(&world, &package);
-    tell(&published(&world).await, &["in usr/share/tool/test.key:2", ": package tool brings it"]);
+    tell(&published(&world).await, &["in usr/share/tool/test.key:2", ": package tool owns it"]);
     // What somebody puts there later is nobody's.
     let mut changed = package;
     changed["layers"].as_array_mut().unwrap().push(json!([["usr/share/tool/test.key", line()]]));
@@ -199,7 +199,7 @@ async fn a_base_image_that_does_not_answer_makes_every_layer_its_own() {
 }
 
 #[tokio::test]
-async fn without_a_gate_it_is_told_and_without_a_search_nobody_reads() {
+async fn lists_without_a_gate_and_reads_nothing_without_a_search() {
     let mut world = world(&json!({ "layers": [[["app/deploy.sh", line()]]] })).await;
     world.set("INPUT_ON-TAG-CONFLICT", "overwrite");
     world.set("INPUT_FAIL-ON-SECRETS", "none");
@@ -235,7 +235,7 @@ async fn a_layer_that_is_not_what_its_digest_says_is_no_release_and_an_encrypted
     let run =
         world.run(&[], &[("INPUT_ON-TAG-CONFLICT", "overwrite"), ("FAKE_BUILDX_SALT", "3")]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
-    tell(&run, &["nobody knows whether a secret is in it", "is encrypted"]);
+    tell(&run, &["not searched for secrets", "is encrypted"]);
 }
 
 #[tokio::test]

@@ -134,7 +134,7 @@ async fn what_two_jobs_pushed_becomes_the_image_that_one_would_have_made() {
     for part in [
         "Plan:       merge and publish",
         "for linux/amd64 (job `amd`)",
-        "input `context` is one of the jobs that build",
+        "input `context` belongs to the jobs that build",
     ] {
         assert!(run.log.contains(part), "`{part}` is missing in {}", run.log);
     }
@@ -242,7 +242,7 @@ async fn what_one_job_pushed_whole_stays_as_it_is() {
         "{}",
         run.log
     );
-    assert!(run.log.contains("nobody would notice a platform that is missing"), "{}", run.log);
+    assert!(run.log.contains("cannot notice a missing platform"), "{}", run.log);
     world.verify(&run.outputs["digest"]).await.unwrap();
 }
 
@@ -341,7 +341,7 @@ async fn images_that_are_not_what_they_are_said_to_be_are_refused() {
         (
             json!({ "linux/amd64": both }),
             &[],
-            &["holds `linux/amd64`, `linux/arm64`, which is more than was said of it"],
+            &["holds `linux/amd64`, `linux/arm64`, which is more than its job declares"],
         ),
         (json!([amd, other]), &[], &["there are two images of `linux/amd64`"]),
         (json!([amd, both]), &[], &["there are two images of `linux/amd64`"]),
@@ -377,7 +377,7 @@ async fn images_that_are_not_what_they_are_said_to_be_are_refused() {
         (
             json!({ "a": { "result": "success", "outputs": {} } }),
             &[],
-            &["no job handed on a digest", "toJSON(needs)"],
+            &["no job passed on a digest", "toJSON(needs)"],
         ),
     ] {
         refused(&world, &digests.to_string(), change, words).await;
@@ -456,7 +456,7 @@ async fn a_registry_that_refuses_or_lies_is_not_taken_for_an_empty_one() {
     let world = World::new().await;
     let needs = needs(&world, &[]).await;
     for (effect, words) in [
-        (FaultEffect::Status(403), &["403", "hint: the login lacks the right"][..]),
+        (FaultEffect::Status(403), &["403", "hint: use a login that has permission"][..]),
         (FaultEffect::StatusRetryAfter(429, 0), &["429", "limits requests"]),
         (FaultEffect::Status(401), &["401", "hint: give credentials"]),
         (FaultEffect::Corrupt, &["does not hash to its digest"]),

@@ -111,7 +111,7 @@ async fn github_is_asked_through_the_proxy_unless_no_proxy_names_it() {
     let (_, said) = plan(&world).await;
     let said: String = said.lines().filter(|line| !line.starts_with("::add-mask::")).collect();
     assert!(
-        said.contains("`HTTPS_PROXY` (or `ALL_PROXY`) is no address of a proxy")
+        said.contains("`HTTPS_PROXY` (or `ALL_PROXY`) is not an address of a proxy")
             && !said.contains("hunter2"),
         "{said}"
     );
@@ -193,7 +193,7 @@ async fn the_builder_is_told_of_registries_where_it_is_made_here() {
     let run = world.publish().await;
     succeeded(&run);
     assert!(
-        run.log.contains("`http-registries` is not told to the builder") && !told.exists(),
+        run.log.contains("the builder does not get `http-registries`") && !told.exists(),
         "{}",
         run.log
     );

@@ -48,7 +48,9 @@ fn sbom(world: &World) -> String {
 fn line<'a>(run: &'a Run, id: &str) -> &'a str {
     // An annotation is one line of the log.
     let mut lines = run.log.lines().flat_map(|line| line.split("%0A"));
-    lines.find(|line| line.contains(id) && line.contains(" in ")).unwrap_or_else(|| panic!("{id}: {}", run.log))
+    lines
+        .find(|line| line.contains(id) && line.contains(" in "))
+        .unwrap_or_else(|| panic!("{id}: {}", run.log))
 }
 
 async fn refused(world: &World, inputs: &[(&str, &str)]) -> Run {
@@ -128,7 +130,11 @@ async fn a_scan_later_says_what_a_newer_base_image_repairs() {
     let told =
         "/base:12 brings 1 of 2 open findings; the newer image behind that name repairs 1 of them";
     assert!(run.log.contains(told), "{}", run.log);
-    assert!(run.summary.contains("the newer image behind that name repairs 1 of them"), "{}", run.summary);
+    assert!(
+        run.summary.contains("the newer image behind that name repairs 1 of them"),
+        "{}",
+        run.summary
+    );
     let of_base = line(&run, "CVE-2021-44906");
     assert!(of_base.contains("base image, docker/Dockerfile:2"), "{of_base}");
     let result: Value = serde_json::from_str(&run.outputs["result"]).unwrap();

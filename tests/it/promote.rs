@@ -189,7 +189,10 @@ async fn what_stands_in_the_way_is_said_at_once() {
     )];
     let run = stage.promoted_with(&[&to, &other], &identity).await;
     assert_eq!(run.code, Some(1), "{}", run.log);
-    says(&run, &["nothing was tagged", "3 problems", "v1.2.3` is taken", "403", "is not verified"]);
+    says(
+        &run,
+        &["nothing was tagged", "3 problems", "v1.2.3` already exists", "403", "is not verified"],
+    );
     assert_eq!(count(&requests(&to), "PUT", "/manifests/sha256:"), 1, "the one that was there");
     let tags = to.tags_of("mirror/app").await;
     assert_eq!(tags.len(), 1, "{tags:?}");
@@ -288,7 +291,7 @@ async fn words_that_are_wrong_are_told_before_anything_is_asked() {
     for (name, value, said) in [
         ("INPUT_RUNNER", "mine", "neither `github-hosted` nor `self-hosted`"),
         ("INPUT_REQUIRE", "index", "is not PART=KINDS"),
-        ("INPUT_WAIT-FOR-SOURCE", "soon", "is no time"),
+        ("INPUT_WAIT-FOR-SOURCE", "soon", "is not a time"),
         ("INPUT_SOURCE", "app", "names no repository"),
         ("INPUT_SOURCE", "r.io/o/a:1 r.io/o/a:2", "input `source`"),
         ("INPUT_DRY-RUN", "perhaps", "neither `true` nor `false`"),
@@ -341,7 +344,7 @@ async fn a_source_that_is_still_on_its_way_is_waited_for() {
     stage.world.sandbox.faults().add(Fault { times: 2, ..missing.clone() });
     let run = stage.promoted_with(&[&to], &[("INPUT_WAIT-FOR-SOURCE", "60s")]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
-    says(&run, &["it is waited for"]);
+    says(&run, &["this run waits for it"]);
     stage.world.sandbox.faults().add(missing);
     for wait in ["0s", "2s"] {
         let run = stage.promoted_with(&[&to], &[("INPUT_WAIT-FOR-SOURCE", wait)]).await;
@@ -582,7 +585,7 @@ async fn a_registry_that_lists_no_names_gets_all_of_it_and_is_asked_for_it() {
     lost.sandbox.faults().add(gone);
     let run = stage.promoted(&[&lost]).await;
     assert_eq!(run.code, Some(1), "{}", run.log);
-    says(&run, &["nothing was tagged", "took everything, and does not have"]);
+    says(&run, &["nothing was tagged", "accepted everything, but now lacks"]);
     has_no_name(&lost).await;
 }
 
@@ -621,7 +624,7 @@ async fn an_image_with_a_flaw_that_is_known_today_is_not_promoted() {
     has_no_name(&to).await;
     let alone = stage.promoted_with(&[&to], &[("INPUT_ADVISORIES", "osv")]).await;
     assert_eq!(alone.code, Some(2), "{}", alone.log);
-    says(&alone, &["input `advisories`: it is about `rescan`"]);
+    says(&alone, &["input `advisories`: it has no effect without `rescan: true`"]);
     let passes = stage.promoted_with(&[&to], &[rescan, ("INPUT_FAIL-ON", "none")]).await;
     assert_eq!(passes.code, Some(0), "{}", passes.log);
     stage.arrived(&to).await;

@@ -92,8 +92,7 @@ async fn signed(world: &World, digest: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_job_whose_provenance_says_nothing_or_names_another_source_is_refused_before_anything_is_signed()
- {
+async fn refuses_provenance_without_a_source_or_of_another_source_before_signing() {
     let world = World::new().await;
     let elsewhere = git("https://github.com/mallory/evil.git#refs/heads/main", &"f".repeat(40));
     let this = format!("https://github.com/{}.git", world.env["GITHUB_REPOSITORY"]);
@@ -108,8 +107,8 @@ async fn a_job_whose_provenance_says_nothing_or_names_another_source_is_refused_
             predicate(&elsewhere, &json!({ "id": "https://mallory.example/laptop" })),
             "it names `https://github.com/mallory/evil.git#refs/heads/main`",
         ),
-        (predicate(&git(&this, &"f".repeat(40)), &json!({})), "and this run builds"),
-        (predicate(&json!({ "uri": this }), &json!({})), "and this run builds"),
+        (predicate(&git(&this, &"f".repeat(40)), &json!({})), "but this run builds"),
+        (predicate(&json!({ "uri": this }), &json!({})), "but this run builds"),
         (
             predicate(&json!({ "URI": this }), &json!({})),
             "has `URI`, which other programs take for `uri`",
@@ -124,16 +123,20 @@ async fn a_job_whose_provenance_says_nothing_or_names_another_source_is_refused_
         ),
     ] {
         let run = merged(&world, &provenance, &[]).await;
-        refused(&world, &run, &["nothing was tagged", "is not taken", reason]).await;
+        refused(&world, &run, &["nothing was tagged", "is not accepted", reason]).await;
     }
     let run = merged(&world, &predicate(&elsewhere, &json!({})), &[]).await;
-    refused(&world, &run, &["if it was built from there on purpose, say so with `build-source`"])
-        .await;
+    refused(
+        &world,
+        &run,
+        &["name that source with `build-source` if it was built from there on \
+        purpose"],
+    )
+    .await;
 }
 
 #[tokio::test]
-async fn what_was_built_elsewhere_is_published_only_where_somebody_says_so_and_is_named_as_foreign()
-{
+async fn publishes_a_foreign_build_only_with_build_source_and_names_it_as_foreign() {
     let world = World::new().await;
     let theirs = "https://github.com/mallory/evil.git#refs/heads/main";
     let provenance = predicate(
@@ -180,7 +183,7 @@ async fn what_was_built_elsewhere_is_published_only_where_somebody_says_so_and_i
 }
 
 #[tokio::test]
-async fn this_runs_own_source_is_taken_a_builder_is_put_in_and_a_needless_build_source_is_told() {
+async fn accepts_its_own_source_adds_a_builder_and_reports_a_needless_build_source() {
     let world = World::new().await;
     let address = format!(
         "https://github.com/{}.git#{}",
@@ -191,7 +194,7 @@ async fn this_runs_own_source_is_taken_a_builder_is_put_in_and_a_needless_build_
         predicate(&git(&address, &commit(&world)), &json!({ "id": "", "version": {} }));
     let run = merged(&world, &provenance, &[("INPUT_BUILD-SOURCE", "any")]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
-    assert!(run.log.contains("input `build-source` changes nothing"), "{}", run.log);
+    assert!(run.log.contains("input `build-source` has no effect"), "{}", run.log);
     assert!(!run.summary.contains("built from elsewhere"), "{}", run.summary);
     let platforms: Value = serde_json::from_str(&run.outputs["platforms"]).unwrap();
     let found = signed(&world, platforms["linux/amd64"].as_str().unwrap()).await;
@@ -230,7 +233,7 @@ async fn a_build_of_this_run_must_have_built_what_its_context_names() {
     world.set("INPUT_CONTEXT", "");
     for source in [json!({}), evil.clone()] {
         let run = world.run(&[], &[("FAKE_BUILDX", &with(&predicate(&source, &json!({}))))]).await;
-        refused(&world, &run, &["and the context is `https://github.com/"]).await;
+        refused(&world, &run, &["but the context is `https://github.com/"]).await;
     }
     for context in ["", "{{defaultContext}}:images/app", "https://github.com/octo/other.git#v1"] {
         let run = world.run(&[], &[("INPUT_CONTEXT", context), ("INPUT_TAGS", "v1")]).await;

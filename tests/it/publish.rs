@@ -461,7 +461,7 @@ async fn what_signatures_say_beside_their_subject_stands_in_both_formats() {
     let before = signed(&world);
     let same = world.publish().await;
     assert!(same.code == Some(0) && signed(&world) == before, "{}", same.log);
-    let told = "input `signature-annotations` changes nothing";
+    let told = "input `signature-annotations` has no effect";
     assert!(!same.log.contains(told), "{}", same.log);
     for other in ["build=8", ""] {
         let run = world.set("INPUT_SIGNATURE-ANNOTATIONS", other).publish().await;
@@ -474,11 +474,9 @@ async fn what_signatures_say_beside_their_subject_stands_in_both_formats() {
         .publish()
         .await;
     assert!(run.code == Some(0) && signed(&world) > before, "{}", run.log);
-    for (wrong, why) in [
-        ("build", "is not KEY=VALUE"),
-        ("a=1\na=2", "stands there twice"),
-        ("=x", "is not KEY=VALUE"),
-    ] {
+    for (wrong, why) in
+        [("build", "is not KEY=VALUE"), ("a=1\na=2", "is there twice"), ("=x", "is not KEY=VALUE")]
+    {
         let run = world.set("INPUT_SIGNATURE-ANNOTATIONS", wrong).publish().await;
         assert!(run.code == Some(2) && run.log.contains(why), "{wrong}: {}", run.log);
     }

@@ -26,7 +26,7 @@ async fn no_permission_to_ask_for_an_identity() {
         &world,
         &[
             "nothing was tagged",
-            "may not ask for an OIDC token",
+            "has no permission to ask for an OIDC token",
             "hint: add \"permissions: id-token: write\"",
         ],
     )
@@ -49,12 +49,9 @@ async fn an_expired_token() {
 async fn a_token_of_a_foreign_issuer() {
     let world = World::new().await;
     world.sandbox.faults().foreign_tokens(true);
-    let why = "the OIDC token is of issuer `https://oidc.elsewhere.example`, which is not the one of `github.com`";
-    refused(
-        &world,
-        &["nothing was tagged", why, "hint: a private Sigstore instance names the issuers"],
-    )
-    .await;
+    let why = "the OIDC token is of issuer `https://oidc.elsewhere.example`, not of the issuer of `github.com`";
+    refused(&world, &["nothing was tagged", why, "hint: list this issuer in the signing config"])
+        .await;
     assert!(
         !world.sandbox.requests().iter().any(|request| request.service == SandboxService::Fulcio)
     );
@@ -102,7 +99,7 @@ async fn a_registry_that_refuses() {
         (401, ["401", "hint: give credentials"]),
         (403, ["403", "packages: write"]),
         (429, ["429", "limits requests"]),
-        (500, ["500", "seems unwell"]),
+        (500, ["500", "the registry's status page"]),
     ] {
         let world = World::new().await;
         world.sandbox.faults().add(always(
@@ -213,7 +210,8 @@ async fn a_manifest_whose_bytes_do_not_hash_to_its_digest() {
         "/manifests/sha256:",
         FaultEffect::Corrupt,
     ));
-    refused(&world, &["nothing was tagged", "does not hash to its digest", "changes bytes"]).await;
+    refused(&world, &["nothing was tagged", "does not hash to its digest", "changes its bytes"])
+        .await;
 }
 
 #[tokio::test]
@@ -244,7 +242,7 @@ async fn inputs_that_are_wrong_stop_everything_before_it_starts() {
         ("INPUT_IMAGES", "ghcr.io/octo/app:v1", ["input `images`", "put the tag into `tags`"]),
         ("INPUT_BUILD-ARGS", "=x", ["input `build-args`", "not a name for an ARG"]),
         ("INPUT_SBOM", "layers", ["input `sbom`", "`layers` is none of `auto`"]),
-        ("INPUT_SIGN", "false", ["input `sign`", "without proof"]),
+        ("INPUT_SIGN", "false", ["input `sign`", "without a signature"]),
         ("INPUT_PUSH", "yes", ["input `push`", "none of `auto`"]),
     ] {
         let mut world = World::new().await;

@@ -180,12 +180,12 @@ async fn the_step_of_a_workflow_is_rehearsed_and_reaches_nothing_else() {
             .await;
     assert_eq!(run.code, Some(0), "{}", run.log);
     for expected in [
-        "`ghcr.io/example/context` is played by `127.0.0.1:",
-        "`docker.io/octo/app` is played by `127.0.0.1:",
+        "` replaces `ghcr.io/example/context` in this rehearsal",
+        "` replaces `docker.io/octo/app` in this rehearsal",
         "input `cache-to` is left out: a rehearsal reaches nothing beyond this machine",
         "input `registry-auth` is left out: `secrets.TOKEN` is not known here",
         "input `signing-config` is left out",
-        "known vulnerabilities are looked up among the few records of the sandbox",
+        "the scan uses the few records of the sandbox",
         "/octo/app:2.1.0",
         "may sign as `example/context/.github/workflows/ship.yml@refs/tags/v2.1.0`",
     ] {
@@ -220,7 +220,7 @@ async fn the_step_of_a_workflow_is_rehearsed_and_reaches_nothing_else() {
     // An input cannot lead out either, and whole references stay what they are.
     let run = rehearse(&["--input", "images=quay.io/octo/app", "--input", "tags=v9"]).await;
     assert!(
-        run.code == Some(0) && run.log.contains("`quay.io/octo/app` is played by `127.0.0.1:"),
+        run.code == Some(0) && run.log.contains("` replaces `quay.io/octo/app` in this rehearsal"),
         "{}",
         run.log
     );
@@ -301,7 +301,7 @@ async fn what_a_rehearsal_left_on_disk_is_verified_as_one_in_a_registry() {
     let (code, said) = check(&["--layout", &format!("{layout}:v9")]).await;
     assert!(code != Some(0) && said.contains("there is no image named `v9`"), "{said}");
     let (code, said) = check(&["--layout", "nowhere"]).await;
-    assert!(code != Some(0) && said.contains("is no OCI layout"), "{said}");
+    assert!(code == Some(2) && said.contains("`nowhere` is not there"), "{said}");
     let (code, _) = check(&[]).await;
     assert_eq!(code, Some(2));
     // `sbom` names the image, not its evidence.
@@ -424,7 +424,7 @@ async fn every_target_of_bake_files_is_rehearsed_and_kept() {
     let run = world.run(&["rehearse", context, "--out", out, "--action", "bake"], &[]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
     for expected in [
-        "`ghcr.io/octo/api:v1` is played by `127.0.0.1:",
+        "` replaces `ghcr.io/octo/api:v1` in this rehearsal",
         "the caches of target `web` are left out",
     ] {
         assert!(run.log.contains(expected), "{expected}: {}", run.log);
@@ -438,9 +438,5 @@ async fn every_target_of_bake_files_is_rehearsed_and_kept() {
     let run = world
         .run(&["rehearse", context, "--out", out, "--action", "bake", "--tags", "v1"], &[])
         .await;
-    assert!(
-        run.code != Some(0) && run.log.contains("a bake file says of each target"),
-        "{}",
-        run.log
-    );
+    assert!(run.code != Some(0) && run.log.contains("but a bake file has targets"), "{}", run.log);
 }

@@ -108,7 +108,7 @@ async fn a_new_result_is_signed_once_and_verify_goes_by_it() {
     let again = scanned(&world, &[]).await;
     assert_eq!(again.code, Some(0), "{}", again.log);
     assert_eq!(again.outputs["attestation-attached"], "false");
-    assert!(again.summary.contains("says the same, and is fresh"), "{}", again.summary);
+    assert!(again.summary.contains("says the same, and is recent"), "{}", again.summary);
     let since = world.sandbox.requests().into_iter().skip(requests);
     assert!(!since.into_iter().any(|it| it.service == SandboxService::Fulcio));
     assert_eq!(pushed(&world, requests), 0);
@@ -192,7 +192,11 @@ async fn who_may_not_sign_scans_and_says_so() {
     world.unset("ACTIONS_ID_TOKEN_REQUEST_URL");
     let run = scanned(&world, &[]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
-    assert!(run.log.contains("not signed: this job may not ask for an OIDC token"), "{}", run.log);
+    assert!(
+        run.log.contains("not signed: this job has no permission to ask for an OIDC token"),
+        "{}",
+        run.log
+    );
     let run = scanned(&world, &[("INPUT_ATTEST", "true")]).await;
     assert_eq!(run.code, Some(2), "{}", run.log);
     assert!(run.log.contains("id-token: write"), "{}", run.log);

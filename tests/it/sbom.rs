@@ -215,7 +215,7 @@ async fn a_layer_that_is_not_whole_or_not_right_gives_no_document() {
         (FaultEffect::Body(b"short".to_vec()), "does not have the"),
         (FaultEffect::Status(404), "is not in the registry"),
         (FaultEffect::Status(403), "was refused: 403"),
-        (FaultEffect::Status(403), "hint: the login lacks the right to read here"),
+        (FaultEffect::Status(403), "hint: use a login that has permission to read here"),
     ] {
         world.sandbox.faults().add(always(
             SandboxService::Registry,

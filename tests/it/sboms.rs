@@ -333,7 +333,7 @@ async fn with_a_cache_known_layers_are_not_fetched_and_the_sboms_are_the_same() 
     let without = world.run(&[], &[("INPUT_SBOM-CACHE-KEY", "")]).await;
     let poisoned = world.publish().await;
     for (run, told) in [
-        (&without, "input `sbom-cache` changes nothing: other jobs may write it"),
+        (&without, "input `sbom-cache` has no effect: other jobs may write it"),
         (
             &poisoned,
             "were not written with `sbom-cache-key`, or were changed; those layers are read again",
@@ -379,7 +379,7 @@ async fn a_layer_that_is_not_what_its_digest_says_stops_the_run_before_a_name_is
     let layer = manifest["layers"][0]["digest"].as_str().unwrap();
     for (effect, words) in [
         (FaultEffect::Corrupt, "does not hash to its digest"),
-        (FaultEffect::Status(403), "the login lacks the right to read here"),
+        (FaultEffect::Status(403), "use a login that has permission to read here"),
     ] {
         world.sandbox.faults().add(always(
             SandboxService::Registry,

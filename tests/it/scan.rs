@@ -92,7 +92,7 @@ async fn what_is_critical_and_repaired_fails_and_the_rest_is_told() {
         run.log
     );
     let (run, _) = unrated.found(&["--fail-on-unknown"]).await;
-    assert!(run.code == Some(1) && run.log.contains("that nobody rates"), "{}", run.log);
+    assert!(run.code == Some(1) && run.log.contains("that no source rates"), "{}", run.log);
     let (run, _) = scanning.found(&["--fail-on", "none", "--fail-on-unassessed"]).await;
     assert!(run.code == Some(1) && run.log.contains("1 package not assessed"), "{}", run.log);
 }
@@ -213,7 +213,7 @@ async fn bad_arguments_are_told_before_anything_is_asked() {
     for (arguments, why) in [
         (&["--fail-on-kev"][..], "--kev"),
         (&["--fail-on", "bad"], "bad"),
-        (&["--max-advisory-age", "7w"], "is no age"),
+        (&["--max-advisory-age", "7w"], "is not an age"),
         (&["--kev", "/nowhere"], "option `--kev`"),
         (&["--epss", "/nowhere"], "option `--epss`"),
         (&["--ignore", "/nowhere"], "cannot be read"),
@@ -223,6 +223,6 @@ async fn bad_arguments_are_told_before_anything_is_asked() {
     }
     let target = scanning.path("app.cdx.json");
     let run = scanning.world.run(&["scan", "--osv-url", "ftp://example.com", &target], &[]).await;
-    assert!(run.code == Some(2) && run.log.contains("is no address"), "{}", run.log);
+    assert!(run.code == Some(2) && run.log.contains("is not a valid address"), "{}", run.log);
     assert!(!scanning.world.sandbox.requests().iter().any(|it| it.path.starts_with("/v1/")));
 }

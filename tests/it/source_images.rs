@@ -202,7 +202,7 @@ async fn another_registry_is_read_with_its_own_login_and_its_bytes_are_sent() {
         .await;
     let run = merge(&world, &sources, &[&BARE[..], &logged_in].concat()).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
-    assert!(!run.log.contains("serves no image of this run"), "{}", run.log);
+    assert!(!run.log.contains("is for none of this run's images"), "{}", run.log);
     assert!(run.log.contains(", 2 manifests moved; ") && run.log.contains(" sent"), "{}", run.log);
     for (image, platform) in [(&amd, "linux/amd64"), (&arm, "linux/arm64")] {
         let here: ImageRef = world.repository().at(&image.parse().unwrap());
@@ -411,11 +411,11 @@ async fn where_it_was_built_is_believed_of_nobody_who_did_not_say_so() {
         &world,
         &source,
         &[],
-        &["is not taken", "say so with `build-source`", "vendor/tool.git"],
+        &["is not accepted", "name that source with `build-source`", "vendor/tool.git"],
     )
     .await;
     let other = [("INPUT_BUILD-SOURCE", "https://github.com/vendor/other")];
-    refused(&world, &source, &other, &["and `build-source` is"]).await;
+    refused(&world, &source, &other, &["but `build-source` is"]).await;
     let said = [("INPUT_BUILD-SOURCE", "https://github.com/vendor/tool")];
     let run = merge(&world, &source, &said).await;
     assert_eq!(run.code, Some(0), "{}", run.log);

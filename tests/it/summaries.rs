@@ -56,7 +56,7 @@ async fn delegated(stage: &Stage, to: &World, words: &[&str]) -> Run {
 const TRUSTING: [&str; 4] = ["--repo", "example/hello", "--verifier-id", VERIFIER];
 
 #[tokio::test]
-async fn what_was_verified_is_said_before_the_tags_and_said_once() {
+async fn signs_one_summary_of_what_was_verified_before_the_tags() {
     let stage = Stage::new().await;
     let (one, two) = (World::new().await, World::with(|config| config.referrers_api = false).await);
     let run = stage.promoted_with(&[&one, &two], &[WANTED]).await;
@@ -270,7 +270,7 @@ async fn a_summary_that_does_not_read_back_is_none() {
 }
 
 #[tokio::test]
-async fn nobody_else_speaks_for_the_verifier() {
+async fn refuses_a_summary_by_another_signer_for_the_verifier() {
     let (stage, to) = (Stage::new().await, World::new().await);
     let run = stage.promoted_with(&[&to], &[WANTED]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
@@ -318,7 +318,7 @@ async fn nobody_else_speaks_for_the_verifier() {
 }
 
 #[tokio::test]
-async fn a_level_is_claimed_by_what_certificates_say() {
+async fn claims_a_level_only_from_certificates() {
     for (runner, builders, level) in [
         ("self-hosted", None, "SLSA_BUILD_LEVEL_1"),
         (
@@ -403,7 +403,7 @@ async fn plan_and_rehearsal_say_what_would_be_signed() {
         };
         let run = stage.promoted_with(&[&to], &[(name, value)]).await;
         assert_eq!(run.code, Some(2), "{}", run.log);
-        says(&run, &["it changes nothing without `verification-summary: true`"]);
+        says(&run, &["it has no effect without `verification-summary: true`"]);
     }
     let run = stage.promoted_with(&[&to], &[WANTED, ("INPUT_TRUSTED-BUILDERS", "octo/app")]).await;
     assert_eq!(run.code, Some(2), "{}", run.log);

@@ -212,7 +212,7 @@ async fn one_cause_is_one_problem_and_hints_stand_under_their_own() {
         told.iter().position(|line| line.contains(problem)).map(|at| told[at + 1].clone()).unwrap()
     };
     assert!(
-        hint_of("may not ask for an OIDC token").contains("id-token: write")
+        hint_of("has no permission to ask for an OIDC token").contains("id-token: write")
             && hint_of("401").contains("give credentials"),
         "{told:#?}"
     );
@@ -361,7 +361,7 @@ async fn a_run_that_fails_late_says_what_stands_in_the_registry() {
     world.sandbox.faults().add(always(SandboxService::Fulcio, None, "", FaultEffect::Status(403)));
     let run = world.publish().await;
     assert_eq!(run.code, Some(1), "{}", run.log);
-    let said = "In the registry no tag was set or moved. What was made lies there under its digest alone (sha256";
+    let said = "In the registry no tag was set or moved. The image is there under its digest alone (sha256";
     assert!(
         run.summary.contains("It failed in stage `sign, attest`") && run.summary.contains(said),
         "{}",

@@ -154,7 +154,7 @@ async fn everything_that_stands_in_the_way_is_said_at_once() {
         "4 problems",
         "is private",
         "`NPM_TOKEN` looks like a secret",
-        "may not ask for an OIDC token",
+        "has no permission to ask for an OIDC token",
         "no builder at input `builder-endpoint`",
         "allow-public-log",
         "id-token: write",
@@ -179,7 +179,7 @@ async fn a_version_that_another_commit_took_is_not_overwritten() {
         .set("FAKE_BUILDX_SALT", "second");
     let run = world.publish().await;
     assert_eq!(run.code, Some(1), "{}", run.log);
-    for part in ["nothing was tagged", "v1.2.3` is taken", "on-tag-conflict: overwrite"] {
+    for part in ["nothing was tagged", "v1.2.3` already exists", "on-tag-conflict: overwrite"] {
         assert!(run.log.contains(part), "`{part}` is missing in {}", run.log);
     }
     assert_eq!(world.tags().await, before);

@@ -100,13 +100,13 @@ async fn without_the_repository_what_was_seen_serves_until_it_expires() {
     trusting.repository.server.abort();
     let run = trusting.published().await;
     assert!(
-        run.log.contains("cannot be reached") && run.log.contains("what it served last is used"),
+        run.log.contains("cannot be reached") && run.log.contains("the run uses its last metadata"),
         "{}",
         run.log
     );
     // Whoever writes into the cache gets no further than he who serves.
     std::fs::write(trusting.kept(TRUSTED_ROOT), "{}").unwrap();
-    trusting.refused(&["cannot be reached", "does not serve"]).await;
+    trusting.refused(&["cannot be reached", "cannot be used"]).await;
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn a_repository_that_is_out_of_order_is_as_it_was_and_one_without_metadata
     trusting.repository.files.lock().unwrap().clear();
     let run = trusting.published().await;
     assert!(
-        run.log.contains("status 503") && run.log.contains("what it served last is used"),
+        run.log.contains("status 503") && run.log.contains("the run uses its last metadata"),
         "{}",
         run.log
     );
@@ -142,7 +142,7 @@ async fn nothing_kept_and_nobody_there_is_a_failure() {
     trusting
         .refused(&[
             "cannot be reached",
-            "does not serve: transport error: timestamp.json not found",
+            "cannot be used: transport error: timestamp.json not found",
             "check `tuf-mirror`",
         ])
         .await;
@@ -219,7 +219,8 @@ async fn wrong_inputs_are_said_before_anything_is_fetched() {
     for (inputs, why) in [
         (
             &[("TUF-ROOT", "root.json")][..],
-            "input `tuf-root`: it says where trust in `tuf-mirror` begins, which is not set",
+            "input `tuf-root`: it has no effect without `tuf-mirror`, for which it is the first \
+             root",
         ),
         (
             &[("TUF-MIRROR", "ftp://x")],
@@ -227,7 +228,7 @@ async fn wrong_inputs_are_said_before_anything_is_fetched() {
         ),
         (
             &[("TUF-MIRROR", "https://x"), ("TRUSTED-ROOT", "a"), ("SIGNING-CONFIG", "b")],
-            "input `tuf-mirror`: beside both `trusted-root` and `signing-config` nothing is left to fetch",
+            "input `tuf-mirror`: it has no effect beside `trusted-root` and `signing-config`: nothing is left to fetch",
         ),
     ] {
         let mut world = World::new().await;

@@ -96,7 +96,7 @@ async fn what_is_not_verified_is_refused_for_its_reason() {
         ),
         (
             &["--certificate-identity-regexp", "https://github.com/example"],
-            "it claims to be by `https://github.com/example/hello/",
+            "the image claims to be signed by `https://github.com/example/hello/",
         ),
         (&["--certificate-identity-regexp", "("], "is not a pattern"),
         (&[exact[0], exact[1], "--platform", "linux/s390x"], "the image has no `linux/s390x`"),
@@ -318,9 +318,7 @@ async fn what_is_of_an_unknown_kind_is_told_and_is_neither_evidence_nor_its_abse
     let said = said(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(
-        said.contains(
-            "not supported, so neither believed nor refused: 2 of `application/spdx+json`"
-        ),
+        said.contains("ignored, as this program does not support it: 2 of `application/spdx+json`"),
         "{said}"
     );
     assert!(said.contains("bundles of media type `application/vnd.dev.sigstore.bundle.v9.9+json` are not supported"), "{said}");
@@ -340,7 +338,7 @@ async fn a_registry_that_lets_nobody_read_is_told_of_as_one_to_be_read() {
     let said = said(&output);
     assert!(
         said.contains("was refused: 403")
-            && said.contains("lacks the right to read here")
+            && said.contains("permission to read here")
             && !said.contains("push"),
         "{said}"
     );

@@ -234,7 +234,7 @@ fn what_cosign_signed_with_a_key_and_no_log_is_verified_when_that_is_asked_for()
         let (success, said) = verify(&public, &[]);
         assert!(!success && said.contains("--insecure-ignore-tlog"), "{name}: {said}");
         let (success, said) = verify(&public, &["--insecure-ignore-tlog"]);
-        assert!(success && said.contains("without an entry in a log"), "{name}: {said}");
+        assert!(success && said.contains("without a log entry"), "{name}: {said}");
         let (success, said) = verify(&other, &["--insecure-ignore-tlog"]);
         assert!(!success, "{name}: {said}");
     }

@@ -76,5 +76,8 @@ fn our_dockerfile_makes_an_image_that_runs_without_a_shell() {
     // HTTPS can be set up: the certificates are found.
     let (code, said) =
         run(&["/supply-action", "publish", "-i", "images=ghcr.io/o/r", "-i", "tags=v1"]);
-    assert!(code == Some(1) && said.contains("may not ask for an OIDC token"), "{code:?} {said}");
+    assert!(
+        code == Some(1) && said.contains("has no permission to ask for an OIDC token"),
+        "{code:?} {said}"
+    );
 }

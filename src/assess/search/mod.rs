@@ -76,10 +76,7 @@ impl Searched {
 ///
 /// # Errors
 /// When a layer is not what its digest says, or cannot be fetched.
-pub fn search(
-    images: &[BasedImage],
-    how: &LayerSearch<'_>,
-) -> anyhow::Result<Vec<PlatformSearch>> {
+pub fn search(images: &[BasedImage], how: &LayerSearch<'_>) -> anyhow::Result<Vec<PlatformSearch>> {
     let is_readable = |layer: &&Blob| !layer.is_foreign && !layer.is_encrypted;
     let own = images.iter().flat_map(|it| it.image.layers.iter().skip(it.base.count));
     let wanted: BTreeSet<&Blob> =

@@ -165,7 +165,7 @@ impl SearchVerdict {
                 let why = match &leak.found.excuse {
                     _ if accepted => "accepted".to_owned(),
                     Some(excuse) => excuse.to_string(),
-                    None => "its format proves nothing".to_owned(),
+                    None => "its format does not prove it".to_owned(),
                 };
                 format!("{}: {why}", place_line(leak, is_several))
             })
@@ -199,7 +199,7 @@ impl SearchVerdict {
         });
         let unused = of(&self.unused).into_iter().map(|waiver| {
             let (id, place) = shown(&waiver);
-            format!("`{id}` ({place}) accepts nothing: nothing that was found is like it")
+            format!("`{id}` ({place}) accepts nothing: no finding matches it")
         });
         expired.chain(unused).collect()
     }
@@ -270,7 +270,7 @@ pub fn gaps(searched: &[&PlatformSearch]) -> Vec<String> {
     };
     for platform in searched {
         for why in &platform.unread {
-            say(format!("nobody knows whether a secret is in it: {}", visible(why)));
+            say(format!("not searched for secrets: {}", visible(why)));
         }
         if let Some(why) = &platform.base.unknown {
             say(format!("every layer counts as the image's own: {}", visible(why)));

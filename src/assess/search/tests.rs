@@ -2,10 +2,10 @@ use std::sync::Arc;
 
 use jiff::civil::date;
 
-use crate::assess::bases::sample::{debian, image, layer};
 use super::refused::{SearchRules, judge, sentence};
 use super::summary::SearchSummary;
 use super::*;
+use crate::assess::bases::sample::{debian, image, layer};
 use crate::sbom::layers::{LayerWatch as _, WatchedEntry, WatchedKind};
 use crate::secrets::leak::{Confidence, LeakPlace};
 use crate::secrets::verdict::{SecretsTerms, Waiver};
@@ -52,7 +52,8 @@ fn found(layers: &SearchedLayers, image: CatalogedImage, base: BaseLayers) -> Pl
         layers,
         exclude: &exclude,
     };
-    let image = BasedImage { platform: "linux/amd64".to_owned(), image, base, lines: Default::default() };
+    let image =
+        BasedImage { platform: "linux/amd64".to_owned(), image, base, lines: Default::default() };
     search(&[image], &how).unwrap().pop().unwrap()
 }
 

@@ -450,7 +450,7 @@ fn names(name: &str, target: &Map<String, Value>) -> Result<Vec<ImageName>, Vec<
         match reference(tag) {
             Some(name) if names.contains(&name) => {}
             Some(name) => names.push(name),
-            None => wrong.push(format!("target `{name}` has `{tag}` among its `tags`, which is no full reference (`registry/name:tag`)")),
+            None => wrong.push(format!("target `{name}` has `{tag}` among its `tags`, which is not a full reference (`registry/name:tag`)")),
         }
     }
     if wrong.is_empty() { Ok(names) } else { Err(wrong) }

@@ -296,7 +296,7 @@ impl<'a> GivenDigest<'a> {
         let absent = match by.is_job {
             true => with_hint(
                 anyhow::anyhow!("`{image}` ({}) is not in the registry", by.name),
-                "give merge and the jobs that build the same `images`, and hand on the digests of this very run",
+                "give merge and the jobs that build the same `images`, and pass on the digests of this run",
             ),
             false => with_hint(
                 anyhow::anyhow!("input `source-images`: `{image}` is not in the registry"),
@@ -331,7 +331,7 @@ async fn root(given: &GivenDigest<'_>, wanted: &WantedImage<'_>) -> anyhow::Resu
             .filter(|claimed| !images.iter().any(|image| claimed.is(image.platform())))
         {
             bail!(
-                "`{image}` is the image of {}, and {} says that it is of `{platform}`",
+                "`{image}` is the image of {}, but {} says that it is of `{platform}`",
                 there(),
                 claim.by
             );
@@ -343,7 +343,7 @@ async fn root(given: &GivenDigest<'_>, wanted: &WantedImage<'_>) -> anyhow::Resu
         })
     };
     if !claims.is_empty() && images.iter().any(unnamed) {
-        bail!("`{image}` ({}) holds {}, which is more than was said of it", by.name, there());
+        bail!("`{image}` ({}) holds {}, which is more than its job declares", by.name, there());
     }
     Ok(root)
 }
@@ -359,7 +359,7 @@ struct Pushed<'a> {
 impl Pushed<'_> {
     fn refused(&self) -> String {
         match self.by.is_job {
-            true => format!("what {} handed on is not merged", self.by.name),
+            true => format!("what {} passed on is not merged", self.by.name),
             false => format!("{} is not merged", self.by.name),
         }
     }
@@ -500,8 +500,9 @@ fn has_statements(
     let lacks = match image.by.is_job {
         true => with_hint(
             lacks,
-            "let the jobs make SBOM and provenance, as this action does by itself, and hand on the output `digests`; or set `sbom: registry`, \
-             which makes SBOMs here, or `sbom: false`, and `provenance: false`",
+            "let the jobs make SBOM and provenance, as this action does by default, and pass on \
+             the output `digests`; or set `sbom: registry`, which makes SBOMs here, or `sbom: \
+             false`, and `provenance: false`",
         ),
         false => with_hint(
             lacks,

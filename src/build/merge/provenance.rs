@@ -33,7 +33,7 @@ pub(super) async fn check(
         let bytes = registry.blob(repository, layer, LIMIT).await.remedied()?;
         let (target, image) = (&of.target, of.descriptor.digest.short());
         of_run(&bytes, terms).with_context(|| {
-            format!("the provenance that came with `{target}` (`{image}`) is not taken")
+            format!("the provenance that came with `{target}` (`{image}`) is not accepted")
         })
     });
     // The first in their order, whichever answer comes first.

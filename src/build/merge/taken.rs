@@ -43,7 +43,7 @@ impl TakenImage {
             moved => format!("moved by digest to {} and ", moved.join(" and ")),
         };
         format!(
-            "`{}` is `{}` for {}; it is {moved}proven here, and what was signed of it elsewhere stays there",
+            "`{}` is `{}` for {}; it is {moved}proven here; its signatures elsewhere are not copied",
             self.name(),
             self.digest,
             platforms.join(", ")

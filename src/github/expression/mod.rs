@@ -15,7 +15,7 @@ pub enum Unvalued {
     /// What it names is known in a workflow alone.
     #[error("`{0}` is not known here")]
     Unknown(String),
-    #[error("`{text}` is no expression: {why}")]
+    #[error("`{text}` is not an expression: {why}")]
     Wrong { text: String, why: String },
 }
 
@@ -150,7 +150,7 @@ fn tokens(text: &str) -> Result<Vec<ExpressionToken>, String> {
                 // JSON holds no infinity.
                 let value = parsed(&rest[..length])
                     .filter(|value| value.is_finite())
-                    .ok_or_else(|| format!("`{}` is no number", &rest[..length]))?;
+                    .ok_or_else(|| format!("`{}` is not a number", &rest[..length]))?;
                 // Whole numbers are written without a point.
                 #[expect(
                     clippy::cast_possible_truncation,
@@ -445,7 +445,7 @@ fn called(name: &str, arguments: &[Value]) -> Result<Value, Stopped> {
         ("success" | "always", []) => Ok(true.into()),
         ("failure" | "cancelled", []) => Ok(false.into()),
         ("hashfiles", _) => Err(Stopped::Unknown("hashFiles(…)".to_owned())),
-        _ => Err(wrong("is no function, or takes other values")),
+        _ => Err(wrong("is not a function, or takes other values")),
     }
 }
 
@@ -556,12 +556,12 @@ mod tests {
             ("(1", "a `)` is missing"),
             ("1 2", "`2` is not expected"),
             ("a.", "a name is missing"),
-            ("system('x')", "is no function"),
+            ("system('x')", "is not a function"),
             ("format('{1}', 'a')", "is not given"),
             ("1 @ 2", "`@` is not expected"),
-            ("12ab", "`12ab` is no number"),
-            ("1e999", "is no number"),
-            ("1-2", "`1-2` is no number"),
+            ("12ab", "`12ab` is not a number"),
+            ("1e999", "is not a number"),
+            ("1-2", "`1-2` is not a number"),
             ("'a'.5", "a name is missing behind `.`"),
         ] {
             assert!(evaluated(text, &contexts()).unwrap_err().to_string().contains(why), "{text}");

@@ -25,7 +25,7 @@ pub(super) fn parsed(text: &str) -> Option<f64> {
     match (text.strip_prefix("0x"), text.strip_prefix("0o")) {
         (Some(digits), _) => bits(digits, 16),
         (_, Some(digits)) => bits(digits, 8),
-        // Rust knows words for what is no number.
+        // Rust knows words for what is not a number.
         _ if text.contains(|letter: char| letter.is_alphabetic() && !"eE".contains(letter)) => None,
         _ => text.parse().ok(),
     }

@@ -145,10 +145,9 @@ pub(super) const BUILD: &[Input] = &[
         description: "\
             Names of variables of the job that buildx and the bake files get, separated by commas \
             or lines. They always get what programs need (PATH, HOME, proxies, DOCKER_HOST and the \
-            like, BUILDX_*, BUILDKIT_*, SOURCE_DATE_EPOCH), what describes the run (GITHUB_SHA and \
-            the like), and what the build itself asks for with secret-envs, build-args, ssh, \
-            driver or caches. A bake file that reads another variable which the job sets is \
-            refused.",
+            like, BUILDX_*, BUILDKIT_*, SOURCE_DATE_EPOCH) and what describes the run (GITHUB_SHA \
+            and the like). They also get what secret-envs, build-args, ssh, driver and caches of \
+            the build name. A bake file is refused if it reads another variable that the job sets.",
         ..ROW
     },
     Input {
@@ -172,12 +171,12 @@ pub(super) const BUILD: &[Input] = &[
         group: InputGroup::Build,
         of: &[PUBLISH.withheld(OF_A_STEP)],
         description: "\
-            More outputs, one a line, such as type=local,dest=out. Those that stay on the machine \
-            are kept, local, tar, oci and cacheonly, and docker when nothing is published. The \
-            image itself is pushed by this action; of an output type=image it keeps compression, \
+            More outputs, one a line, such as type=local,dest=out. Outputs that stay on the \
+            machine work, local, tar, oci and cacheonly, and docker if nothing is published. This \
+            action pushes the image itself. From an output type=image it takes compression, \
             compression-level, force-compression, rewrite-timestamp, oci-mediatypes and \
-            annotations, and takes push-by-digest=true for the input of that name and push=false \
-            for push.",
+            annotations, and also push-by-digest=true and push=false, as the inputs of these \
+            names.",
         ..ROW
     },
     Input {
@@ -211,8 +210,8 @@ pub(super) const BUILD: &[Input] = &[
         group: InputGroup::Builder,
         of: &[PUBLISH.withheld(OWN_BUILDER), BAKE],
         description: "\
-            How to make the builder, docker-container, remote or kubernetes. Default is remote \
-            with builder-endpoint and docker-container without.",
+            Driver of the builder, docker-container, remote or kubernetes. Default is remote with \
+            builder-endpoint and docker-container without.",
         ..ROW
     },
     Input {
@@ -258,7 +257,7 @@ pub(super) const BUILD: &[Input] = &[
         group: InputGroup::Builder,
         default: Some("true"),
         of: &[PUBLISH.withheld(OWN_BUILDER), BAKE],
-        description: "Whether a builder that was made is removed at the end.",
+        description: "Whether the builder that this action makes is removed at the end.",
         ..ROW
     },
     Input {

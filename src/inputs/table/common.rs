@@ -10,9 +10,9 @@ pub(super) const COMMON: &[Input] = &[
         of: &[PUBLISH, MERGE],
         description: "\
             Where to publish, one name a line, as docker/metadata-action takes it \
-            (name=ghcr.io/octo/app,enable=true). Default is the registry of the server that runs \
-            the workflow (ghcr.io on github.com, containers.HOST on others) and the repository's \
-            name, or the names of whole references in tags.",
+            (name=ghcr.io/octo/app,enable=true). Default is the repository's name at the registry \
+            of the server (ghcr.io on github.com, containers.HOST on others). If tags holds whole \
+            references, their names are the default.",
         ..ROW
     },
     Input {
@@ -42,21 +42,20 @@ pub(super) const COMMON: &[Input] = &[
         common: true,
         of: &[MERGE],
         description: "\
-            What the jobs pushed, as JSON. The expression toJSON(needs) serves as it is, the \
-            outputs digests of all jobs that are needed are read, and those whose names begin with \
-            digests-. An object of platform and digest, several of them, or digests alone on lines \
-            are taken, too.",
+            What the jobs pushed, as JSON. Write the expression toJSON(needs), which gives the \
+            output digests of every needed job, and outputs whose names begin with digests-. An \
+            object of platform and digest, several of them, or digests alone on lines work, too.",
         ..ROW
     },
     Input {
         name: "tags",
         group: InputGroup::Names,
         common: true,
-        of: &[PUBLISH, MERGE, PROMOTE.own(None, "Tags to set on the verified image, one rule a line as docker/metadata-action takes it (type=semver,pattern=v{{version}}), or tags as they are. Without it they come from the event; tag v1.2.3 gives v1.2.3, v1.2, v1 and latest, see docs/events-and-tags.md.")],
+        of: &[PUBLISH, MERGE, PROMOTE.own(None, "Tags to set on the verified image, one rule a line as docker/metadata-action takes it (type=semver,pattern=v{{version}}), or plain tags. Without it they come from the event; tag v1.2.3 gives v1.2.3, v1.2, v1 and latest, see docs/events-and-tags.md.")],
         description: "\
             Tags to set on the verified image, one rule a line as docker/metadata-action takes it \
-            (type=semver,pattern=v{{version}}), or tags as they are, or whole references, of which \
-            each repository gets its own. Without it they come from the event, see \
+            (type=semver,pattern=v{{version}}), or plain tags. Whole references give each \
+            repository tags of its own. Without it they come from the event, see \
             docs/events-and-tags.md.",
         ..ROW
     },
@@ -71,9 +70,9 @@ pub(super) const COMMON: &[Input] = &[
                 None,
                 "\
                     Platforms that the image must have, separated by commas or lines, in the order \
-                    of the index. One that is missing, or is there and not listed, is refused. \
-                    Default is those that are there, in the order of their names.",
-            ), PROMOTE.own(None, "Platforms that the image must have, separated by commas or lines. All that it has are copied.")],
+                    of the index. A missing platform is refused, and so is one that is not listed. \
+                    Default is all platforms that the jobs pushed, in the order of their names.",
+            ), PROMOTE.own(None, "Platforms that the image must have, separated by commas or lines. All platforms of the image are copied.")],
         description: "Platforms to build, separated by commas or lines.",
         ..ROW
     },
@@ -102,9 +101,9 @@ pub(super) const COMMON: &[Input] = &[
         common: true,
         of: &[PUBLISH],
         description: "\
-            Build arguments, NAME=value, one a line. Values may name what labels can name and the \
-            version, as VERSION={{version}}; other braces stay as they are. They are published in \
-            the provenance, so never put a secret here.",
+            Build arguments, NAME=value, one a line. Values can hold the expressions of labels, \
+            and the version as in VERSION={{version}}; other braces stay unchanged. They are \
+            published in the provenance, so never put a secret here.",
         ..ROW
     },
     Input {

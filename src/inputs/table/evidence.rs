@@ -12,9 +12,9 @@ pub(super) const EVIDENCE: &[Input] = &[
             MERGE.own(
                 Some("true"),
                 "\
-                    true requires that each platform comes with an SBOM, made in its build; \
-                    registry makes them here, of the layers that the jobs pushed (give those jobs \
-                    sbom registry as well, and they make none); false leaves them out.",
+                    true requires that each platform comes with an SBOM from its build. registry \
+                    makes SBOMs here, from the layers that the jobs pushed; with sbom registry in \
+                    those jobs as well, they make none. false leaves SBOMs out.",
             ),
             BAKE.own(
                 None,
@@ -24,14 +24,14 @@ pub(super) const EVIDENCE: &[Input] = &[
             ),
         ],
         description: "\
-            An SBOM for every platform, signed, and one of the index that joins them. auto (or \
-            true) has this action's own scanner make it during the build, as SPDX 2.3; scanner \
-            insists on it; registry makes the SBOMs of the layers that were pushed, while \
-            signatures are made, which auto does too where the builder cannot run the scanner; \
-            buildkit takes BuildKit's generator, generator=image another, checked before it is \
-            signed. A path such as ./sbom.{platform}.json names SBOMs of your own (SPDX 2 or \
-            CycloneDX in JSON; {platform} is linux-amd64, {os} linux, {arch} amd64). false leaves \
-            it out. Default is auto, unless attests names a generator.",
+            A signed SBOM for every platform, and one of the index that joins them. With auto (or \
+            true) this action's own scanner makes it during the build, as SPDX 2.3; with scanner \
+            the run fails if it cannot. registry makes the SBOMs from the pushed layers, as auto \
+            does if the builder cannot run the scanner. buildkit uses BuildKit's generator and \
+            generator=image another one, checked before it is signed. A path such as \
+            ./sbom.{platform}.json names SBOMs of your own (SPDX 2 or CycloneDX in JSON; \
+            {platform} is linux-amd64, {os} linux, {arch} amd64). false leaves it out. Default is \
+            auto, unless attests names a generator.",
         ..ROW
     },
     Input {
@@ -39,8 +39,8 @@ pub(super) const EVIDENCE: &[Input] = &[
         group: InputGroup::Sboms,
         of: &[PUBLISH, MERGE, BAKE],
         description: "\
-            What the SBOMs that are signed are written in, spdx (2.3) or cyclonedx (1.6). \
-            CycloneDX is made of the layers that were pushed (sbom registry), and attested as \
+            Format of the SBOMs that are signed, spdx (2.3) or cyclonedx (1.6). CycloneDX is made \
+            of the layers that were pushed (sbom registry), and attested as \
             https://cyclonedx.org/bom; what a generator in the build writes is SPDX, which is all \
             that BuildKit takes, and SBOMs of your own stay as they are. Default is spdx.",
         ..ROW
@@ -50,10 +50,9 @@ pub(super) const EVIDENCE: &[Input] = &[
         group: InputGroup::Sboms,
         of: &[PUBLISH, MERGE, BAKE],
         description: "\
-            Whether SBOMs also list the files that packages brought, none or owned, by the lists \
-            of dpkg, apk, rpm and Python packages, each file with the SHA-1 of its bytes in the \
-            image. The document of an image with an operating system has tens of thousands of \
-            them. Default is none.",
+            Files that SBOMs list beside packages, none or owned. With owned they are the files in \
+            the lists of dpkg, apk, rpm and Python packages, each with its SHA-1. The document of \
+            an image with an operating system has tens of thousands of them. Default is none.",
         ..ROW
     },
     Input {
@@ -61,9 +60,9 @@ pub(super) const EVIDENCE: &[Input] = &[
         group: InputGroup::Sboms,
         of: &[PUBLISH.withheld(NO_FILES), MERGE.withheld(NO_FILES)],
         description: "\
-            A folder in which what each layer held is kept when SBOMs are made of layers (sbom \
-            registry), for actions/cache to restore; layers that are known there are not fetched \
-            again, and the SBOMs are the same.",
+            A folder that keeps the contents of each layer when SBOMs are made from layers (sbom \
+            registry), for actions/cache to restore. Known layers are not fetched again, and the \
+            SBOMs stay the same.",
         ..ROW
     },
     Input {
@@ -107,9 +106,9 @@ pub(super) const EVIDENCE: &[Input] = &[
         default: Some("v1"),
         of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE],
         description: "\
-            In which versions of SLSA provenances are signed, v1 or v1,v0.2. Version 0.2 says the \
-            same for verifiers that ask for nothing newer (cosign verify-attestation --type \
-            slsaprovenance); it is made of what BuildKit says in version 1.",
+            SLSA versions of the signed provenances, v1 or v1,v0.2. Version 0.2 says the same for \
+            verifiers that ask for nothing newer (cosign verify-attestation --type \
+            slsaprovenance); it is made from BuildKit's provenance in version 1.",
         ..ROW
     },
     Input {
@@ -126,7 +125,7 @@ pub(super) const EVIDENCE: &[Input] = &[
         default: Some("index,platforms,attestations"),
         of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE],
         description: "\
-            What gets a signature of its own, index, platforms (the image of each) and \
+            Parts that get a signature of their own, index, platforms (the image of each) and \
             attestations (BuildKit's manifest of them for each, which Docker's own policies look \
             at).",
         ..ROW
@@ -134,7 +133,7 @@ pub(super) const EVIDENCE: &[Input] = &[
     Input {
         name: "signature-formats",
         group: InputGroup::Signing,
-        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE, PROMOTE.below(InputGroup::Policy).own(None, "The formats in each of which everything must be, bundle or legacy. Without it, each statement may be in either. All that is there is copied.")],
+        of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE, PROMOTE.below(InputGroup::Policy).own(None, "Formats that must each hold all required evidence, bundle or legacy. By default each statement may be in either format. All evidence is copied in any case.")],
         description: "\
             How signatures and attestations are kept, bundle (Sigstore bundles as referrers, for \
             cosign 3 and other new verifiers) and legacy (the tags .sig and .att, for older ones). \
@@ -147,8 +146,8 @@ pub(super) const EVIDENCE: &[Input] = &[
         group: InputGroup::Signing,
         of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE],
         description: "\
-            What every signature says beside its subject, KEY=VALUE, one a line, as cosign sign -a \
-            writes it and cosign verify -a demands it.",
+            Annotations of every signature, KEY=VALUE, one a line, as cosign sign -a writes them \
+            and cosign verify -a requires them.",
         ..ROW
     },
     Input {
@@ -158,8 +157,8 @@ pub(super) const EVIDENCE: &[Input] = &[
         of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE],
         description: "\
             Whether the attestations are stored at GitHub as well, for gh attestation verify and \
-            the repository's page, auto, true or false. It takes the permission to write \
-            attestations; with auto they are stored where that is granted.",
+            the repository's page, auto, true or false. It needs the permission attestations \
+            (write); auto stores them if the job has that permission.",
         ..ROW
     },
     Input {

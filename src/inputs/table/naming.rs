@@ -58,8 +58,8 @@ pub(super) const NAMING: &[Input] = &[
         default: Some("fail"),
         of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE, PROMOTE.own(Some("fail"), "What to do when a full version at a destination points to another image, or somebody moved a tag meanwhile, fail or overwrite.")],
         description: "\
-            What to do when somebody moved a tag while this run was building, or a full version is \
-            taken by another commit, fail or overwrite.",
+            What to do when somebody moved a tag while this run was building, or a full version \
+            already exists from another commit, fail or overwrite.",
         ..ROW
     },
     Input {
@@ -99,11 +99,11 @@ pub(super) const NAMING: &[Input] = &[
     Input {
         name: "source",
         group: InputGroup::BakeFiles,
-        of: &[BAKE, PROMOTE.below(InputGroup::Names).own(None, "The image to promote, a repository with a tag or a digest, such as ghcr.io/octo/app:sha-… or ghcr.io/octo/app@sha256:… Where both are given, the tag must point to the digest. What it points to is asked once, at the start. Default is the image that publish made of the commit of this run, sha- and the commit in the registry of the server that runs the workflow.")],
+        of: &[BAKE, PROMOTE.below(InputGroup::Names).own(None, "The image to promote, a repository with a tag or a digest, such as ghcr.io/octo/app:sha-… or ghcr.io/octo/app@sha256:… Where both are given, the tag must point to the digest. The tag is resolved once, at the start. Default is the image that publish made from the commit of this run, sha- and the commit at the registry of the server.")],
         description: "\
             Where the bake files are, and what paths in them are relative to. Default is the \
-            commit of this run, which BuildKit fetches by itself; another Git repository is named \
-            as for docker/bake-action, and a folder, such as . for the workspace, needs a checkout \
+            commit of this run, which BuildKit fetches by itself; write another Git repository as \
+            for docker/bake-action, and a folder, such as . for the workspace, needs a checkout \
             before. {{defaultContext}} stands for the default, as in {{defaultContext}}:folder.",
         ..ROW
     },
@@ -129,11 +129,10 @@ pub(super) const NAMING: &[Input] = &[
         group: InputGroup::Digests,
         of: &[MERGE.withheld(OWN_IMAGES)],
         description: "\
-            Images that no job of this run handed on, of other repositories or with tags of their \
-            own, besides digests or in place of them, one a line, such as \
-            ghcr.io/octo/app:v1-amd64 or quay.io/octo/base@sha256:… What a tag points to is asked \
-            once, at the start. They are moved into images by digest and proven there; \
-            build-source says where they were built from, and sbom registry makes their SBOMs.",
+            Images that no job of this run built, one a line, such as ghcr.io/octo/app:v1-amd64 or \
+            quay.io/octo/base@sha256:… They come in addition to digests or in place of them. Tags \
+            are resolved once, at the start. They are copied into images by digest, and signed and \
+            verified there. build-source names their source, and sbom registry makes their SBOMs.",
         ..ROW
     },
     Input {
@@ -158,9 +157,8 @@ pub(super) const NAMING: &[Input] = &[
         group: InputGroup::Digests,
         of: &[MERGE.withheld(OWN_IMAGES)],
         description: "\
-            Where images were built from that this run did not build, the address of a Git \
-            repository, or any. Default is this run, whose repository and commit the build's \
-            provenance must name.",
+            Source of images that this run did not build, the address of a Git repository, or any. \
+            By default the build's provenance must name the repository and commit of this run.",
         ..ROW
     },
     Input {
@@ -170,9 +168,9 @@ pub(super) const NAMING: &[Input] = &[
         of: &[MERGE.custom_withholds(NO_CLAIM)],
         description: "\
             Whether every job of publish.yml in this attempt must have run on a runner of \
-            GitHub's, true or false. GitHub's API is asked, which needs the permission actions \
-            (read); what ran elsewhere is refused, and without an answer no build level is \
-            claimed, which the summary says.",
+            GitHub's, true or false. This needs the permission actions (read), because the run \
+            asks GitHub's API. A job that ran elsewhere is refused; without an answer no build \
+            level is claimed, and the summary says so.",
         ..ROW
     },
     Input {
@@ -207,29 +205,28 @@ pub(super) const NAMING: &[Input] = &[
             MERGE.withheld(JOBS_TOKEN).own(
                 Some("${{ github.token }}"),
                 "\
-                    Token for the registry of the server that runs the workflow (ghcr.io on \
-                    github.com; it goes to no host of others) and for questions to GitHub (default \
-                    branch, where a tag lies, whether the repository is private).",
+                    Token for the registry of the server (ghcr.io on github.com) and for GitHub's \
+                    API (default branch, commit of a tag, whether the repository is private). It \
+                    is never sent to other hosts.",
             ),
             BAKE.own(
                 Some("${{ github.token }}"),
                 "\
-                    Token for the registry of the server that runs the workflow (ghcr.io on \
-                    github.com; it goes to no host of others), for questions to GitHub (default \
-                    branch, where a tag lies, whether the repository is private), and for BuildKit \
-                    to fetch the default source of a private repository, as the build secret \
-                    GIT_AUTH_TOKEN.<host>.",
+                    Token for the registry of the server (ghcr.io on github.com) and for GitHub's \
+                    API (default branch, commit of a tag, whether the repository is private). \
+                    BuildKit fetches the default source of a private repository with it, as the \
+                    build secret GIT_AUTH_TOKEN.<host>. It is never sent to other hosts.",
             ), PROMOTE.withheld(JOBS_TOKEN), SCAN.own(
                 Some("${{ github.token }}"),
                 "\
-                    Token for the registry of the server that runs the workflow (ghcr.io on \
-                    github.com; it goes to no host of others), and for upload-sarif.",
+                    Token for the registry of the server (ghcr.io on github.com) and for \
+                    upload-sarif. It is never sent to other hosts.",
             )],
         description: "\
-            Token for the registry of the server that runs the workflow (ghcr.io on github.com; it \
-            goes to no host of others), for questions to GitHub (default branch, where a tag lies, \
-            whether the repository is private), and for BuildKit to fetch the default context of a \
-            private repository, as the build secret GIT_AUTH_TOKEN.<host>.",
+            Token for the registry of the server (ghcr.io on github.com) and for GitHub's API \
+            (default branch, commit of a tag, whether the repository is private). BuildKit fetches \
+            the default context of a private repository with it, as the build secret \
+            GIT_AUTH_TOKEN.<host>. It is never sent to other hosts.",
         ..ROW
     },
 ];

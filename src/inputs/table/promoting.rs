@@ -12,9 +12,9 @@ pub(super) const PROMOTING: &[Input] = &[
         of: &[PROMOTE],
         description: "\
             Repositories to promote to, separated by commas or lines, at one registry or several, \
-            or an OCI layout on disk as oci-layout:DIR or oci-layout:FILE.tar. \
-            Default is the repository of the server's own registry, where only tags are set if the \
-            image lies there already.",
+            or an OCI layout on disk as oci-layout:DIR or oci-layout:FILE.tar. Default is the \
+            repository of the server's own registry, where only tags are set if the image is \
+            already there.",
         ..ROW
     },
     Input {
@@ -24,8 +24,8 @@ pub(super) const PROMOTING: &[Input] = &[
         default: Some("false"),
         of: &[PROMOTE],
         description: "\
-            Whether to verify the image and say what would be copied and which tags would be set, \
-            and to change nothing.",
+            Whether to verify the image and list what would be copied and which tags would be set, \
+            without any change.",
         ..ROW
     },
     Input {
@@ -36,8 +36,8 @@ pub(super) const PROMOTING: &[Input] = &[
         of: &[PROMOTE],
         description: "\
             Whether the image is scanned again before it is copied, true or false. fail-on \
-            (critical by default) and only-fixed then judge what is known today, and not what the \
-            signed result says.",
+            (critical by default) and only-fixed then judge what is known today, not the signed \
+            result.",
         ..ROW
     },
     Input {
@@ -97,7 +97,7 @@ pub(super) const PROMOTING: &[Input] = &[
         group: InputGroup::Policy,
         of: &[PROMOTE, SCAN],
         description: "\
-            Who must have signed every part, exactly, a workflow as \
+            The exact identity that must have signed every part, a workflow as \
             https://github.com/OWNER/REPO/PATH@REF.",
         ..ROW
     },
@@ -105,7 +105,7 @@ pub(super) const PROMOTING: &[Input] = &[
         name: "certificate-identity-regexp",
         group: InputGroup::Policy,
         of: &[PROMOTE, SCAN],
-        description: "As certificate-identity, as a pattern for the whole of it.",
+        description: "As certificate-identity, but a regular expression for the whole identity.",
         ..ROW
     },
     Input {
@@ -113,7 +113,7 @@ pub(super) const PROMOTING: &[Input] = &[
         group: InputGroup::Policy,
         of: &[PROMOTE, SCAN],
         description: "\
-            Who must have vouched for the signer, exactly. Default is whoever does so for \
+            The exact OIDC issuer that must have vouched for the signer. Default is the issuer for \
             workflows of the repository's server.",
         ..ROW
     },
@@ -130,15 +130,15 @@ pub(super) const PROMOTING: &[Input] = &[
         group: InputGroup::Policy,
         of: &[PROMOTE, SCAN],
         description: "\
-            The repository whose run must have signed, beside an identity of a workflow that \
-            others call as well.",
+            The repository whose run must have signed, beside the identity of a workflow that \
+            other repositories call, too.",
         ..ROW
     },
     Input {
         name: "source-repository-id",
         group: InputGroup::Policy,
         of: &[PROMOTE, SCAN],
-        description: "The same by its number.",
+        description: "The same repository, by its number.",
         ..ROW
     },
     Input {
@@ -166,7 +166,7 @@ pub(super) const PROMOTING: &[Input] = &[
         name: "runner",
         group: InputGroup::Policy,
         of: &[PROMOTE, SCAN],
-        description: "Whose runner must have signed, github-hosted or self-hosted.",
+        description: "The kind of runner that must have signed, github-hosted or self-hosted.",
         ..ROW
     },
     Input {
@@ -184,8 +184,8 @@ pub(super) const PROMOTING: &[Input] = &[
         group: InputGroup::Policy,
         of: &[PROMOTE],
         description: "\
-            Whose verification summary stands in place of the evidence, the verifier.id that it \
-            must name. Without require the index then needs a verification-summary alone.",
+            The verifier whose verification summary replaces the evidence, as the verifier.id in \
+            the summary. Without require, the index then needs only a verification-summary.",
         ..ROW
     },
     Input {
@@ -193,8 +193,7 @@ pub(super) const PROMOTING: &[Input] = &[
         group: InputGroup::Policy,
         of: &[PROMOTE],
         description: "\
-            Who must have signed that verification summary, where it is another than who signed \
-            the rest.",
+            Who must have signed that verification summary, if not the signer of the rest.",
         ..ROW
     },
     Input {
@@ -202,7 +201,7 @@ pub(super) const PROMOTING: &[Input] = &[
         group: InputGroup::Policy,
         of: &[PROMOTE],
         description: "\
-            The least level that the verification summary must say, such as SLSA_BUILD_LEVEL_2.",
+            The lowest level that the verification summary may state, such as SLSA_BUILD_LEVEL_2.",
         ..ROW
     },
     Input {
@@ -210,7 +209,7 @@ pub(super) const PROMOTING: &[Input] = &[
         group: InputGroup::Policy,
         of: &[PROMOTE],
         description: "\
-            What the verification summary must name as resourceUri, to the letter. Default is the \
+            The exact resourceUri that the verification summary must name. Default is the \
             repository of the source; a layout on disk has none.",
         ..ROW
     },

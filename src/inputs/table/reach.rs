@@ -10,8 +10,8 @@ pub(super) const REACH: &[Input] = &[
         default: Some("false"),
         of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE, PROMOTE, SCAN],
         description: "\
-            Whether signing may write into a public log from a private repository. It would tell \
-            the names of repository and workflow, the commit and the digests.",
+            Whether signing may write into a public log from a private repository. The log then \
+            shows the names of repository and workflow, the commit and the digests.",
         ..ROW
     },
     Input {
@@ -80,9 +80,9 @@ pub(super) const REACH: &[Input] = &[
             SCAN,
         ],
         description: "\
-            Certificates, in PEM, of CAs that are trusted beside the system's, as text or as a \
-            file in the workspace, for registries, GitHub, Sigstore and proxies that end TLS. A \
-            builder that is made by this run trusts them for the registries of the run; see \
+            Certificates of CAs to trust beside those of the system, in PEM, as text or as a file \
+            in the workspace. They count for registries, GitHub, Sigstore and proxies that end \
+            TLS. A builder that is made by this run trusts them for the registries of the run; see \
             docs/proxies-and-own-CAs.md.",
         ..ROW
     },
@@ -98,7 +98,8 @@ pub(super) const REACH: &[Input] = &[
         ],
         description: "\
             Registries that are reached over plain HTTP, such as registry.lan:5000, separated by \
-            commas or lines. No other is; what is sent there can be read and changed on the way.",
+            commas or lines. No other registry is. Anyone on the way can read and change what is \
+            sent there.",
         ..ROW
     },
     Input {
@@ -108,8 +109,8 @@ pub(super) const REACH: &[Input] = &[
         of: &[PUBLISH.withheld(OWN_IMAGES), MERGE.withheld(OWN_IMAGES), BAKE, PROMOTE, SCAN],
         description: "\
             Whether layers may name addresses outside of the registry (urls, as base images of \
-            Windows do). Their bytes are fetched from there by whoever pulls, and nobody vouches \
-            for the address.",
+            Windows do). Whoever pulls the image fetches their bytes from there, and no evidence \
+            covers the address.",
         ..ROW
     },
     Input {

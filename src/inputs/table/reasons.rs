@@ -6,12 +6,11 @@ pub(super) const NO_ENVIRONMENT: &str = "\
     a variable: those of the caller do not reach a workflow that it calls";
 pub(super) const OF_A_STEP: &str = "for steps that come after in the job, and there are none";
 pub(super) const OWN_IMAGES: &str = "\
-    for images that were built elsewhere, or stand on such; what this workflow publishes, its own \
-    jobs built";
+    for images that were built elsewhere, or use such images; the jobs of this workflow build what \
+    it publishes";
 pub(super) const ALWAYS: &str = "it may not be anything else";
 pub(super) const OWN_BUILDER: &str = "\
-    the builder is made by the job, for itself alone; one of the caller's could be told what to \
-    build by others";
+    the job makes a builder for itself alone; others could control a builder of the caller";
 pub(super) const OF_MERGE: &str = "of what is published, which the job that merges does";
 pub(super) const OF_DIGESTS: &str = "digests are handed on as outputs of the jobs";
 pub(super) const JOBS_TOKEN: &str =

@@ -11,8 +11,8 @@ pub(super) const RESCANNING: &[Input] = &[
         of: &[SCAN],
         description: "\
             The images to scan, a repository with a tag or a digest, one a line, such as \
-            ghcr.io/octo/app:latest. What a tag points to is asked once, at the start. Default is \
-            latest of the repository of this run, in the registry of its server.",
+            ghcr.io/octo/app:latest. Tags are resolved once, at the start. Default is latest of \
+            the repository of this run, in the registry of its server.",
         ..ROW
     },
     Input {
@@ -22,9 +22,9 @@ pub(super) const RESCANNING: &[Input] = &[
         default: Some("true"),
         of: &[SCAN],
         description: "\
-            Whether the evidence of each image is verified first. What is scanned is then its \
-            signed SBOM; where it has none, and with false, its layers are read. Of an image that \
-            is not verified no result is signed.",
+            Whether the evidence of each image is verified first. The scan then reads its signed \
+            SBOM; without an SBOM, or with false, it reads the layers. The result of an image that \
+            is not verified is never signed.",
         ..ROW
     },
     Input {
@@ -35,7 +35,7 @@ pub(super) const RESCANNING: &[Input] = &[
         of: &[SCAN],
         description: "\
             Whether the new result is signed and attached to the image, auto, true or false. auto \
-            signs where the job may (id-token: write, or a key) and the event is no pull request.",
+            signs if the job can (id-token: write, or a key) and the event is not a pull request.",
         ..ROW
     },
     Input {
@@ -46,7 +46,8 @@ pub(super) const RESCANNING: &[Input] = &[
         of: &[SCAN],
         description: "\
             Whether the findings go to code scanning, auto, true or false. It needs \
-            security-events: write. auto says in a notice why it cannot; true fails then.",
+            security-events: write. If that is not possible, auto says why in a notice, and true \
+            fails.",
         ..ROW
     },
     Input {
@@ -57,7 +58,7 @@ pub(super) const RESCANNING: &[Input] = &[
         of: &[SCAN],
         description: "\
             Whether one issue of the repository says which images are refused and why, true or \
-            false. It is opened and closed by itself, and what is new is a comment. It needs \
+            false. The action opens and closes it, and adds new findings as comments. It needs \
             issues: write.",
         ..ROW
     },

@@ -22,9 +22,9 @@ pub(super) const SCANNING: &[Input] = &[
         of: OF_RELEASE,
         description: "\
             Whether known vulnerabilities are looked up before a tag is set, auto, true or false. \
-            What is scanned is the SBOM that is signed, of every platform, and the result is \
-            signed as well. auto scans where there are SBOMs. Names and versions of packages go to \
-            the service of osv-url, unless advisories are at hand.",
+            The scan reads the signed SBOM of every platform, and its result is signed as well. \
+            auto scans if there are SBOMs. Names and versions of packages go to the service of \
+            osv-url, unless advisories are at hand.",
         ..ROW
     },
     Input {
@@ -74,13 +74,13 @@ pub(super) const SCANNING: &[Input] = &[
                 Some("7d"),
                 "\
                     How old the signed result may be where images are pulled or promoted, a number \
-                    of hours (36h) or days (7d). A new one is signed where it says something else, \
-                    or where the last is older than half of it.",
+                    of hours (36h) or days (7d). A new one is signed if it says something else, or \
+                    if the last is older than half of this age.",
             ),
         ],
         description: "\
-            Require the signed result of a scan that ended at most that long ago, a number of \
-            hours (36h) or days (7d).",
+            Require the signed result of a scan that is not older than this, a number of hours \
+            (36h) or days (7d).",
         ..ROW
     },
     Input {
@@ -96,7 +96,7 @@ pub(super) const SCANNING: &[Input] = &[
         group: InputGroup::Scan,
         default: Some("false"),
         of: OF_ALL,
-        description: "Whether vulnerabilities count for which no source gives a severity.",
+        description: "Whether vulnerabilities count that have no severity in any source.",
         ..ROW
     },
     Input {
@@ -105,8 +105,8 @@ pub(super) const SCANNING: &[Input] = &[
         default: Some("false"),
         of: OF_ALL,
         description: "\
-            Whether what CISA lists as exploited counts, whatever its severity, with a fix or \
-            without. It needs kev.",
+            Whether vulnerabilities that CISA lists as exploited count, at any severity, with or \
+            without a fix. It needs kev.",
         ..ROW
     },
     Input {
@@ -122,8 +122,8 @@ pub(super) const SCANNING: &[Input] = &[
         group: InputGroup::Scan,
         of: OF_ALL,
         description: "\
-            FIRST's EPSS scores, in CSV or compressed by gzip, as a file or an address. What is \
-            likelier to be exploited is listed first.",
+            FIRST's EPSS scores, in CSV or compressed by gzip, as a file or an address. The \
+            vulnerabilities most likely to be exploited are listed first.",
         ..ROW
     },
     Input {
@@ -132,9 +132,9 @@ pub(super) const SCANNING: &[Input] = &[
         default: Some("verifiable"),
         of: OF_ALL,
         description: "\
-            For which secrets in the image's own layers and its config nothing is tagged, \
-            verifiable (private keys, and tokens whose format says that they are real), any, none \
-            (they are listed), or skip, which reads no layer.",
+            Secrets in the image's own layers and its config that refuse the image, verifiable, \
+            any, none or skip. verifiable means private keys, and tokens whose format proves them. \
+            With none they are listed, and skip reads no layer.",
         ..ROW
     },
     Input {
@@ -143,9 +143,9 @@ pub(super) const SCANNING: &[Input] = &[
         default: Some("none"),
         of: OF_ALL,
         description: "\
-            The lowest severity of misconfiguration for which nothing is tagged, high (a secret in \
-            the environment), medium (it runs as root, a file that everybody may change), low, or \
-            none.",
+            The lowest severity of misconfiguration that refuses the image, high, medium, low or \
+            none. high is a secret in the environment, and medium is root as user, or a file that \
+            everybody may change.",
         ..ROW
     },
     Input {
@@ -178,8 +178,8 @@ pub(super) const SCANNING: &[Input] = &[
         group: InputGroup::Scan,
         of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE, SCAN, PROMOTE],
         description: "\
-            The OSV service that is asked about what is not at hand. Default is the public one, \
-            api.osv.dev.",
+            The OSV service to ask about packages that advisories does not cover. Default is the \
+            public one, api.osv.dev.",
         ..ROW
     },
     Input {
@@ -198,8 +198,8 @@ pub(super) const SCANNING: &[Input] = &[
         default: Some("fail"),
         of: OF_RELEASE,
         description: "\
-            What happens where a question goes unanswered. fail tags nothing; warn publishes the \
-            image without the result of a scan, and says so.",
+            What to do if a question is not answered. fail tags nothing; warn publishes the image \
+            without the result of a scan, and says so.",
         ..ROW
     },
     Input {
@@ -208,7 +208,7 @@ pub(super) const SCANNING: &[Input] = &[
         default: Some("both"),
         of: OF_ALL,
         description: "\
-            As what the result is signed, cosign (cosign verify-attestation --type vuln), in-toto \
+            Format of the signed result, cosign (cosign verify-attestation --type vuln), in-toto \
             (https://in-toto.io/attestation/vulns/v0.2), or both.",
         ..ROW
     },
@@ -218,8 +218,8 @@ pub(super) const SCANNING: &[Input] = &[
         of: OF_FILES,
         description: "\
             A file in the workspace for the result as SARIF 2.1.0, which \
-            github/codeql-action/upload-sarif takes. It is written where the scan refuses the \
-            image, too.",
+            github/codeql-action/upload-sarif takes. It is also written if the scan refuses the \
+            image.",
         ..ROW
     },
 ];

@@ -63,15 +63,15 @@ fn a_platform_is_spelled_as_everybody_spells_it_and_has_one_image() {
             "two images of `linux/arm/v7`",
         ),
         (vec![amd(), entry('a', "linux/arm64")], "two entries of"),
-        (vec![amd(), entry('b', "linux/x86_64")], "whose platform nobody can tell"),
-        (vec![amd(), entry('b', "Linux/arm64")], "whose platform nobody can tell"),
-        (vec![amd(), entry('b', "linux/armhf")], "whose platform nobody can tell"),
-        (vec![amd(), entry('b', "linux/")], "whose platform nobody can tell"),
-        (vec![amd(), entry('b', "/arm64")], "whose platform nobody can tell"),
-        (vec![amd(), entry('b', "linux/arm64|x")], "whose platform nobody can tell"),
-        (vec![amd(), entry('b', "linux/arm64/v8")], "whose platform nobody can tell"),
-        (vec![amd(), entry('b', "linux/arm64\\n::error::x")], "whose platform nobody can tell"),
-        (vec![amd(), entry('b', "linux/arm64\\u202e")], "whose platform nobody can tell"),
+        (vec![amd(), entry('b', "linux/x86_64")], "whose platform is not known"),
+        (vec![amd(), entry('b', "Linux/arm64")], "whose platform is not known"),
+        (vec![amd(), entry('b', "linux/armhf")], "whose platform is not known"),
+        (vec![amd(), entry('b', "linux/")], "whose platform is not known"),
+        (vec![amd(), entry('b', "/arm64")], "whose platform is not known"),
+        (vec![amd(), entry('b', "linux/arm64|x")], "whose platform is not known"),
+        (vec![amd(), entry('b', "linux/arm64/v8")], "whose platform is not known"),
+        (vec![amd(), entry('b', "linux/arm64\\n::error::x")], "whose platform is not known"),
+        (vec![amd(), entry('b', "linux/arm64\\u202e")], "whose platform is not known"),
         (
             vec![
                 amd(),
@@ -81,7 +81,7 @@ fn a_platform_is_spelled_as_everybody_spells_it_and_has_one_image() {
                     r#""os":"linux","variant":"V8""#,
                 ),
             ],
-            "whose platform nobody can tell",
+            "whose platform is not known",
         ),
         (
             vec![
@@ -92,7 +92,7 @@ fn a_platform_is_spelled_as_everybody_spells_it_and_has_one_image() {
                     r#""os":"windows","os.version":"1 0""#,
                 ),
             ],
-            "whose platform nobody can tell",
+            "whose platform is not known",
         ),
     ] {
         objected(&entries, reason);
@@ -197,7 +197,7 @@ fn every_entry_of_an_index_is_accounted_for() {
                 amd(),
                 with(entry('b', "linux/arm64"), r#""size":7"#, r#""size":7,"urls":["http://x"]"#),
             ],
-            "which is to be fetched from elsewhere",
+            "which is stored elsewhere",
         ),
         (
             vec![amd(), of_type('b', "application/vnd.amazon.soci.index.v2+json")],
@@ -233,7 +233,7 @@ fn every_entry_of_an_index_is_accounted_for() {
         ([entry('a', "linux/arm64"), of_type('b', "a/b")], "linux/amd64"),
     ] {
         let told = accounted(&entries, &allowed).unwrap_err().to_string();
-        assert!(told.contains(&format!("take for the image of `{platform}`")), "{told}");
+        assert!(told.contains(&format!("use as the image of `{platform}`")), "{told}");
     }
     assert!(accounted(&[amd(), of_type('b', "a/b+json")], &allowed).is_err());
 }
@@ -346,10 +346,10 @@ fn attestations_are_statements_about_one_image_and_nothing_else() {
         (
             made(&empty, &[statement('c'), layer.clone()], ""),
             "{}".to_owned(),
-            "not statements alone",
+            "not only statements",
         ),
-        (made(&empty, &[layer], ""), "{}".to_owned(), "not statements alone"),
-        (made(&empty, &[elsewhere], ""), "{}".to_owned(), "not statements alone"),
+        (made(&empty, &[layer], ""), "{}".to_owned(), "not only statements"),
+        (made(&empty, &[elsewhere], ""), "{}".to_owned(), "not only statements"),
         (made(&empty, &[], ""), "{}".to_owned(), "without any statement"),
         (
             made(&empty, &[statement('c')], r#""artifactType":"a/b","#),
@@ -459,25 +459,25 @@ fn an_image_is_what_its_entry_its_manifest_and_its_config_say() {
             of(&plain),
             &plain,
             Some(target("linux/arm64")),
-            "is of `linux/arm64`, and its config says `linux/amd64`",
+            "is of `linux/arm64`, but its config says `linux/amd64`",
         ),
         (
             of(&plain),
             &plain,
             Some(versioned),
-            "is of `linux/amd64 (10)`, and its config says `linux/amd64`",
+            "is of `linux/amd64 (10)`, but its config says `linux/amd64`",
         ),
         (
             of(&plain),
             &plain,
             Some(featured),
-            "is of `linux/amd64 (x)`, and its config says `linux/amd64`",
+            "is of `linux/amd64 (x)`, but its config says `linux/amd64`",
         ),
         (
             of(&variant),
             &variant,
             Some(target("linux/amd64")),
-            "is of `linux/amd64`, and its config says `linux/amd64/v3`",
+            "is of `linux/amd64`, but its config says `linux/amd64/v3`",
         ),
         (of(&empty), &empty, None, "manifest lists 1 layers, and its config 0"),
         (of(&plain), &empty, None, "bytes; its manifest says"),
@@ -485,9 +485,9 @@ fn an_image_is_what_its_entry_its_manifest_and_its_config_say() {
             with_layer("application/vnd.in-toto+json", &[]),
             &plain,
             None,
-            "which is no file system's",
+            "which is not a file system",
         ),
-        (with_layer("application/octet-stream", &[]), &plain, None, "which is no file system's"),
+        (with_layer("application/octet-stream", &[]), &plain, None, "which is not a file system"),
         (
             with_layer(LAYER, &["http://127.0.0.1:9/evil"]),
             &plain,

@@ -258,7 +258,7 @@ impl Tokens {
                 .filter(|server| host != own && !server.owns(&host))
             {
                 let cause = format!(
-                    "`{registry}` names it as its token service, and the workflow's own token goes to hosts of `{server}` alone"
+                    "`{registry}` names it as its token service, but the workflow's own token is sent to hosts of `{server}` only"
                 );
                 return Err(refused(cause));
             }

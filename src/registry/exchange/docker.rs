@@ -67,7 +67,7 @@ impl Remedied for NeedsHelper {
 /// Why a file cannot be read. It quotes nothing of the file.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum DockerConfigError {
-    #[error("the Docker `config.json` is not one: line {line}, column {column}")]
+    #[error("the Docker `config.json` cannot be read: line {line}, column {column}")]
     NotJson { line: usize, column: usize },
     #[error(
         "`auth` of `{registry}` in the Docker `config.json` is not `username:password` in base64"
@@ -267,8 +267,8 @@ mod tests {
     fn what_cannot_be_read_is_named_and_not_quoted() {
         let used = ["ghcr.io"];
         for (text, says) in [
-            ("", "is not one: line 1"),
-            (r#"{"auths":{"ghcr.io":"s3cret"}}"#, "is not one: line 1"),
+            ("", "cannot be read: line 1"),
+            (r#"{"auths":{"ghcr.io":"s3cret"}}"#, "cannot be read: line 1"),
             (r#"{"auths":{"ghcr.io":{"auth":"s3cret!"}}}"#, "`auth` of `ghcr.io`"),
             (r#"{"auths":{"ghcr.io":{"auth":"czNjcmV0"}}}"#, "`auth` of `ghcr.io`"),
             (r#"{"auths":{"ghcr.io":{"auth":"OnMzY3JldA=="}}}"#, "`auth` of `ghcr.io`"),

@@ -66,10 +66,10 @@ impl Remedied for ExchangeError {
             Self::NoToken { .. } => return None,
             Self::Refused { service, code, .. } => refused(*service, code),
             Self::Unwell { .. } | Self::Unreachable { .. } => {
-                "the service seems unwell or out of reach from this runner; look at its status page and run the workflow again"
+                "look at the service's status page and run the workflow again; check that this runner can reach the service"
             }
             Self::Unusable { .. } => {
-                "something between the runner and the service may answer in its place; check the runner's proxy"
+                "check the runner's proxy: something may answer in place of the service"
             }
         };
         Some(remedy.to_owned())

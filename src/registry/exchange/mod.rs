@@ -121,7 +121,7 @@ mod tests {
         use crate::error::Remedy as _;
         let method = Method::Azure { client_id: "c".into(), tenant_id: "t".into() };
         let token = async |_: &str| {
-            Err(anyhow::anyhow!("this job may not ask for an OIDC token"))
+            Err(anyhow::anyhow!("this job has no permission to ask for an OIDC token"))
                 .hint("add \"id-token: write\"")
         };
         let error = login(
@@ -138,7 +138,7 @@ mod tests {
         let message = crate::error::message(&error);
         assert_eq!(
             message,
-            "no OIDC token for `api://AzureADTokenExchange`, which a login at `octo.azurecr.io` needs: this job may not ask for an OIDC token"
+            "no OIDC token for `api://AzureADTokenExchange`, which a login at `octo.azurecr.io` needs: this job has no permission to ask for an OIDC token"
         );
         assert_eq!(crate::error::hints(&error), ["add \"id-token: write\""]);
     }

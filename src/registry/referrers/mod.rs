@@ -316,7 +316,7 @@ impl Registry {
             FallbackList::Subject => {
                 Err(occupied(repository, tag, "the image itself, as `cosign copy` leaves it"))
             }
-            FallbackList::Other => Err(occupied(repository, tag, "something that is no list")),
+            FallbackList::Other => Err(occupied(repository, tag, "something that is not a list")),
         }
     }
 
@@ -450,10 +450,12 @@ impl FallbackList {
 fn occupied(repository: &Repository, tag: &Tag, what: &str) -> RegistryError {
     RegistryError::Content {
         image: format!("{repository}:{tag}"),
-        what: format!("names {what}, and the registry keeps no referrers, so the list of the evidence has no place"),
+        what: format!(
+            "points to {what}, and the registry keeps no referrers, so the evidence cannot be listed there"
+        ),
         remedy: Some(
-            "delete that tag, which no tag of the image needs; or keep the evidence under cosign's tags alone, with \
-             `signature-formats: legacy`"
+            "delete that tag, because the image does not need it; or keep the evidence under \
+             cosign's tags only, with `signature-formats: legacy`"
                 .to_owned(),
         ),
         accepted_by: None,
@@ -463,10 +465,10 @@ fn occupied(repository: &Repository, tag: &Tag, what: &str) -> RegistryError {
 fn unlistable(repository: &Repository, tag: &Tag) -> RegistryError {
     RegistryError::Content {
         image: format!("{repository}:{tag}"),
-        what: "was put as the list of the evidence, and the registry answers with the image of that digest in its place".to_owned(),
+        what: "was written as the list of the evidence, but the registry answers with the image of that digest".to_owned(),
         remedy: Some(
-            "this registry keeps neither referrers nor their list; keep the evidence under cosign's tags, with \
-             `signature-formats: legacy`"
+            "keep the evidence under cosign's tags, with `signature-formats: legacy`: this \
+             registry keeps neither referrers nor their list"
                 .to_owned(),
         ),
         accepted_by: None,

@@ -63,13 +63,13 @@ async fn attached(
     match to.registry.merge_attached(to.repository, tag, manifest).await {
         Ok(MergedTag::Stands) => Ok(None),
         Ok(MergedTag::Added) => Ok(Some(format!(
-            "{name} had evidence of its own, to which that of the source was added"
+            "{name} already had evidence; the evidence of the source was added to it"
         ))),
         Ok(MergedTag::Kept) => {
-            Ok(Some(format!("{name} points to something else, which stays as it is")))
+            Ok(Some(format!("{name} points to something else, which stays unchanged")))
         }
         Err(RegistryError::Refused { status, .. }) => Ok(Some(format!(
-            "{name} points to something else, and the registry does not let it be replaced ({status}), so it stays as it is"
+            "{name} points to something else, and the registry does not allow replacing it ({status}), so it stays unchanged"
         ))),
         Err(error) => Err(error),
     }

@@ -56,10 +56,10 @@ impl Registry {
         }
         Err(RegistryError::Content {
             image: repository.at(subject).to_string(),
-            what: "was given referrers which the registry does not list with it".to_owned(),
+            what: "received referrers that the registry does not list".to_owned(),
             remedy: Some(
-                "this registry drops evidence that it was given; ask who runs it, or keep the evidence under cosign's \
-                 tags, with `signature-formats: legacy`"
+                "ask who runs this registry, because it drops evidence; or keep the evidence under \
+                 cosign's tags, with `signature-formats: legacy`"
                     .to_owned(),
             ),
             accepted_by: None,

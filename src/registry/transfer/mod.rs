@@ -85,7 +85,7 @@ impl LackingParts {
 
     async fn asked(closure: &Closure, to: TransferEnd<'_>, for_all: bool) -> RegistryResult<Self> {
         let order = TransferOrder::of(closure).map_err(|digest| RegistryError::Absent {
-            what: format!("manifest `{digest}`, which the image or its evidence names,"),
+            what: format!("manifest `{digest}`, which the image or its evidence points to,"),
         })?;
         let TransferEnd { registry, repository } = to;
         let (is_new, names) = match registry.names(repository).await {
@@ -209,7 +209,7 @@ impl LackingParts {
                     copied.mounted += 1;
                 }
                 None => copied.notes.push(format!(
-                    "layer `{}` is not in `{}` and names other addresses, so it is not copied",
+                    "layer `{}` is not in `{}` but at other addresses, so it is not copied",
                     blob.digest, from.repository
                 )),
             }

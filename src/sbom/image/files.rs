@@ -75,7 +75,8 @@ fn inflated(mut file: File, start: &[u8]) -> io::Result<Option<NamedTempFile>> {
         total += written;
         if is_endless(total, size) {
             let why = format!(
-                "it inflates to more than `{total}` bytes from `{size}`, which no image does"
+                "it inflates from `{size}` to more than `{total}` bytes, which is not plausible \
+                 for an image"
             );
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         }

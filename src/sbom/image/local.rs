@@ -76,7 +76,7 @@ pub fn layout(
     let files = Box::new(LayoutFolder(folder.to_owned()));
     match files.read(INDEX)? {
         Some(index) => from_layout(files, &index, name, wanted),
-        None => bad(format!("`{}` is no OCI layout: it has no `{INDEX}`", folder.display())),
+        None => bad(format!("`{}` is not an OCI layout: it has no `{INDEX}`", folder.display())),
     }
 }
 
@@ -94,7 +94,7 @@ pub fn archive(
     match files.read("manifest.json")? {
         Some(manifest) => from_docker(files, &manifest, name, wanted),
         None => bad(format!(
-            "`{}` is no saved image: it has neither `{INDEX}` nor `manifest.json`",
+            "`{}` is not a saved image: it has neither `{INDEX}` nor `manifest.json`",
             path.display()
         )),
     }
@@ -119,7 +119,7 @@ pub fn images_of(folder: &Path, name: Option<&str>) -> Result<Vec<LayoutImage>, 
     let files = LayoutFolder(folder.to_owned());
     match files.read(INDEX)? {
         Some(index) => entries(&files, &index, name),
-        None => bad(format!("`{}` is no OCI layout: it has no `{INDEX}`", folder.display())),
+        None => bad(format!("`{}` is not an OCI layout: it has no `{INDEX}`", folder.display())),
     }
 }
 

@@ -188,7 +188,7 @@ fn what_does_not_hash_or_fit_is_refused() {
     refused(layout(root, None, None), "the layout holds several images");
     index(root, &[image, named("v1".to_owned())]);
     refused(layout(root, None, None), "the layout holds several images");
-    refused(layout(&root.join("none"), None, None), "is no OCI layout");
+    refused(layout(&root.join("none"), None, None), "is not an OCI layout");
 }
 
 /// As `docker save` wrote before it knew layouts: layers in folders, one of them a link to another.
@@ -266,7 +266,7 @@ fn an_archive_that_inflates_without_end_fills_no_disk() {
     let path = folder.path().join("x.tar.zst");
     let zeros = vec![0; 64 << 20];
     fs::write(&path, zstd::encode_all(zeros.as_slice(), 19).unwrap()).unwrap();
-    refused(archive(&path, None, None), "which no image does");
+    refused(archive(&path, None, None), "which is not plausible for an image");
 }
 
 #[test]
@@ -279,9 +279,9 @@ fn archives_that_are_none_are_refused() {
     write(b"\x1f\x8b\x08\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff");
     refused(archive(&path, None, None), "it is damaged");
     write(&[b'x'; 2000]);
-    refused(archive(&path, None, None), "it is no tar archive");
+    refused(archive(&path, None, None), "it is not a tar archive");
     write(&layer("a"));
-    refused(archive(&path, None, None), "is no saved image");
+    refused(archive(&path, None, None), "is not a saved image");
     let mut bytes = Vec::new();
     saved(&path);
     fs::File::open(&path).unwrap().read_to_end(&mut bytes).unwrap();

@@ -197,7 +197,7 @@ fn image(index: &DocumentedIndex, platform: &DocumentedPlatform) -> Value {
     let (id, supplier) = (image_id(platform), platform.supplier.as_ref());
     let mut image = described(&id, &index.name, &platform.digest, supplier);
     image["comment"] = Value::from(if platform.documents.is_empty() {
-        format!("The image of {}, of which no document says what it contains.", platform.name)
+        format!("The image of {}; no document says what it contains.", platform.name)
     } else {
         format!("The image of {}.", platform.name)
     });

@@ -165,7 +165,7 @@ fn platforms_that_share_a_document_share_its_name_and_packages() {
     assert_eq!(document["packages"][0]["supplier"], "NOASSERTION");
     assert_eq!(
         document["packages"][3]["comment"],
-        "The image of linux/s390x, of which no document says what it contains."
+        "The image of linux/s390x; no document says what it contains."
     );
 }
 

@@ -21,7 +21,7 @@ pub(in crate::sbom) fn is_endless(inflated: u64, compressed: u64) -> bool {
 
 /// What reading an endless layer ends with.
 #[derive(Debug, thiserror::Error)]
-#[error("it inflates to more than `{0}` bytes from `{1}`, which no image does")]
+#[error("it inflates from `{1}` to more than `{0}` bytes, which is not plausible for an image")]
 pub(super) struct Endless(u64, u64);
 
 /// What keeps the compressed bytes from being read.

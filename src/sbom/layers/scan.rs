@@ -55,7 +55,7 @@ pub(super) struct Layer {
     /// Directories that something lies in, but that are no entry of their own: below, each may be a
     /// link.
     pub(super) implied: BTreeSet<String>,
-    /// Everything that is no directory.
+    /// Everything that is not a directory.
     pub(super) files: Paths,
     pub(super) directories: Paths,
     /// Files told under names that another layer gives them, on request.
@@ -201,9 +201,7 @@ impl<'a> LayerScan<'a> {
             // Other such names are notes that AUFS made for itself.
             if !hidden.starts_with(MARK) {
                 if hidden.is_empty() || hidden == "." || hidden == ".." {
-                    return Ok(malformed(format!(
-                        "`{path}` takes away nothing that could be there"
-                    ))?);
+                    return Ok(malformed(format!("`{path}` removes nothing that could exist"))?);
                 }
                 self.names += path.len();
                 let hidden = paths::join(parent, hidden);
@@ -323,7 +321,7 @@ impl<'a> LayerScan<'a> {
         self.forget(path, known);
     }
 
-    /// Makes room for something that is no directory.
+    /// Makes room for something that is not a directory.
     fn replace(&mut self, path: &str) {
         let key = hash(path);
         let (known, is_parent) =

@@ -39,7 +39,7 @@ impl Map {
             (end, sum) = (stop, sum.saturating_add(length));
         }
         if sum != stored {
-            return malformed("a sparse file has pieces that are not all there");
+            return malformed("a sparse file has missing pieces");
         }
         Ok(Self { has_holes: sum != size, pieces, piece: 0, at: 0, size, left: stored })
     }

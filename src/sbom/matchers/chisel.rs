@@ -126,7 +126,7 @@ fn for_each_line(bytes: &[u8], mut each: impl FnMut(ChiselLine)) -> Result<(), S
         let line: ChiselLine = serde_json::from_slice(line).map_err(|error| error.to_string())?;
         is_manifest |= line.jsonwall.is_some();
         if !is_manifest {
-            return Err("it is no manifest of Chisel".to_owned());
+            return Err("it is not a manifest of Chisel".to_owned());
         }
         each(line);
     }

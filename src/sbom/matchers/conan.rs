@@ -48,7 +48,7 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatab
         // Where Conan 2 builds and keeps packages, only its own database knows their names.
         let is_kept = path.ends_with("/p/conaninfo.txt");
         let untold =
-            || format!("`{path}` is not listed: its place does not tell the package's name");
+            || format!("`{path}` is not listed: its path does not contain the package's name");
         return Ok(if is_kept { FileFacts::warning(untold()) } else { FileFacts::default() });
     };
     let text = String::from_utf8_lossy(bytes);

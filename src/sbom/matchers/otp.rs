@@ -17,7 +17,7 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatab
     let text = without_comments(&String::from_utf8_lossy(bytes));
     let Some(name) = after(&text, "application").and_then(atom) else {
         return Ok(FileFacts::warning(format!(
-            "`{path}` is not listed: it is no application resource"
+            "`{path}` is not listed: it is not an application resource"
         )));
     };
     let stated = after(&text, "vsn").and_then(string).map(str::to_owned);

@@ -42,7 +42,7 @@ pub(crate) enum Problem {
 impl Problem {
     pub(crate) fn as_str(&self) -> &'static str {
         match self {
-            Self::NoArchive => "it is no zip archive",
+            Self::NoArchive => "it is not a zip archive",
             Self::Damaged => "it is damaged",
             Self::TooLarge => "it is too large",
             Self::Unknown => "it is compressed in a way that is not known here",

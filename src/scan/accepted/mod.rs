@@ -125,7 +125,7 @@ impl AcceptedRisks {
 fn check(risk: &AcceptedRisk) -> Result<(), String> {
     let is_word = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_graphic());
     if let Some(id) = risk.id.as_deref().filter(|id| !is_word(id)) {
-        return Err(format!("`{}` is no id", plain(id)));
+        return Err(format!("`{}` is not an id", plain(id)));
     }
     let packages = risk.package.as_ref();
     if risk.id.is_none() && packages.is_none_or(|it| it.name.is_none() && it.purl.is_none()) {
@@ -134,7 +134,7 @@ fn check(risk: &AcceptedRisk) -> Result<(), String> {
     if let Some(purl) = packages.and_then(|it| it.purl.as_deref())
         && PackageUrl::from_str(purl).is_err()
     {
-        return Err(format!("`{}` is no purl", plain(purl)));
+        return Err(format!("`{}` is not a purl", plain(purl)));
     }
     match risk.reason.trim().is_empty() {
         true => Err("it gives no reason".to_owned()),
@@ -182,7 +182,7 @@ fn matches(wanted: &str, purl: &str) -> bool {
 }
 
 fn date(text: &str) -> Result<Date, String> {
-    text.parse().map_err(|_| format!("`{}` is no date such as `2030-12-31`", plain(text)))
+    text.parse().map_err(|_| format!("`{}` is not a date such as `2030-12-31`", plain(text)))
 }
 
 #[cfg(test)]

@@ -39,12 +39,12 @@ fn a_mistake_in_our_own_file_is_named() {
     check("accepted: [{id: CVE-1}]", "rule 1: it gives no reason");
     check("accepted: [{id: CVE-1, reason: ' '}]", "rule 1: it gives no reason");
     check("accepted: [{id: CVE-1, reason: r, expire: 2030-01-01}]", "expire");
-    check("accepted: [{id: CVE-1, reason: r, expires: soon}]", "`soon` is no date");
-    check("accepted: [{id: CVE-1, reason: r, expires: 2030-02-30}]", "is no date");
+    check("accepted: [{id: CVE-1, reason: r, expires: soon}]", "`soon` is not a date");
+    check("accepted: [{id: CVE-1, reason: r, expires: 2030-02-30}]", "is not a date");
     check("accepted: [{reason: r}]", "id");
-    check("accepted: [{id: '', reason: r}]", "is no id");
-    check("accepted: [{id: 'CVE 1', reason: r}]", "`CVE 1` is no id");
-    check("accepted: [{id: CVE-1, reason: r, package: 'pkg:x'}]", "`pkg:x` is no purl");
+    check("accepted: [{id: '', reason: r}]", "is not an id");
+    check("accepted: [{id: 'CVE 1', reason: r}]", "`CVE 1` is not an id");
+    check("accepted: [{id: CVE-1, reason: r, package: 'pkg:x'}]", "`pkg:x` is not a purl");
     check("accepted: [{id: CVE-1, id: CVE-2, reason: r}]", "duplicate");
     check("ignored: []", "ignored");
     check("", "unexpected end");
@@ -161,10 +161,10 @@ fn openvex_that_says_too_little_is_refused() {
     let with =
         |rest: &str| format!(r#"{{"vulnerability":"CVE-1","products":["pkg:npm/x"],{rest}}}"#);
     check("", &with(r#""status":"fixed""#), "statement 1: it gives no time");
-    check(r#","timestamp":"now""#, &with(r#""status":"fixed""#), "`now` is no time");
+    check(r#","timestamp":"now""#, &with(r#""status":"fixed""#), "`now` is not a time");
     check(time, &with(r#""status":"not_affected""#), "neither justification nor impact");
     check(time, &with(r#""status":"not_affected","justification":"trust_me""#), "`trust_me`");
-    check(time, &with(r#""status":"fine""#), "`fine` is no status");
+    check(time, &with(r#""status":"fine""#), "`fine` is not a status");
     check(time, r#"{"vulnerability":"CVE-1","status":"fixed"}"#, "it names no product");
     check(
         time,

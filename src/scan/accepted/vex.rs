@@ -135,7 +135,7 @@ pub(super) fn read(file: &str, json: &[u8]) -> Result<Vec<VexStatement>, String>
         let time = written.last_updated.as_ref().or(written.timestamp.as_ref());
         let time = time.or(of_document.as_ref()).ok_or_else(|| bad("it gives no time".into()))?;
         let time: Timestamp =
-            time.parse().map_err(|_| bad(format!("`{}` is no time", plain(time))))?;
+            time.parse().map_err(|_| bad(format!("`{}` is not a time", plain(time))))?;
         let status = status(&written).map_err(bad)?;
         let bad = |reason: &str| format!("{at}: {reason}");
         let ids = match written.vulnerability {
@@ -177,11 +177,11 @@ fn status(written: &WrittenProducts) -> Result<Status, String> {
             }
             if let Some(other) = justification.as_deref().filter(|it| !JUSTIFICATIONS.contains(it))
             {
-                return Err(format!("`{}` is no justification", plain(other)));
+                return Err(format!("`{}` is not a justification", plain(other)));
             }
             Status::NotAffected { justification, impact }
         }
-        other => return Err(format!("`{}` is no status", plain(other))),
+        other => return Err(format!("`{}` is not a status", plain(other))),
     })
 }
 

@@ -53,13 +53,13 @@ pub struct VersionHit {
 pub enum Unclear {
     #[error("the versions of `{}` have no known order", plain(ecosystem))]
     Order { ecosystem: String },
-    #[error("`{}` has no place in the order of versions", plain(version))]
+    #[error("`{}` cannot be ordered among versions", plain(version))]
     Version { version: String },
-    #[error("the advisory is written in a way that is not known")]
+    #[error("the advisory is written in an unknown way")]
     Advisory,
     #[error("the stream of its module is not known")]
     ModuleStream,
-    #[error("a version made of a commit cannot be compared with tags")]
+    #[error("a version that comes from a commit cannot be compared with tags")]
     Commit,
 }
 

@@ -123,7 +123,7 @@ fn what_cannot_be_compared_is_unknown() {
     };
     assert_eq!(
         unknown(&record("PyPI", "x", &range), "today"),
-        "`today` has no place in the order of versions"
+        "`today` cannot be ordered among versions"
     );
     assert_eq!(
         unknown(&record("Tomorrow", "x", &range), "1.0"),
@@ -134,7 +134,7 @@ fn what_cannot_be_compared_is_unknown() {
     let event = ranges("SEMVER", r#"{"introduced":"0"},{"ended":"1"}"#);
     assert_eq!(
         unknown(&record("npm", "x", &event), "1.0.0"),
-        "the advisory is written in a way that is not known"
+        "the advisory is written in an unknown way"
     );
     assert!(
         unknown(&record("npm", "x", &ranges("NEW", r#"{"introduced":"0"}"#)), "1.0.0")

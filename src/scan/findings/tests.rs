@@ -309,7 +309,7 @@ fn packages_that_nobody_covers_are_named() {
             "musl `Alpine:v3.8` is no longer maintained since 2020-05-01",
             "numpy no source has advisories for `conda`",
             "x no source has advisories for `generic`",
-            "x advisory `PYSEC-1` cannot be compared with it: `today` has no place in the order of versions",
+            "x advisory `PYSEC-1` cannot be compared with it: `today` cannot be ordered among versions",
         ]
     );
 }

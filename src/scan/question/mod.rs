@@ -42,15 +42,15 @@ pub struct Inquiry {
 pub enum Gap {
     #[error("its version is not known")]
     NoVersion,
-    #[error("its name was made of a file's")]
+    #[error("its name comes from the name of a file")]
     GuessedName,
-    #[error("it is a branch, which has no place in the order of versions")]
+    #[error("its version is a branch, which has no order")]
     Branch,
-    #[error("it is a main module, whose version was made of a commit and not of a tag")]
+    #[error("it is a main module, and its version comes from a commit, not from a tag")]
     MainModule,
-    #[error("nothing tells which distribution it is of")]
+    #[error("its distribution is not known")]
     NoDistribution,
-    #[error("nothing tells the source that it was built from, and advisories are kept for that")]
+    #[error("its source package is not known, and advisories are about source packages")]
     NoSourcePackage,
     #[error("no source has advisories for `{}`", plain(of))]
     NoSource { of: String },
@@ -58,7 +58,7 @@ pub enum Gap {
     UnknownRelease { distribution: String },
     #[error("`{}` is no longer maintained since {since}", plain(release))]
     EndOfLife { release: String, since: Date },
-    #[error("the SBOM names no purl of it")]
+    #[error("the SBOM has no purl for it")]
     NoPurl,
     #[error("its purl cannot be read")]
     BadPurl,

@@ -170,7 +170,7 @@ fn a_main_module_made_of_a_commit_is_not_assessed() {
     assert_eq!(asked(&main, None), Vec::<String>::new());
     assert_eq!(
         gap(&main, None),
-        "it is a main module, whose version was made of a commit and not of a tag"
+        "it is a main module, and its version comes from a commit, not from a tag"
     );
     let told = Package { version: Some("v1.18.0".into()), ..main.clone() };
     assert_eq!(asked(&told, None), ["Go github.com/hashicorp/consul 1.18.0"]);
@@ -240,8 +240,8 @@ fn what_no_source_covers_is_named() {
         assert_eq!(of(&rpm, id, "9", name), format!("no source has advisories for `{name}`"));
     }
     assert_eq!(of(&deb, "raspbian", "12", ""), "no source has advisories for `raspbian`");
-    assert_eq!(gap(&rpm, None), "nothing tells which distribution it is of");
-    assert_eq!(gap(&deb, None), "nothing tells which distribution it is of");
+    assert_eq!(gap(&rpm, None), "its distribution is not known");
+    assert_eq!(gap(&deb, None), "its distribution is not known");
     // What is known of a release past its end is still asked for.
     assert_eq!(asked(&deb, Some(&release("debian", "10", ""))), ["Debian:10 bash 5.0-4"]);
     let conda = package(Ecosystem::Conda, "numpy", "1.0");
@@ -257,11 +257,11 @@ fn what_no_source_covers_is_named() {
     let generic = package(Ecosystem::Generic, "redis", "7.0");
     assert!(gap(&generic, None).contains("no package manager"));
     let jar = Package { is_guess: true, ..package(Ecosystem::Maven, "app", "1.0") };
-    assert_eq!(gap(&jar, None), "its name was made of a file's");
+    assert_eq!(gap(&jar, None), "its name comes from the name of a file");
     for branch in ["dev-main", "2.x-dev", "1.0.x-dev", "next-dev"] {
         assert_eq!(
             gap(&package(Ecosystem::Composer, "a/b", branch), None),
-            "it is a branch, which has no place in the order of versions"
+            "its version is a branch, which has no order"
         );
     }
     // It is before `3.0.0-alpha1`.

@@ -336,9 +336,10 @@ fn not_assessed(scans: &[&ImageScan], most: usize) -> String {
 }
 
 fn base(base: &ScannedBase) -> Value {
-    let newer = base.newer.as_ref().map(|newer| {
-        json!({ "digest": newer.digest, "repairs": newer.repairs, "of": newer.of })
-    });
+    let newer = base
+        .newer
+        .as_ref()
+        .map(|newer| json!({ "digest": newer.digest, "repairs": newer.repairs, "of": newer.of }));
     json!({ "name": base.name, "newer": newer })
 }
 

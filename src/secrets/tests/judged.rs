@@ -108,7 +108,7 @@ fn people_see_what_where_and_why() {
     );
     assert!(
         lines[1].ends_with("refused")
-            && lines[2].ends_with("told: it lies where documents of packages lie"),
+            && lines[2].ends_with("listed: it is in a place for documents of packages"),
         "{table}"
     );
     assert!(!table.contains(&token()[4..]));

@@ -62,7 +62,7 @@ pub fn of_entry(entry: &LayerEntry<'_>) -> Vec<Weakness> {
             gravity,
             place(),
             format!("whoever runs it has the permissions of {whose}"),
-            "Take the bit away (`chmod a-s`), or leave the program out.",
+            "Remove the bit (`chmod a-s`), or leave the program out.",
         ));
     }
     let is_shared = entry.mode & WRITTEN_BY_ALL != 0;
@@ -79,7 +79,7 @@ pub fn of_entry(entry: &LayerEntry<'_>) -> Vec<Weakness> {
             Gravity::Warning,
             place(),
             "every user may change it",
-            "Take the right away (`chmod o-w`).",
+            "Remove that permission (`chmod o-w`).",
         )),
         _ => {}
     }

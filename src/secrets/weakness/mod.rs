@@ -152,7 +152,7 @@ fn root(config: &RunConfig) -> Option<Weakness> {
     let is_zero = !name.is_empty() && name.bytes().all(|it| it == b'0');
     (name.is_empty() || name == "root" || is_zero).then(|| {
         let message = match name {
-            "" => "no user is set, so that it runs as root",
+            "" => "no user is set, so it runs as root",
             _ => "it runs as root",
         };
         let hint = "Set a `USER` that is not root, by its number.";
@@ -214,7 +214,7 @@ fn steps(config: &RunConfig) -> Vec<Weakness> {
                 "unchecked-download",
                 Gravity::Warning,
                 place(),
-                "`ADD` takes a file from the network whatever it is",
+                "`ADD` downloads a file without checking its content",
                 "Give its digest: `ADD --checksum=sha256:…`.",
             ));
         }

@@ -47,7 +47,7 @@ pub(super) fn may_write(to: &Path) -> anyhow::Result<()> {
     }
     match fs::symlink_metadata(to) {
         Err(_) => Ok(()),
-        Ok(_) => Err(anyhow::anyhow!("`oci-layout:{shown}` is there already"))
+        Ok(_) => Err(anyhow::anyhow!("`oci-layout:{shown}` already exists"))
             .hint("name another path, or remove what is there: a layout is never added to"),
     }
 }

@@ -60,8 +60,10 @@ pub async fn run(env: &Environment, report: &Report) -> anyhow::Result<()> {
     say_plan(&plan.words(), &plan.about().notices, report);
     let plan = match plan {
         PromotePlan::Nothing(about) => {
-            return ending::nothing_promoted(&about, &context, report)
-                .context("nothing was to be promoted, but the workflow cannot be told");
+            return ending::nothing_promoted(&about, &context, report).context(
+                "nothing was to be promoted, but the outputs for the workflow cannot be \
+                    written",
+            );
         }
         PromotePlan::Promote(plan) => plan,
     };
@@ -291,7 +293,7 @@ impl Promote<'_> {
         let taken = whole.filter_map(|name| {
             let stands = baseline.taken(name).filter(|stands| stands.digest != image.digest)?;
             let why = anyhow::anyhow!(
-                "`{name}` is taken: it points to `{}`, and `{}` would be promoted",
+                "`{name}` already exists: it points to `{}`, not to `{}`, which would be promoted",
                 stands.digest,
                 image.digest
             );
@@ -390,11 +392,11 @@ impl Promote<'_> {
             let lacking = LackingParts::after(&ready.closure, to).await.remedied()?;
             if lacking.manifests() + lacking.blobs() > 0 {
                 return Err(anyhow::anyhow!(
-                    "`{repository}` took everything, and does not have {} and {} of it",
+                    "`{repository}` accepted everything, but now lacks {} and {} of it",
                     plural(lacking.manifests(), "manifest"),
                     plural(lacking.blobs(), "blob")
                 ))
-                .hint("run again; if it stays so, this registry drops what it is given");
+                .hint("run again; if that fails too, this registry drops what it accepts");
             }
             let image = repository.at(digest);
             let from = &ready.verified.image().repository;
@@ -452,7 +454,7 @@ impl Promote<'_> {
             ..RunEnd::default()
         }
         .tell(self.context, self.report)
-        .context("the image is promoted, but the workflow cannot be told")
+        .context("the image is promoted, but the outputs for the workflow cannot be written")
     }
 }
 

@@ -30,7 +30,7 @@ pub(in crate::verbs) async fn resolved(
             match wanted {
                 Some(wanted) if *wanted != named => {
                     return Err(anyhow::anyhow!("`{source}`: the tag points to `{named}`")).hint(
-                        "somebody moved the tag, or the digest is another image's; name the one you mean, by its digest alone",
+                        "name the image that you mean by its digest alone: the tag was moved, or the digest is of another image",
                     );
                 }
                 _ => named,
@@ -60,10 +60,11 @@ async fn named(
         let most = wait.unwrap_or_default();
         let left = most.saturating_sub(began.elapsed());
         if left.is_zero() {
-            let waited = if told { ", also not after waiting for it" } else { "" };
+            let waited = if told { ", even after waiting for it" } else { "" };
             let remedy = match wait {
                 Some(_) => {
-                    "publish it first; where that may still be running, set `wait-for-source: 30m`"
+                    "publish it first; if its publication may still be running, set \
+                     `wait-for-source: 30m`"
                 }
                 None => "publish it first, or name an image that is there with `image`",
             };
@@ -72,7 +73,7 @@ async fn named(
         }
         if !told {
             report.say(&format!(
-                "there is no {}:{tag} yet; it is waited for, up to {} min",
+                "there is no {}:{tag} yet; this run waits for it, up to {} min",
                 source.repository,
                 most.as_secs().div_ceil(60)
             ));

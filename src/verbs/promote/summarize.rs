@@ -66,8 +66,8 @@ impl<'a> SummaryMaker<'a> {
         let key = settings.signing_key.as_ref();
         let authority = SigningAuthority::of_run(http, context, key, services).await;
         let authority = authority
-            .context("`verification-summary: true` signs what was verified, which this run cannot")
-            .hint("or leave `verification-summary` out: what is copied is verified all the same")?;
+            .context("`verification-summary: true` needs a signature, and this run cannot sign")
+            .hint("or leave `verification-summary` out: the image is verified in any case")?;
         stages.public_log(services, Some(&authority))?;
         let server = context.server_url.trim_end_matches('/');
         let workflow = authority.workflow_ref();
@@ -155,7 +155,8 @@ impl<'a> SummaryMaker<'a> {
             let session = authority.session(&outside.http, run.context, &outside.services).await?;
             let now = jiff::Timestamp::now();
             for ((repository, formats), drafts) in lacking {
-                attest::add(&outside.registry, &session, &repository, &formats, now, drafts).await?;
+                attest::add(&outside.registry, &session, &repository, &formats, now, drafts)
+                    .await?;
             }
         }
         let found = reader.read_back(outside, &spots).await?;
@@ -259,10 +260,10 @@ impl SummaryReader {
             // A log whose clock is ahead of ours has signed in our future; that passes.
             if patience == 0 {
                 return Err(anyhow::anyhow!(
-                    "the verification summary of `{}` was attached, and does not verify there",
+                    "the verification summary of `{}` was attached, but does not verify there",
                     lost.image
                 ))
-                .hint("a rerun signs it again; if it persists, compare `trusted-root` with the services of `signing-config`");
+                .hint("run it again, which signs again; if that fails too, compare `trusted-root` with the services in `signing-config`");
             }
             patience -= 1;
             tokio::time::sleep(Duration::from_secs(1)).await;

@@ -27,22 +27,22 @@ use crate::text::plural;
 
 mod told;
 
-/// What `prune` is asked.
+/// Arguments of `supply-action prune`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct PruneArguments {
-    /// Delete; without it, only what would be deleted is said
+    /// Delete; by default only list what would be deleted
     #[arg(long)]
     delete: bool,
-    /// Keep this many of the newest images, also those that have no name any more
+    /// Keep this many of the newest images, also those without a tag
     #[arg(long, value_name = "N", default_value_t = 10)]
     keep: usize,
-    /// Keep what was pushed or signed less than this ago, such as 36h or 7d, as it may belong to a
-    /// publication that goes on
+    /// Keep what was pushed or signed less than this ago, such as 36h or 7d, because its
+    /// publication may still be running
     #[arg(long, value_name = "TIME", default_value = "1d", value_parser = duration)]
     older_than: SignedDuration,
-    /// Delete evidence about what is not in the repository as well; not where it is kept for images
-    /// elsewhere (COSIGN_REPOSITORY)
+    /// Delete evidence about images that are not in the repository as well; not if it is kept for
+    /// images elsewhere (COSIGN_REPOSITORY)
     #[arg(long)]
     orphans: bool,
     /// The repository is a package of the GitHub server at GITHUB_API_URL, though its registry is
@@ -52,7 +52,7 @@ pub struct PruneArguments {
     /// Reach the registry over plain HTTP
     #[arg(long)]
     allow_http_registry: bool,
-    /// Print everything with what becomes of it, as JSON, for machines
+    /// Print each manifest, and whether it is kept or deleted, as JSON, for machines
     #[arg(long)]
     json: bool,
     /// The repository, without a tag
@@ -60,17 +60,17 @@ pub struct PruneArguments {
     repository: Repository,
 }
 
-const EXAMPLES: &str = "Kept is every image with a tag, the newest N, whatever is younger than a day, and all that belongs to each:
-platforms, attestations, signatures, lists of referrers. Names that are digests (sha256-…, sha256-….sig) are no names.
+const EXAMPLES: &str = "It keeps every image with a tag, the newest N, everything younger than a day, and all parts of these:
+platforms, attestations, signatures, lists of referrers. Tags that are digests (sha256-…, sha256-….sig) do not count as tags.
 
-Logins are taken from Docker's configuration (DOCKER_CONFIG or ~/.docker/config.json). For ghcr.io, GITHUB_TOKEN or GH_TOKEN must be
-set, with the right to delete packages; it logs in at the registry as well, where there is no login.
+Logins come from Docker's configuration (DOCKER_CONFIG or ~/.docker/config.json). For ghcr.io, GITHUB_TOKEN or GH_TOKEN must be
+set, with permission to delete packages; it also logs in at the registry if there is no other login.
 
-What would go, and then doing it:
+List what would be deleted, then delete it:
   supply-action prune ghcr.io/octo/app
   supply-action prune ghcr.io/octo/app --keep 20 --delete
 
-Let no publication run meanwhile: give both workflows one `concurrency` group.
+Do not publish at the same time: give both workflows one `concurrency` group.
 
 Exit codes: 0 done, 1 nothing or not all was deleted, 2 the arguments are wrong";
 
@@ -80,7 +80,7 @@ fn repository(text: &str) -> Result<Repository, String> {
 }
 
 fn duration(text: &str) -> Result<SignedDuration, String> {
-    let wrong = || format!("`{text}` is no time, such as `36h` or `7d`");
+    let wrong = || format!("`{text}` is not a time, such as `36h` or `7d`");
     let span: jiff::Span = text.parse().map_err(|_| wrong())?;
     let duration =
         span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
@@ -120,15 +120,19 @@ async fn pruned(
     let repository = &arguments.repository;
     let found = find(&registry, packages.as_ref(), repository).await;
     say_elsewhere(&registry, report).await;
-    let found = found.context("nothing was deleted, as it is not known what belongs together")?;
+    let found = found.context(
+        "nothing was deleted, because it is not known which manifests belong \
+        together",
+    )?;
     let PruneArguments { keep, older_than, orphans, .. } = *arguments;
     let rules = RetentionRules { keep, younger_than: older_than, orphans, now: Timestamp::now() };
     let decision = retention::decide(&found.items, &rules);
     if found.names.is_empty() && !decision.deleted.is_empty() {
         return Err(anyhow::anyhow!(
-            "nothing was deleted: `{repository}` has no tag, so nothing says what is in use"
+            "nothing was deleted: `{repository}` has no tag, so it is not known which images are \
+             in use"
         ))
-        .hint("if nothing is, delete the repository; else set a tag on what is");
+        .hint("delete the repository if no image is in use; otherwise tag the images in use");
     }
     let mut outcome = PruneOutcome { found, decision, deleted: None };
     if !arguments.delete {
@@ -157,9 +161,9 @@ impl PruneOutcome {
         let about = |digest: &Digest| self.found.items.get(digest)?.about.as_ref();
         match left.iter().filter_map(about).any(|about| gone.contains(about)) {
             true => {
-                "run again with `--orphans`: evidence of images that went is left, and stays without it; all that is kept is whole"
+                "run again with `--orphans`, because evidence of deleted images is left; every image that is kept is complete"
             }
-            false => "what is left goes at the next run; all that is kept is whole",
+            false => "run again to delete the rest; every image that is kept is complete",
         }
     }
 }
@@ -168,7 +172,7 @@ impl PruneArguments {
     /// What a signal may leave half done.
     pub fn unfinished(&self) -> Option<&'static str> {
         self.delete.then_some(
-            "if it had begun to delete, run again with `--orphans`: evidence of images that went may be left; all that is kept is whole",
+            "run again with `--orphans` if it had begun to delete: evidence of deleted images may be left; every image that is kept is complete",
         )
     }
 }
@@ -200,7 +204,7 @@ async fn outside(
         return Ok((Registry::new(line(&context.network)?, credentials), None));
     };
     let Some(token) = token else {
-        return Err(anyhow::anyhow!("there is no `GITHUB_TOKEN`, without which GitHub does not say what `{repository}` holds")).hint(
+        return Err(anyhow::anyhow!("there is no `GITHUB_TOKEN`, and GitHub lists the versions of `{repository}` only with a token")).hint(
             "set `GITHUB_TOKEN` or `GH_TOKEN`: in a workflow `${{ github.token }}` with \"permissions: packages: write\", elsewhere a \
              classic token with `read:packages` and `delete:packages`",
         );
@@ -231,7 +235,7 @@ async fn names(
         match registry.tagged(repository, &name).await.remedied()? {
             Some(manifest) => Ok(Some((name, manifest.descriptor.digest))),
             None if digest_name(&name).is_some() => Ok(None),
-            None => bail!("`{repository}:{name}` is listed, and the registry does not give it"),
+            None => bail!("`{repository}:{name}` is listed, but the registry does not return it"),
         }
     });
     let resolved: Vec<Option<(Tag, Digest)>> =
@@ -266,9 +270,9 @@ async fn find(
     let tags: BTreeSet<Tag> = all.keys().cloned().collect();
     let closure = closure::walk(registry, repository, roots, &tags).await.remedied()?;
     if let Some(gone) = listed.iter().find(|digest| closure.missing.contains(*digest)) {
-        return Err(anyhow::anyhow!("GitHub lists `{gone}`, and its registry does not have it"))
+        return Err(anyhow::anyhow!("GitHub lists `{gone}`, but its registry does not have it"))
             .hint(
-                "run again in a while; if it stays so, delete this version on the package's page",
+                "run again later; if that does not help, delete this version on the package's page",
             );
     }
     let times =
@@ -296,10 +300,10 @@ async fn still_so(
     let named =
         now.iter().find(|(tag, digest)| digest_name(tag).is_none() && going.contains(digest));
     match named {
-        Some((tag, digest)) => {
-            Err(anyhow::anyhow!("`{tag}` was set on `{digest}` meanwhile, which had no tag"))
-                .hint("run again when nothing is published")
-        }
+        Some((tag, digest)) => Err(anyhow::anyhow!(
+            "`{digest}`, which had no tag, got the tag `{tag}` during this run"
+        ))
+        .hint("run again when no other run publishes"),
         None => Ok(()),
     }
 }
@@ -318,13 +322,13 @@ async fn delete(
         let gone = match (packages, &outcome.found.versions) {
             (Some(packages), Some(versions)) => match versions.get(digest) {
                 Some(version) => packages.delete(*version).await.map(drop).map_err(|why| anyhow::anyhow!("GitHub keeps `{digest}`: {why}")),
-                None => Err(anyhow::anyhow!("GitHub does not list `{digest}`, which its registry has")),
+                None => Err(anyhow::anyhow!("GitHub does not list `{digest}`, but its registry has it")),
             },
             _ => match registry.remove_manifest(repository, digest).await.remedied() {
                 Ok(Removal::Removed | Removal::Gone) => Ok(()),
                 Ok(Removal::Unsupported) => {
-                    Err(anyhow::anyhow!("`{}` takes no manifests away by the registry's protocol", repository.registry()))
-                        .hint("use the registry's own retention; docs/retention.md says which settings leave evidence alone")
+                    Err(anyhow::anyhow!("`{}` does not delete manifests by the registry protocol", repository.registry()))
+                        .hint("use the registry's own retention; docs/retention.md says which settings keep the evidence")
                 }
                 Err(error) => Err(error),
             },

@@ -91,7 +91,7 @@ impl PruneOutcome {
             ),
         });
         if self.found.versions.is_none() {
-            lines.push("found is what tags lead to, also those that are digests: a registry lists no others".to_owned());
+            lines.push("found is only what tags and digest tags lead to, because this registry lists nothing else".to_owned());
         }
         lines
     }
@@ -173,11 +173,10 @@ fn reason(why: KeptBecause, arguments: &PruneArguments) -> String {
         KeptBecause::Named => "with a tag".to_owned(),
         KeptBecause::Newest => format!("among the newest {}", arguments.keep),
         KeptBecause::Young => "too young, or with evidence that is".to_owned(),
-        KeptBecause::TimeUnknown => {
-            "of which nobody knows when they came: no evidence says it".to_owned()
-        }
+        KeptBecause::TimeUnknown => "without a known age, because no evidence states it".to_owned(),
         KeptBecause::Orphan => {
-            "about something that is not here (--orphans, if nothing elsewhere needs them)"
+            "evidence of images that are not here (--orphans deletes it, if nothing elsewhere \
+             needs it)"
                 .to_owned()
         }
         KeptBecause::Scanner => "SBOM scanner that a build may be using".to_owned(),

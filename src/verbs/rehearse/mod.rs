@@ -37,7 +37,7 @@ pub enum ActionWord {
     Bake,
 }
 
-/// What `rehearse` may be told.
+/// Arguments of `supply-action rehearse`.
 #[derive(Debug, Args)]
 pub struct Rehearse {
     /// The folder to build
@@ -50,7 +50,7 @@ pub struct Rehearse {
     /// workflow says
     #[arg(long)]
     pub platforms: Option<String>,
-    /// Tags to put at the end, separated by commas; by default those of a push of tag v1.2.3
+    /// Tags to set at the end, separated by commas; by default those of a push of tag v1.2.3
     #[arg(short, long, default_value = "")]
     pub tags: String,
     /// Build arguments, NAME=value
@@ -233,7 +233,7 @@ fn place(arguments: &Rehearse, env: &Environment) -> anyhow::Result<PathBuf> {
     if arguments.out.is_some() {
         let (asked, context) = (asked.display(), context.display());
         let message = format!(
-            "`--out {asked}` lies in the context `{context}`, so the next build would send it"
+            "`--out {asked}` is inside the context `{context}`, so the next build would send it"
         );
         return Err(WithExit { code: exit::BAD_INPUT, message })
             .hint("name a folder outside of the context, or add it to `.dockerignore`");

@@ -47,7 +47,7 @@ struct NameMover<'a> {
 impl NameMover<'_> {
     fn moved(&mut self, name: &str) -> String {
         let moved = format!("{}/{}", self.registry, path_of(name));
-        let notice = format!("`{name}` is played by `{moved}`");
+        let notice = format!("`{moved}` replaces `{name}` in this rehearsal");
         if moved != name && !self.notices.contains(&notice) {
             self.notices.push(notice);
         }

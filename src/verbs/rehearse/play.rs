@@ -55,11 +55,11 @@ pub(super) async fn play(
         Action::Publish => publish(&given, report).await,
         Action::Merge => merge(&given, report).await,
         Action::Bake => bake(&given, report).await,
-        Action::Promote | Action::Scan => {
-            Err(anyhow::anyhow!("`{}` is of an image that is published", given.action.verb())).hint(
-                "run `supply-action promote` with `dry-run=true`, which says what it would do",
-            )
-        }
+        Action::Promote | Action::Scan => Err(anyhow::anyhow!(
+            "`{}` needs an image that is already published",
+            given.action.verb()
+        ))
+        .hint("run `supply-action promote` with `dry-run=true`, which says what it would do"),
     }
 }
 
@@ -108,7 +108,10 @@ fn given<'a>(
     // "None known" by six records would be taken for more than it is.
     let is_given = |name: &str| inputs.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
     if !is_given("advisories") && !is_given("scan") {
-        notices.push("known vulnerabilities are looked up among the few records of the sandbox; `--input advisories=DIR` names real ones".to_owned());
+        notices.push(
+            "the scan uses the few records of the sandbox; `--input advisories=DIR` uses real ones"
+                .to_owned(),
+        );
     }
     Ok((GivenInputs { arguments, world, action, env: made, inputs, of_legs }, notices))
 }
@@ -222,7 +225,7 @@ impl GivenInputs<'_> {
     fn stays_here(&self, images: &[Repository]) -> anyhow::Result<()> {
         let elsewhere = images.iter().find(|image| image.registry() != self.world.registry());
         elsewhere.map_or(Ok(()), |image| {
-            Err(anyhow::anyhow!("{NOTHING}: `{image}` lies at no registry of the rehearsal"))
+            Err(anyhow::anyhow!("{NOTHING}: `{image}` is not in a registry of the rehearsal"))
         })
     }
 }
@@ -382,9 +385,9 @@ async fn bake(given: &GivenInputs<'_>, report: &Report) -> anyhow::Result<Played
     let Rehearse { tags, platforms, file, build_args, .. } = given.arguments;
     if !tags.is_empty() || platforms.is_some() || file.is_some() || !build_args.is_empty() {
         return Err(anyhow::anyhow!(
-            "{NOTHING}: a bake file says of each target what `--tags`, `--platforms`, `--file` and `--build-arg` say of one"
+            "{NOTHING}: `--tags`, `--platforms`, `--file` and `--build-arg` are for one image, but a bake file has targets"
         ))
-        .hint("write it there, or give `--input set=TARGET.KEY=VALUE` or `--input vars=NAME=VALUE`");
+        .hint("write these into the bake file, or give `--input set=TARGET.KEY=VALUE` or `--input vars=NAME=VALUE`");
     }
     let source = ("source".to_owned(), given.arguments.context.display().to_string());
     let of_folder = |(name, value): &&(String, String)| {

@@ -40,7 +40,7 @@ impl WorkflowFile {
         let text = std::fs::read_to_string(file)
             .map_err(|error| wrong(format!("cannot be read: {error}")))?;
         let document = serde_saphyr::from_str(&text)
-            .map_err(|error| wrong(format!("is no workflow: {error}")))?;
+            .map_err(|error| wrong(format!("is not a workflow: {error}")))?;
         Ok(Self { shown, document })
     }
 
@@ -144,7 +144,7 @@ fn filled(workflow: &Value, found: &FoundStep<'_>, env: &Environment) -> ActionS
     let mut inputs = Vec::new();
     for (name, value) in found.definition["with"].as_object().into_iter().flatten() {
         let Some(text) = text(value) else {
-            notices.push(format!("input `{name}` is left out: it is no text"));
+            notices.push(format!("input `{name}` is left out: it is not a text"));
             continue;
         };
         match expanded(&text, &contexts) {
@@ -400,7 +400,7 @@ jobs:
                 .unwrap_err()
                 .contains("uses this action")
         );
-        assert!(step("jobs: [", None).unwrap_err().contains("is no workflow"));
+        assert!(step("jobs: [", None).unwrap_err().contains("is not a workflow"));
         assert_eq!(step("jobs: { a: { steps: [{ uses: ./ }] } }", None).unwrap().name, "a/0");
         assert_eq!(
             step("jobs: { a: { steps: [{ uses: o/supply-action/merge@v1 }] } }", Some("a"))

@@ -330,7 +330,7 @@ impl Rescan<'_> {
             }
         }
         if lacking.is_empty() {
-            return Ok((Vec::new(), "the signed results say the same, and are fresh".to_owned()));
+            return Ok((Vec::new(), "the signed results say the same, and are recent".to_owned()));
         }
         // A certificate is asked for only where something is signed.
         let session = authority.session(&outside.http, self.context, &outside.services).await?;
@@ -377,7 +377,7 @@ impl Rescan<'_> {
             ..RunEnd::default()
         }
         .tell(self.context, self.report)
-        .context("the scan is done, but the workflow cannot be told")
+        .context("the scan is done, but the outputs for the workflow cannot be written")
     }
 }
 

@@ -30,11 +30,11 @@ pub(super) struct DiffArguments {
     /// The same, afterwards
     #[arg(value_name = "AFTER")]
     after: DiffSide,
-    /// The platform of images that are for several; without it this machine's, or the only one
+    /// The platform, for images that have several; by default this machine's, or the only one
     #[arg(long, value_name = "OS/ARCH")]
     platform: Option<Platform>,
-    /// Keep what each layer of an image held in this directory, and do not read again the layers
-    /// that are known there
+    /// Keep the contents of each layer of an image in this directory, and do not read known layers
+    /// again
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// Print what differs as JSON, for machines
@@ -86,10 +86,10 @@ pub(in crate::verbs) fn is_json(path: &Path) -> bool {
 }
 
 const EXAMPLES: &str =
-    "Packages are matched by type and name of their package URL, so that documents of different generators can be compared; several
-versions of one package side by side are kept apart. The image itself, files and qualifiers such as the architecture do not count.
+    "Packages are matched by type and name of their package URL, so documents of different generators can be compared. Several
+versions of one package are kept apart. The image itself, files and qualifiers such as the architecture do not count.
 
-An image is read as by `supply-action sbom`, whose help says how it is named.
+Name an image as for `supply-action sbom`, whose help explains it.
 
   supply-action sbom diff before.spdx.json after.cdx.json
   supply-action sbom diff ghcr.io/octo/app:v1 ghcr.io/octo/app:v2

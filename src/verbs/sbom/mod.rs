@@ -32,26 +32,25 @@ use crate::sbom::{cyclonedx, table};
 mod diff;
 pub(super) use diff::is_json;
 
-/// What `sbom` is asked.
+/// Arguments of `supply-action sbom`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct SbomArguments {
     #[command(subcommand)]
     verb: Option<SbomVerb>,
-    /// The platform, where the image is for several; without it this machine's, or the only one
+    /// The platform, if the image has several; by default this machine's, or the only one
     #[arg(long, value_name = "OS/ARCH")]
     pub platform: Option<Platform>,
     /// How the packages are written
     #[arg(long, value_enum, default_value_t = CatalogFormat::SpdxJson)]
     pub format: CatalogFormat,
-    /// Where to; without it, to standard output
+    /// The file to write to; by default standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Keep what each layer held in this directory, and do not read again the layers that are known
-    /// there
+    /// Keep the contents of each layer in this directory, and do not read known layers again
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
-    /// The image's name in the document; without it, the name it has in the registry, the layout or
+    /// The image's name in the document; by default its name in the registry, the layout or
     /// the archive
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
@@ -62,11 +61,10 @@ pub struct SbomArguments {
     /// given several times
     #[arg(long, value_name = "PATTERN")]
     pub exclude: Vec<String>,
-    /// Who supplies the image, for the document; without it, the vendor that the image's labels
-    /// name
+    /// Who supplies the image, for the document; by default the vendor in the image's labels
     #[arg(long, value_name = "NAME")]
     pub supplier: Option<String>,
-    /// Layers that are read at once; without it, as many as there are processors
+    /// Layers to read at once; by default as many as there are processors
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
     /// A path, if there is such a file or directory, or else a name in a registry: name:tag,
@@ -77,12 +75,12 @@ pub struct SbomArguments {
 
 #[derive(Debug, Subcommand)]
 enum SbomVerb {
-    /// Which packages came, went or changed between two SBOMs of any generator
+    /// Show which packages were added, removed or changed between two SBOMs of any generator
     Diff(Box<diff::DiffArguments>),
 }
 
-const EXAMPLES: &str = "IMAGE is taken for what it is; a word and a colon in front of it say what it must be:
-  registry:NAME        an image in a registry; logins are taken from Docker's configuration (DOCKER_CONFIG or ~/.docker/config.json)
+const EXAMPLES: &str = "The kind of IMAGE is detected; a word and a colon in front of it set the kind:
+  registry:NAME        an image in a registry; logins come from Docker's configuration (DOCKER_CONFIG or ~/.docker/config.json)
   oci-layout:DIR       a directory with index.json and blobs/
   oci-archive:FILE     a tar archive of such a directory
   docker-archive:FILE  what `docker save` wrote
@@ -90,14 +88,14 @@ const EXAMPLES: &str = "IMAGE is taken for what it is; a word and a colon in fro
 After the path of a layout or an archive that holds several images, a colon and a name choose one.
 
 Layers are streamed, several at a time, each checked against its digest. Nothing is unpacked to
-disk, but an archive that is compressed as a whole, which is inflated to a temporary file.
+disk, except an archive that is compressed as a whole: it is inflated to a temporary file.
 
   supply-action sbom ghcr.io/octo/app:v1.2.3 -o app.spdx.json
   supply-action sbom --platform linux/arm64 --format table debian:12
   docker save app | cat > app.tar && supply-action sbom app.tar
   supply-action sbom --cache ~/.cache/sbom oci-layout:out:v1.2.3
 
-SOURCE_DATE_EPOCH sets the document's date; without it, it is the image's.
+SOURCE_DATE_EPOCH sets the document's date; by default it is the date of the image.
 
 Exit codes: 0 written, 1 not written, 2 the arguments are wrong";
 

@@ -26,25 +26,26 @@ use crate::scan::{sarif, shown};
 use crate::text::age::Age;
 use crate::verbs::scanning::known_at_all;
 
-/// What `scan` is asked.
+/// Arguments of `supply-action scan`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, mut_args = of_image)]
 pub struct ScanArguments {
-    /// The platform, where the image is for several; without it this machine's, or the only one
+    /// The platform, if the image has several; by default this machine's, or the only one
     #[arg(long, value_name = "OS/ARCH")]
     platform: Option<Platform>,
     /// Advisories at hand: a directory or an archive of OSV records, such as `supply-action
-    /// advisories update` makes; may be given several times. Then no service is asked but with
-    /// --osv-url
+    /// advisories update` makes; may be given several times. Then no service is asked, unless
+    /// --osv-url is given
     #[arg(long, value_name = "PATH")]
     advisories: Vec<PathBuf>,
-    /// The OSV service to ask about what is not at hand; names and versions of packages go there
+    /// The OSV service to ask about packages that --advisories does not cover; it receives names
+    /// and versions of packages
     #[arg(long, value_name = "URL")]
     osv_url: Option<String>,
     /// Keep the service's records in this directory, and do not fetch again what did not change
     #[arg(long, value_name = "DIR")]
     advisory_cache: Option<PathBuf>,
-    /// Fail where the newest advisory at hand is older: a number of hours (`36h`) or days (`7d`)
+    /// Fail if the newest advisory at hand is older: a number of hours (`36h`) or days (`7d`)
     #[arg(long, value_name = "AGE", requires = "advisories")]
     max_advisory_age: Option<Age>,
     /// The lowest severity that fails
@@ -53,13 +54,13 @@ pub struct ScanArguments {
     /// Whether only vulnerabilities with a fix fail
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     only_fixed: bool,
-    /// Fail where nothing is known about a package
+    /// Fail if nothing is known about a package
     #[arg(long)]
     fail_on_unassessed: bool,
-    /// Fail on what CISA lists as exploited (needs --kev), with a fix or without
+    /// Fail on vulnerabilities that CISA lists as exploited (needs --kev), with or without a fix
     #[arg(long, requires = "kev")]
     fail_on_kev: bool,
-    /// Fail on vulnerabilities whose severity nobody rates
+    /// Fail on vulnerabilities without a severity
     #[arg(long)]
     fail_on_unknown: bool,
     /// CISA's catalogue of exploited vulnerabilities, in JSON
@@ -78,11 +79,10 @@ pub struct ScanArguments {
     /// How the result is written
     #[arg(long, value_enum, default_value_t = ResultFormat::Table)]
     format: ResultFormat,
-    /// Where to; without it, to standard output
+    /// The file to write to; by default standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Keep what each layer held in this directory, and do not read again the layers that are known
-    /// there
+    /// Keep the contents of each layer in this directory, and do not read known layers again
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// An SBOM (SPDX 2 or CycloneDX in JSON), or an image as `supply-action sbom` takes it
@@ -93,7 +93,7 @@ pub struct ScanArguments {
     inputs: Vec<(String, String)>,
 }
 
-const EXAMPLES: &str = "IMAGE is read as by `supply-action sbom`, whose help says how it is named. No signature is checked:
+const EXAMPLES: &str = "Name IMAGE as for `supply-action sbom`, whose help explains it. No signature is checked:
 `supply-action verify` does that.
 
   supply-action scan ghcr.io/octo/app:v1.2.3
@@ -101,7 +101,7 @@ const EXAMPLES: &str = "IMAGE is read as by `supply-action sbom`, whose help say
   supply-action scan --advisories advisories --fail-on high app.spdx.json
   supply-action scan --format sarif -o scan.sarif --ignore-file risks.yaml oci-layout:out
 
-Names and versions of packages leave this machine where a service is asked; with --advisories alone, nothing does.
+If a service is asked, names and versions of packages leave this machine; with --advisories alone, nothing does.
 
 Exit codes: 0 nothing fails, 1 something fails, 2 the arguments are wrong, 4 it could not be found out (a source did not answer, or none covers any of the packages)";
 
@@ -172,7 +172,7 @@ impl ScanArguments {
             epss: self.epss.clone(),
         };
         if terms.advisory_cache.is_some() && !terms.asks_service() {
-            let message = "option `--advisory-cache` changes nothing: with `--advisories` alone no service is asked";
+            let message = "option `--advisory-cache` has no effect: with `--advisories` alone no service is asked";
             return Err(WithExit { code: exit::BAD_INPUT, message: message.to_owned() })
                 .hint("leave it out, or name the service with `--osv-url`");
         }

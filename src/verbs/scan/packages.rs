@@ -77,8 +77,7 @@ fn of_document(
         anyhow::Error::from(WithExit { code: exit::BAD_INPUT, message })
     };
     if arguments.cache.is_some() {
-        let message =
-            "option `--cache` changes nothing: a document has no layers to keep".to_owned();
+        let message = "option `--cache` has no effect: a document has no layers to keep".to_owned();
         return Err(WithExit { code: exit::BAD_INPUT, message }.into());
     }
     let mut bytes = Vec::new();

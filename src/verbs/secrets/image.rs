@@ -7,9 +7,7 @@ use anyhow::Context as _;
 
 use super::NOTHING;
 use crate::assess::bases::{BaseLayers, BasedImage};
-use crate::assess::search::{
-    LayerSearch, PlatformSearch, SearchedLayers, image_error, search,
-};
+use crate::assess::search::{LayerSearch, PlatformSearch, SearchedLayers, image_error, search};
 use crate::environment::Environment;
 use crate::image::Platform;
 use crate::provenance::BuildLines;

@@ -33,7 +33,7 @@ use crate::text::plural;
 use crate::verbs::sbom::SbomSubject;
 use crate::verbs::verify::WantedReference;
 
-/// What `secrets` is asked.
+/// Arguments of `supply-action secrets`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SecretsArguments {
@@ -44,10 +44,10 @@ pub struct SecretsArguments {
     /// rule or the `sha256:` of one secret; may be given several times
     #[arg(long, value_name = "FILE")]
     ignore_file: Vec<PathBuf>,
-    /// The least severity of misconfiguration that fails; of an image alone
+    /// The lowest severity of misconfiguration that fails; for images only
     #[arg(long, value_enum, default_value_t = FailOnMisconfig::None)]
     fail_on_misconfig: FailOnMisconfig,
-    /// The platform, where the image is for several; without it this machine's, or the only one
+    /// The platform, if the image has several; by default this machine's, or the only one
     #[arg(long, value_name = "OS/ARCH")]
     platform: Option<Platform>,
     /// Leave files out: a path from the root, in which `*` stands for anything but `/`, `**` for
@@ -62,14 +62,14 @@ pub struct SecretsArguments {
     target: SbomSubject,
 }
 
-const EXAMPLES: &str = "No value is shown whole: only how it begins, and a fingerprint. Keys and tokens in tests and samples that packages bring are shown and do not fail.
+const EXAMPLES: &str = "No value is shown in full: only its beginning and a fingerprint. Keys and tokens in tests and samples of packages are shown and do not fail.
 
   supply-action secrets .
   supply-action secrets --exclude 'docs/**' --format json .
   supply-action secrets ghcr.io/octo/app:v1.2.3
   supply-action secrets --fail-on-misconfig medium oci-layout:out
 
-Of an image all layers are read, also what later ones delete, and its config; each layer is checked against its digest.
+For an image, the config and all layers are read, also files that later layers delete; each layer is checked against its digest.
 
 Exit codes: 0 nothing fails, 1 something fails, 2 the arguments are wrong, 4 a file or a layer could not be read";
 
@@ -188,15 +188,13 @@ fn of_directory(
         ("--platform", arguments.platform.is_some()),
     ];
     if let Some((option, _)) = of_images.iter().find(|(_, is_set)| *is_set) {
-        return Err(
-            bad(format!("option `{option}` is about images, and this is a directory")).into()
-        );
+        return Err(bad(format!("option `{option}` is for images, but this is a directory")).into());
     }
     let is_directory = std::fs::metadata(directory)
         .map_err(|error| bad(format!("`{}` cannot be read: {error}", directory.display())))?
         .is_dir();
     if !is_directory {
-        return Err(bad(format!("`{}` is no directory", directory.display())).into());
+        return Err(bad(format!("`{}` is not a directory", directory.display())).into());
     }
     let mut found = Leaks { exclude, leaks: Vec::new(), files: 0, left_out: 0 };
     Rootfs::new(directory).visit(&mut found).map_err(|error| {
@@ -206,7 +204,7 @@ fn of_directory(
             }
             other => other.to_string(),
         };
-        let message = format!("what `{}` holds is not known: {why}", directory.display());
+        let message = format!("the content of `{}` is not known: {why}", directory.display());
         WithExit { code: exit::UNKNOWN, message }
     })?;
     let Leaks { leaks, files, left_out, .. } = found;
@@ -247,7 +245,7 @@ fn accepted_by(files: &[PathBuf], report: &Report) -> anyhow::Result<Vec<Waiver>
     for risk in accepted.risks().iter().filter(|risk| !waivers::is_about_secrets(risk)) {
         let (id, place) = (risk.id.as_deref().unwrap_or("a package"), visible(&risk.place));
         report.notice(&format!(
-            "`{}` ({place}) accepts no secret: it is no rule's id and no fingerprint",
+            "`{}` ({place}) accepts no secret: it is neither the id of a rule nor a fingerprint",
             visible(id)
         ));
     }
@@ -315,6 +313,6 @@ fn refuse(target: &str, verdict: &SearchVerdict) -> anyhow::Result<()> {
     let counts: Vec<String> = counts.map(|(count, word)| plural(*count, word)).collect();
     let told = anyhow::anyhow!("`{target}` holds {}\n{}", counts.join(" and "), lines.join("\n"));
     Err(told).hint(
-        "revoke secrets and take them out; what may stay goes into a file of `--ignore-file` with a reason",
+        "revoke secrets and remove them; list what may stay in a file of `--ignore-file`, with a reason",
     )
 }

@@ -1,4 +1,4 @@
-//! What `verify` is asked, as words of the command line. Parsing only.
+//! Arguments of `supply-action verify`, as text of the command line. Parsing only.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -21,7 +21,7 @@ use crate::verify::signer::{
 };
 use crate::verify::summary::{SlsaLevel, SummarizedResource, SummaryTerms};
 
-/// What `verify` is asked.
+/// Arguments of `supply-action verify`.
 #[derive(Debug, Args)]
 #[command(
     group = ArgGroup::new("signer"),
@@ -30,35 +30,36 @@ use crate::verify::summary::{SlsaLevel, SummarizedResource, SummaryTerms};
 )]
 pub struct VerifyArguments {
     #[allow(rustdoc::bare_urls, reason = "this is what --help prints")]
-    /// Who must have signed every part, exactly: a workflow as
+    /// The exact identity that must have signed every part: a workflow as
     /// https://github.com/OWNER/REPO/PATH@REF, or an e-mail address
     #[arg(long, value_name = "ID", group = "signer")]
     pub certificate_identity: Option<String>,
-    /// As --certificate-identity, as a pattern for the whole of it (we put ^(?:…)$ around)
+    /// As --certificate-identity, but a regular expression for the whole identity (it becomes
+    /// ^(?:…)$)
     #[arg(long, value_name = "REGEX", group = "signer")]
     pub certificate_identity_regexp: Option<String>,
     /// The signer's public key in PEM, in place of an identity
     #[arg(long, value_name = "PEM_FILE", group = "signer")]
     pub key: Option<PathBuf>,
-    /// Accept what the key signed without an entry in a transparency log: whoever ever had the key
-    /// may have signed it, at any time and unseen
+    /// Accept what the key signed without an entry in a transparency log: anyone who ever had the
+    /// key may have signed it, at any time
     #[arg(long, requires = "key", conflicts_with_all = ["certificate_identity", "certificate_identity_regexp", "repo"])]
     pub insecure_ignore_tlog: bool,
     /// The repository whose image it is, as OWNER/NAME on github.com or as a URL: one of its
     /// workflows must have signed, in one of its runs, and its server must have vouched for it.
-    /// With an identity beside it, that one must have signed, in a run of this repository
+    /// With an identity as well, that identity must have signed, in a run of this repository
     #[arg(short = 'R', long, value_name = "REPOSITORY", conflicts_with_all = ["key", "source_repository"])]
     pub repo: Option<SourceRepository>,
     #[allow(rustdoc::bare_urls, reason = "this is what --help prints")]
-    /// Who must have vouched for the signer, exactly [default:
-    /// https://token.actions.githubusercontent.com, or with --repo whoever does so for its server]
+    /// The exact OIDC issuer that must have vouched for the signer [default:
+    /// https://token.actions.githubusercontent.com, or with --repo the issuer of its server]
     #[arg(long, value_name = "URL")]
     pub certificate_oidc_issuer: Option<String>,
-    /// The repository whose run must have signed, as OWNER/NAME on github.com or as a URL: demanded
-    /// where the workflow that signed is another repository's, as that signs for whoever calls it
+    /// The repository whose run must have signed, as OWNER/NAME on github.com or as a URL: required
+    /// if the workflow that signed belongs to another repository, because it signs for every caller
     #[arg(long, value_name = "REPOSITORY", conflicts_with = "key")]
     pub source_repository: Option<SourceRepository>,
-    /// The same by its number, which does not pass to another repository of the name
+    /// The same repository by its number, which no other repository of that name gets
     #[arg(long, value_name = "NUMBER", conflicts_with = "key")]
     pub source_repository_id: Option<RepositoryId>,
     /// The ref whose run must have signed, such as refs/tags/v1.2.3
@@ -70,10 +71,11 @@ pub struct VerifyArguments {
     /// The event that must have started the run, such as push
     #[arg(long, value_name = "EVENT", conflicts_with = "key")]
     pub trigger: Option<Trigger>,
-    /// Whose runner must have signed: github-hosted or self-hosted
+    /// The kind of runner that must have signed: github-hosted or self-hosted
     #[arg(long, value_name = "KIND", conflicts_with = "key")]
     pub runner: Option<Runner>,
-    /// The trusted root to verify with; without it that of the public-good instance, as this program knows it
+    /// Sigstore trusted root (JSON); by default the public-good root that is built into this
+    /// program
     #[arg(long, value_name = "FILE")]
     pub trusted_root: Option<PathBuf>,
     /// What a part must have, as PART=KIND,KIND: parts are index, platforms and attestations, kinds
@@ -82,53 +84,52 @@ pub struct VerifyArguments {
     /// platforms=signature, or with --verifier-id index=verification-summary]
     #[arg(long, value_name = "PART=KINDS")]
     pub require: Vec<RequiredKinds>,
-    /// Require the result of a scan that ended at most that long ago: a number of hours (`36h`) or
-    /// days (`7d`). The newest counts, and those of this program alone can be read
+    /// Require the result of a scan that is not older than this: a number of hours (`36h`) or days
+    /// (`7d`). The newest counts, and only results of this program can be read
     #[arg(long, value_name = "AGE")]
     pub max_scan_age: Option<Age>,
     /// Require the result of a scan without an open vulnerability of this severity or worse
-    /// (critical, high, medium or low), as it was signed: no advisory is asked for today
+    /// (critical, high, medium or low), as it was signed; nothing is looked up today
     #[arg(long, value_name = "LEVEL")]
     pub fail_on: Option<SeverityLevel>,
     /// With --fail-on, whether only vulnerabilities with a fix count
     #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, requires = "fail_on")]
     pub only_fixed: bool,
     #[allow(rustdoc::bare_urls, reason = "this is what --help prints")]
-    /// Who must have signed the results of scans, where that is another than who signed the image:
-    /// a workflow that scans again, as https://github.com/OWNER/REPO/PATH@REF
+    /// Who must have signed the results of scans, if not the signer of the image: a workflow that
+    /// scans again, as https://github.com/OWNER/REPO/PATH@REF
     #[arg(long, value_name = "ID")]
     pub scan_identity: Option<String>,
-    /// The builder that the provenance of each platform must name, to the letter
+    /// The exact builder that the provenance of each platform must name
     #[arg(long, value_name = "ID")]
     pub builder_id: Option<String>,
-    /// The repository that the provenance of each platform must name as what was built
+    /// The repository that the provenance of each platform must name as its source
     #[arg(long, value_name = "URL")]
     pub build_source: Option<String>,
     #[allow(rustdoc::bare_urls, reason = "this is what --help prints")]
-    /// Whose SLSA verification summary stands in place of the evidence: the verifier.id that it must
-    /// name, to the letter, such as https://github.com/OWNER/REPO/.github/workflows/promote.yml. It
-    /// must say PASSED, of this image in this repository. Anybody can write that name, so say who
-    /// signs for it as well
+    /// The verifier whose SLSA verification summary replaces the evidence: the exact verifier.id in
+    /// it, such as https://github.com/OWNER/REPO/.github/workflows/promote.yml. It must say PASSED,
+    /// of this image in this repository. Anybody can write that name, so name its signer as well
     #[arg(long, value_name = "ID")]
     pub verifier_id: Option<String>,
     #[allow(rustdoc::bare_urls, reason = "this is what --help prints")]
-    /// Who must have signed verification summaries, where that is another than who signed the rest:
-    /// a workflow as https://github.com/OWNER/REPO/PATH@REF
+    /// Who must have signed verification summaries, if not the signer of the rest: a workflow as
+    /// https://github.com/OWNER/REPO/PATH@REF
     #[arg(long, value_name = "IDENTITY", requires = "verifier_id")]
     pub verifier_identity: Option<String>,
-    /// The least level that the verification summary must say, such as SLSA_BUILD_LEVEL_2; a level
-    /// implies those below it on its track
+    /// The lowest level that the verification summary may state, such as SLSA_BUILD_LEVEL_2; a
+    /// level implies the lower levels of its track
     #[arg(long, value_name = "LEVEL", requires = "verifier_id")]
     pub min_level: Option<SlsaLevel>,
-    /// What the verification summary must name as resourceUri, to the letter [default: the
+    /// The exact resourceUri that the verification summary must name [default: the
     /// repository of the image, in any spelling, with no digest but that of the part]
     #[arg(long, value_name = "URI", requires = "verifier_id")]
     pub resource_uri: Option<String>,
-    /// A platform that must be there
+    /// A platform that the image must have
     #[arg(long, value_name = "OS/ARCH")]
     pub platform: Vec<Platform>,
-    /// The formats in each of which everything must be, bundle or legacy; without it, each
-    /// statement may be in either
+    /// Formats that must each hold all required evidence, bundle or legacy; by default each
+    /// statement may be in either format
     #[arg(long, value_delimiter = ',', value_name = "FORMATS")]
     pub signature_formats: Vec<EvidenceFormat>,
     /// Accept layers that name addresses outside of the registry, and say so
@@ -145,7 +146,7 @@ pub struct VerifyArguments {
     #[arg(long)]
     pub json: bool,
     /// An image on disk in place of one in a registry: an OCI layout in a folder or in one archive, as
-    /// PATH, PATH:NAME or PATH@sha256:…, of which every blob is hashed
+    /// PATH, PATH:NAME or PATH@sha256:…, and every blob is hashed
     #[arg(long, value_name = "PATH")]
     pub layout: Option<String>,
     /// The image: name@sha256:…, name:tag, or name for name:latest
@@ -153,16 +154,16 @@ pub struct VerifyArguments {
     pub image: Option<WantedReference>,
 }
 
-const EXAMPLES: &str = "Logins are taken from Docker's configuration (DOCKER_CONFIG or ~/.docker/config.json).
+const EXAMPLES: &str = "Logins come from Docker's configuration (DOCKER_CONFIG or ~/.docker/config.json).
 
-An image of this repository, whichever of its workflows signed it:
+An image of this repository, signed by any of its workflows:
   supply-action verify --repo octo/app ghcr.io/octo/app:v1.2.3
 
-A release of this repository, whichever its tag:
+A release of this repository, with any tag:
   supply-action verify --certificate-identity-regexp \\
     'https://github\\.com/octo/app/\\.github/workflows/release\\.yml@refs/tags/v.*' ghcr.io/octo/app:v1.2.3
 
-Published through a workflow that others call as well, which alone does not say whose image it is:
+Published through a reusable workflow, which alone does not say whose image it is:
   supply-action verify --repo octo/app --runner github-hosted --certificate-identity \\
     https://github.com/org/supply-action/.github/workflows/publish.yml@refs/tags/v1 ghcr.io/octo/app:v1.2.3
 
@@ -172,15 +173,15 @@ With an SBOM and provenance for every platform:
 Scanned in the last week, with no critical vulnerability left open:
   supply-action verify --repo octo/app --max-scan-age 7d --fail-on critical ghcr.io/octo/app:v1.2.3
 
-Verified by the workflow that promoted it, whose word is enough here:
+Verified by the workflow that promoted it, by its verification summary:
   supply-action verify --repo octo/app --certificate-identity-regexp '.*/promote\\.yml@.*' \\
     --verifier-id https://github.com/octo/app/.github/workflows/promote.yml --min-level SLSA_BUILD_LEVEL_2 quay.io/octo/app:v1.2.3
 
-What a rehearsal left on disk:
+The image that a rehearsal left on disk:
   supply-action verify --layout rehearsal/image --trusted-root rehearsal/trusted_root.json --repo example/hello \\
     --certificate-oidc-issuer http://127.0.0.1:PORT
 
-What a key signed that no log knows of:
+Signed by a key, without a log entry:
   supply-action verify --key cosign.pub --insecure-ignore-tlog --require index=signature IMAGE
 
 Exit codes: 0 verified, 1 not verified, 2 the arguments are wrong, 4 it could not be found out (no answer, a time-out, 401, 403, 429, 5xx)";
@@ -217,10 +218,11 @@ impl VerifyArguments {
         let kinds: Vec<_> = needs.filter_map(EvidenceNeed::kind).collect();
         let wrong = match (&self.verifier_id, kinds.contains(&EvidenceKind::VerificationSummary)) {
             (None, true) => {
-                "a verification summary is worth what its verifier is worth: name the one you trust with --verifier-id"
+                "`verification-summary` needs a verifier: name the one that you trust with --verifier-id"
             }
             (Some(_), false) => {
-                "--verifier-id asks for nothing, as --require does not name `verification-summary`"
+                "--verifier-id has no effect, because --require does not name \
+                 `verification-summary`"
             }
             _ => return Ok(()),
         };

@@ -245,9 +245,7 @@ impl<'a> EvidenceJudge<'a> {
             }
         }
         if let Some((format, error)) = carried.unread() {
-            return Err(
-                error.context(format!("what it has as {} could not be read", told::name(format)))
-            );
+            return Err(error.context(format!("its {} could not be read", told::name(format))));
         }
         let unsigned = carried.unsigned(registry).await;
         Err(told::VerifyRefusal {

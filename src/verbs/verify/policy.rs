@@ -29,10 +29,11 @@ pub(in crate::verbs) fn named_signer(
     let mut words = policy.options.clone();
     if !policy.names_signer {
         let Some(own) = &context.repository else {
-            let message =
-                "there is no repository of a run, whose workflows would have to have signed";
-            return Err(WithExit { code: exit::BAD_INPUT, message: message.to_owned() })
-                .hint("name it with `repo`, or who must have signed with `certificate-identity`");
+            let message = "no signer is named, and this run has no repository whose workflows could be the \
+                 signers";
+            return Err(WithExit { code: exit::BAD_INPUT, message: message.to_owned() }).hint(
+                "name the repository with `repo`, or the signer with `certificate-identity`",
+            );
         };
         words.push(format!("--repo={}/{own}", context.server_url.trim_end_matches('/')));
     }

@@ -103,7 +103,7 @@ impl VerifiedFormats {
         lines.extend(self.layout.as_ref().map(|layout| {
             format!("layout     every one of its {} blobs hashes to its digest", layout.blobs)
         }));
-        lines.extend(self.artifact.as_ref().map(|kind| format!("artifact   {kind}, and no image")));
+        lines.extend(self.artifact.as_ref().map(|kind| format!("artifact   {kind}, not an image")));
         if let Signer::Keyless { issuer, .. } = &evidence.signer {
             lines.push(format!("issuer     {issuer}"));
         }
@@ -116,9 +116,8 @@ impl VerifiedFormats {
         }
         let scans = evidence.statements().filter_map(|it| it.scan.as_ref()?.as_ref().ok());
         // The result of the index is that of all platforms together.
-        let newest = scans.max_by_key(|scan| {
-            (scan.finished, scan.tally.counts.total(), scan.not_assessed)
-        });
+        let newest =
+            scans.max_by_key(|scan| (scan.finished, scan.tally.counts.total(), scan.not_assessed));
         lines.extend(newest.map(|scan| format!("scanned    {}", scan.told())));
         for (format, why) in &self.formats {
             let name = if *format == EvidenceFormat::Bundle { "bundles" } else { "legacy" };
@@ -129,7 +128,7 @@ impl VerifiedFormats {
         }
         if self.ignores_log && self.unlogged() > 0 {
             lines.push(format!(
-                "no log     {} without an entry in a log, as was asked for",
+                "no log     {} without a log entry, as `--insecure-ignore-tlog` allows",
                 self.unlogged()
             ));
         }
@@ -166,7 +165,7 @@ impl VerifyRefusal<'_> {
                     .map(|SignerClaim { identity, issuer, .. }| format!("`{identity}` ({issuer})"))
                     .collect();
                 format!(
-                    "no signature is by {}; it claims to be by {}",
+                    "no signature is by {}; the image claims to be signed by {}",
                     self.whose,
                     claims.join(", ")
                 )
@@ -180,7 +179,7 @@ impl VerifyRefusal<'_> {
     fn hints(&self) -> Vec<String> {
         let mut hints: Vec<String> = Vec::new();
         for issuer in self.whose.other_issuers(self.claims) {
-            hints.push(format!("`{issuer}` vouched for that name: if you trust it to do so, pass `--certificate-oidc-issuer {issuer}`"));
+            hints.push(format!("pass `--certificate-oidc-issuer {issuer}` if you trust that issuer: it vouched for the signer"));
         }
         if let Some((policy, reasons)) = &self.refused {
             hints.extend_from_slice(reasons.remedies());
@@ -193,20 +192,20 @@ impl VerifyRefusal<'_> {
                     })
                     .collect();
                 hints.push(format!(
-                    "if what it has is enough for you, ask for that: {}",
+                    "require only what the image has, if that is enough for you: {}",
                     asks.join(" ")
                 ));
             }
         }
         if self.carried.wants_key() && self.whose.key().is_none() {
             hints.push(
-                "a key signed something of it: give its public half with `--key cosign.pub`"
+                "pass the public key with `--key cosign.pub`: a key signed a part of the image"
                     .to_owned(),
             );
         }
         if self.carried.wants_no_log() {
             hints.push(
-                "this key signed something of it that no log knows: `--insecure-ignore-tlog` accepts that, by whoever ever had the key"
+                "pass `--insecure-ignore-tlog` to accept what this key signed without a log entry; anyone who ever had the key may have signed it"
                     .to_owned(),
             );
         }
@@ -214,17 +213,17 @@ impl VerifyRefusal<'_> {
         match (hints.is_empty(), holding, self.claims.is_empty()) {
             (false, ..) => {}
             _ if self.whose.key().is_some() => {
-                hints.push("this key signed none of it: give the one that did, or do not use the image".to_owned());
+                hints.push("pass the key that signed, or do not use the image: this key signed no part of it".to_owned());
             }
             (true, true, _) => hints.push(
-                "the whole name must match, and who vouches for it; if one of those who signed is whom you trust, pass `--certificate-identity` and `--certificate-oidc-issuer` with that name"
+                "pass `--certificate-identity` and `--certificate-oidc-issuer` of one of these signers if you trust it; both must match completely"
                     .to_owned(),
             ),
             (true, false, false) => hints.push(
-                "what is signed does not hold by this trusted root: pass the one of the Sigstore instance that signed with `--trusted-root`, or do not use the image"
+                "pass the trusted root of the Sigstore instance that signed with `--trusted-root`, or do not use the image: no signature verifies with this root"
                     .to_owned(),
             ),
-            (true, false, true) => hints.push("nothing here can be verified: ask who publishes it for a signature".to_owned()),
+            (true, false, true) => hints.push("ask the publisher for a signature: nothing of this image can be verified".to_owned()),
         }
         hints
     }

@@ -143,7 +143,7 @@ fn issuer_of(repository: &SourceRepository) -> anyhow::Result<String> {
     let unknown = || WithExit {
         code: exit::BAD_INPUT,
         message: format!(
-            "nothing was verified: nobody knows who vouches for workflows of `{repository}`; name it with --certificate-oidc-issuer"
+            "nothing was verified: the OIDC issuer for workflows of `{repository}` is not known; name it with --certificate-oidc-issuer"
         ),
     };
     Ok(Server::of(repository.server()).issuer().ok_or_else(unknown)?)

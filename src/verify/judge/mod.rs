@@ -36,7 +36,7 @@ pub struct Unproven {
 impl Reasons {
     /// For who publishes it.
     pub(super) fn for_publisher(self) -> anyhow::Error {
-        const AGAIN: &str = "a rerun signs again; if it persists, compare `trusted-root` with the services of `signing-config`";
+        const AGAIN: &str = "run the workflow again, which signs again; if that fails too, compare `trusted-root` with the services in `signing-config`";
         let remedies =
             if self.remedies.is_empty() { vec![AGAIN.to_owned()] } else { self.remedies };
         let error = Unproven { why: self.parts.join("; "), passes: self.passes }.into();
@@ -122,7 +122,7 @@ pub(super) fn judge(
                 .map(|(kind, count)| format!("{count} of `{kind}`"))
                 .collect();
             part.push_str(&format!(
-                "; not supported, so neither believed nor refused: {}",
+                "; ignored, as this program does not support it: {}",
                 kinds.join(", ")
             ));
         }

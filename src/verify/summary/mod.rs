@@ -75,7 +75,7 @@ impl SummaryStatement {
             None | Some(Value::Null) => None,
             Some(time) => {
                 let read = time.as_str().and_then(|time| time.parse::<Timestamp>().ok());
-                Some(read.ok_or("its `timeVerified` is no time")?)
+                Some(read.ok_or("its `timeVerified` is not a time")?)
             }
         };
         Ok(Self {
@@ -150,7 +150,7 @@ impl FromStr for SlsaLevel {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "`{}` is no level, such as `SLSA_BUILD_LEVEL_2`, nor a verifier's own word",
+                "`{}` is not a level, such as `SLSA_BUILD_LEVEL_2`, nor a verifier's own word",
                 shown(text)
             )
         };
@@ -312,7 +312,7 @@ impl SummaryTerms {
             Some(Ok(summary)) => summary,
             Some(Err(why)) => return Err(SummaryRefusal::Unreadable(why.clone())),
             None => {
-                let why = "it is no verification summary".to_owned();
+                let why = "it is not a verification summary".to_owned();
                 return Err(SummaryRefusal::Unreadable(why));
             }
         };
@@ -370,16 +370,16 @@ impl fmt::Display for SummaryRefusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(why) => {
-                write!(formatter, "its verification summary says nothing: {why}")
+                write!(formatter, "its verification summary cannot be used: {why}")
             }
             Self::OtherVerifier { wanted, found } => write!(
                 formatter,
-                "its verification summary is by verifier `{}`, and not `{wanted}`",
+                "its verification summary is by verifier `{}`, not `{wanted}`",
                 shown(found)
             ),
             Self::OtherResource { wanted, found } => write!(
                 formatter,
-                "its verification summary is about `{}`, and not `{wanted}`",
+                "its verification summary is about `{}`, not `{wanted}`",
                 shown(found)
             ),
             Self::Failed { verifier } => write!(
@@ -388,7 +388,7 @@ impl fmt::Display for SummaryRefusal {
             ),
             Self::Ahead { verified } => write!(
                 formatter,
-                "its verification summary says that it was verified at `{verified}`, which is to come"
+                "its verification summary has the time `{verified}`, which is in the future"
             ),
             Self::Lower { wanted, found } => {
                 let found: Vec<String> =
@@ -396,7 +396,7 @@ impl fmt::Display for SummaryRefusal {
                 let found = if found.is_empty() { "no level".to_owned() } else { found.join(", ") };
                 write!(
                     formatter,
-                    "its verification summary says {found}, and `{wanted}` is the least that is asked for"
+                    "its verification summary says {found}, but at least `{wanted}` is required"
                 )
             }
         }

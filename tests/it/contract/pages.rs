@@ -447,7 +447,7 @@ fn every_refusal_that_is_quoted_is_in_the_program() {
 /// Headings below the parts of the page that no refusal of ours leads to.
 const OF_OTHERS: [&str; 7] = [
     "Tag stayed where it is",
-    "Signed for whoever calls",
+    "Signed by a reusable workflow",
     "No matching attestations",
     "Attestation not found right after the push",
     "The image is mutable",

@@ -56,7 +56,7 @@ pub struct Ecr {
 pub enum MethodError {
     #[error("an entry has no `registry`")]
     NoRegistry,
-    #[error("the entry for `{registry}` has a key `{key}`, which means nothing here; the keys are {}", KEYS.map(|key| format!("`{key}`")).join(", "))]
+    #[error("the entry for `{registry}` has an unknown key `{key}`; the keys are {}", KEYS.map(|key| format!("`{key}`")).join(", "))]
     Unknown { registry: String, key: String },
     #[error(
         "the entry for `{registry}` has both `{one}` and `{other}`; keep one way of logging in"
@@ -72,7 +72,7 @@ pub enum MethodError {
         "`aws-role` of `{registry}` is of partition `{given}`, and the registry is of partition `{wanted}`"
     )]
     Partition { registry: String, given: String, wanted: &'static str },
-    #[error("the entry for `{registry}` says no way of logging in; give {needed}")]
+    #[error("the entry for `{registry}` has no login; give {needed}")]
     Nothing { registry: String, needed: &'static str },
     #[error("`{given}` is in the environment without `{missing}`")]
     HalfKeys { given: &'static str, missing: &'static str },

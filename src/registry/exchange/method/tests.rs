@@ -100,7 +100,7 @@ fn every_wrong_combination_is_named() {
             &[("registry", "ghcr.io"), ("password", "p"), ("username", " ")],
             "has `password`, so it needs `username` too",
         ),
-        (&[("registry", "ghcr.io"), ("usernmae", "u")], "a key `usernmae`"),
+        (&[("registry", "ghcr.io"), ("usernmae", "u")], "an unknown key `usernmae`"),
         (&[("registry", "ghcr.io"), role], "`aws-role` is for registries of Amazon ECR"),
         (&[("registry", ECR), role, ("password", "p")], "both `password` and `aws-role`"),
         (

@@ -39,7 +39,10 @@ impl TarHeader {
     /// where one is not.
     pub(super) fn parse(block: &Block) -> Result<Self, TarError> {
         if !sums_up(block) {
-            return malformed("it is no tar archive, or is damaged: a header does not sum up");
+            return malformed(
+                "it is not a tar archive, or it is damaged: the checksum of a header \
+                is wrong",
+            );
         }
         let dialect = TarDialect::of(block);
         let (mode, uid) = (number(&block[100..108])?, number(&block[108..116])?);

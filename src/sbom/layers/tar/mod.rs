@@ -296,7 +296,7 @@ impl<R: Forward> Tar<R> {
         if self.reader.fill_buf()?.is_empty() || self.block()?.iter().all(|byte| *byte == 0) {
             return Ok(None);
         }
-        malformed("it goes on behind an empty block, where readers disagree whether it ended")
+        malformed("it continues after an empty block, where some readers stop")
     }
 
     fn block(&mut self) -> Result<Block, TarError> {

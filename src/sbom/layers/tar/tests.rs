@@ -191,10 +191,14 @@ fn sparse_files_have_their_holes() {
 #[test]
 fn what_makes_no_sense_is_refused() {
     let check = |bytes: Vec<u8>, expected: &str| assert_eq!(read(bytes).unwrap_err(), expected);
-    check(vec![b'x'; 1024], "it is no tar archive, or is damaged: a header does not sum up");
+    check(
+        vec![b'x'; 1024],
+        "it is not a tar archive, or it is damaged: the checksum of a header \
+        is wrong",
+    );
     let mut damaged = whole(b'0', b"a", b"");
     damaged[0] = b'b';
-    check(damaged, "it is no tar archive, or is damaged: a header does not sum up");
+    check(damaged, "it is not a tar archive, or it is damaged: the checksum of a header is wrong");
     check(entry(b'0', b"a", b"00000002000", b"short"), "UnexpectedEof");
     check(
         entry(b'L', b"a", b"00077777777", b""),
@@ -225,7 +229,7 @@ fn what_makes_no_sense_is_refused() {
     };
     check(map("0,2,1,2"), "a sparse file has pieces that overlap or lie outside of it");
     check(map("0,2,11,2"), "a sparse file has pieces that overlap or lie outside of it");
-    check(map("0,2"), "a sparse file has pieces that are not all there");
+    check(map("0,2"), "a sparse file has missing pieces");
 }
 
 proptest! {

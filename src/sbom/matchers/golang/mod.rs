@@ -22,7 +22,7 @@ pub(super) fn read(path: &str, contents: &mut dyn FileContents) -> io::Result<Fi
     };
     Ok(match executable::build_info(contents)? {
         BuildInfoSearch::Absent if upx::is_packed(contents)? => {
-            FileFacts::warning(format!("`{path}` is packed by UPX: what is in it was not read"))
+            FileFacts::warning(format!("`{path}` is packed by UPX, so its content was not read"))
         }
         BuildInfoSearch::Absent => FileFacts::default(),
         BuildInfoSearch::Broken(reason) => unlisted(reason),

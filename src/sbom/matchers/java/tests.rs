@@ -236,7 +236,7 @@ fn bombs_and_damage_are_told() {
     assert_eq!(purls(&told), ["pkg:maven/a@1"]);
     assert_eq!(
         facts("a-1.jar", b"not a zip".to_vec()).warnings,
-        ["`a-1.jar` is not listed: it is no zip archive"]
+        ["`a-1.jar` is not listed: it is not a zip archive"]
     );
 }
 

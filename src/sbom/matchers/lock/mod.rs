@@ -81,7 +81,7 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatab
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = String::from_utf8_lossy(bytes);
     let Some(locked) = is_plausible(bytes).then(|| reader(&text)).flatten() else {
-        return Ok(FileFacts::warning(format!("`{path}` is not listed: it is no lock file")));
+        return Ok(FileFacts::warning(format!("`{path}` is not listed: it is not a lock file")));
     };
     let named = locked.into_iter().filter(|it| is_word(&it.name) && is_word(&it.version));
     let packages = named.take(MOST_PACKAGES).map(|locked| {

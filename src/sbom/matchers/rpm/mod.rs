@@ -63,7 +63,9 @@ pub(super) fn read(path: &str, bytes: &[u8]) -> Result<FileFacts, MalformedDatab
                 related += found.provides.len() + found.requires.len();
                 if related > MOST_RELATIONS {
                     (found.provides, found.requires) = (Vec::new(), Vec::new());
-                    facts.warn(format!("`{path}` tells of too many needs, so some are not listed"));
+                    facts.warn(format!(
+                        "`{path}` has too many dependencies, so some are not listed"
+                    ));
                 }
                 facts.owns.extend(header.files().filter(|file| super::binary::is_candidate(file)));
                 facts.packages.push(found);
