@@ -187,7 +187,7 @@ async fn one_cause_is_one_problem_and_hints_stand_under_their_own() {
     let told = annotation(&run);
     assert!(
         told.len() == 3
-            && told[0].matches("401").count() == 1
+            && told[0].matches("401 Unauthorized").count() == 1
             && told[1].starts_with("hint: give credentials")
             && told[2] == see(RefusalPage::NoLogin),
         "{told:#?}"
@@ -213,7 +213,7 @@ async fn one_cause_is_one_problem_and_hints_stand_under_their_own() {
     };
     assert!(
         hint_of("has no permission to ask for an OIDC token").contains("id-token: write")
-            && hint_of("401").contains("give credentials"),
+            && hint_of("401 Unauthorized").contains("give credentials"),
         "{told:#?}"
     );
 }

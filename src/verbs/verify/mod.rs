@@ -26,6 +26,7 @@ use crate::login::{self, LoginsAsked};
 use crate::registry::{Credentials, Registry};
 use crate::report::Report;
 use crate::sigstore::load_trusted_root;
+use crate::summary::source;
 use crate::sigstore::verifier::BundleVerifier;
 use crate::verify::policy::{EvidencePolicy, FormatsAccepted, Requirements};
 use crate::verify::signer::SignerPolicy;
@@ -114,8 +115,11 @@ async fn of_wanted(
         WantedReference::Digest(image) => image.clone(),
         WantedReference::Tag(repository, tag) => named(&registry, repository, tag).await?,
     };
-    let found = judge.found(&registry, &image, repository).await;
+    let mut found = judge.found(&registry, &image, repository).await;
     say_elsewhere(&registry, report).await;
+    if let (WantedReference::Tag(_, tag), Ok(found)) = (wanted, &mut found) {
+        found.other_version = source::other_version(tag, &found.image.evidence().sources);
+    }
     found
 }
 
@@ -231,6 +235,7 @@ impl<'a> EvidenceJudge<'a> {
                         ignores_log,
                         artifact,
                         layout: None,
+                        other_version: None,
                     });
                 }
                 // Who lacks least is most likely who was meant.

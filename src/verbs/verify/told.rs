@@ -23,6 +23,8 @@ pub(super) struct VerifiedFormats {
     pub(super) artifact: Option<String>,
     /// Where it lies on disk, if it does.
     pub(super) layout: Option<VerifiedLayout>,
+    /// What speaks against the version in the tag that was asked for.
+    pub(super) other_version: Option<String>,
 }
 
 /// An image on disk.
@@ -92,7 +94,7 @@ impl VerifiedFormats {
         json!({
             "verified": true, "outcome": "verified", "image": self.shown(), "signer": evidence.signer,
             "formats": formats, "together": self.is_mixed(), "sources": evidence.sources, "subjects": evidence.subjects,
-            "allowed": self.image.told(), "artifactType": self.artifact,
+            "allowed": self.image.told(), "artifactType": self.artifact, "otherVersion": self.other_version,
         })
     }
 
@@ -114,6 +116,7 @@ impl VerifiedFormats {
                     .map(|(name, value)| format!("{name:<10} {value}")),
             );
         }
+        lines.extend(self.other_version.as_ref().map(|why| format!("version    {why}")));
         let scans = evidence.statements().filter_map(|it| it.scan.as_ref()?.as_ref().ok());
         // The result of the index is that of all platforms together.
         let newest =
