@@ -178,7 +178,7 @@ mod tests {
             ("http://mirror.lan:8080", None),
             ("http://mirror.lan", Some("https://")),
             ("ftp://x", Some("https://")),
-            ("api.osv.dev", Some("no address")),
+            ("api.osv.dev", Some("not an address")),
             ("https://a:hunter2@x", Some("a login")),
             ("https://x/?a=b", Some("follow")),
         ] {

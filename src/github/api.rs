@@ -355,7 +355,7 @@ mod tests {
             assert!(api(pages(1)).await.jobs(run, attempt).await.is_err());
         }
         let odd = Router::new().fallback(|| async { Json(json!({ "jobs": {} })) });
-        assert!(api(odd).await.jobs("7", "2").await.unwrap_err().contains("no list"));
+        assert!(api(odd).await.jobs("7", "2").await.unwrap_err().contains("not a list"));
     }
 
     #[tokio::test]

@@ -239,7 +239,7 @@ mod tests {
             (json!({ "linux/amd64": "v1.2.3" }).to_string(), "a tag may move"),
             ("ghcr.io/o/a:v1".to_owned(), "a tag may move"),
             (json!({ "amd64": digest('a') }).to_string(), "`amd64` is not a platform"),
-            (json!({ "linux/amd64": 3 }).to_string(), "no digest"),
+            (json!({ "linux/amd64": 3 }).to_string(), "not a digest"),
             (
                 json!({ "linux/amd64": { "digest": digest('a') } }).to_string(),
                 "nor a job of `needs`",

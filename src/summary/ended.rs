@@ -144,7 +144,7 @@ mod tests {
         let text = told(&error, &[]);
         for part in [
             "## ❌ Nothing was tagged\n\nIt failed in stage `build`, after 2.00 s.\n\n",
-            "nothing was tagged\\: the build failed for \\`linux/arm64\\` at \\`Dockerfile\\:8\\`\\: exit code\\: 9\n\n",
+            "nothing was tagged\\: the build failed for `linux/arm64` at `Dockerfile:8`\\: exit code\\: 9\n\n",
             "\n````text\nRUN make\n  no <b> *** ```\n````\n",
             "\n💡 read \\*this\\*\n",
             "In the registry no tag was set or moved.\n",

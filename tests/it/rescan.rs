@@ -344,6 +344,6 @@ async fn what_changes_nothing_is_said() {
     let inputs = [("INPUT_ATTEST", "false"), ("INPUT_VULN-ATTESTATION", "cosign")];
     let run = scanned(&world, &inputs).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
-    let told = "input `vuln-attestation` changes nothing: the result is not signed";
+    let told = "input `vuln-attestation` has no effect: the result is not signed";
     assert!(run.log.contains(told), "{}", run.log);
 }

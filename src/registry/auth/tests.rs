@@ -162,7 +162,7 @@ async fn the_workflows_own_token_goes_to_no_host_that_a_registry_names() {
         assert!(
             error
                 .to_string()
-                .contains("the workflow's own token is sent to hosts of `github.com` alone"),
+                .contains("the workflow's own token is sent to hosts of `github.com` only"),
             "{error}"
         );
     }

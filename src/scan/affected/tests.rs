@@ -138,7 +138,7 @@ fn what_cannot_be_compared_is_unknown() {
     );
     assert!(
         unknown(&record("npm", "x", &ranges("NEW", r#"{"introduced":"0"}"#)), "1.0.0")
-            .contains("not known")
+            .contains("unknown way")
     );
     // As text, versions are equal all the same.
     let listed = record("PyPI", "x", &format!(r#"{range},"versions":["today"]"#));

@@ -87,7 +87,7 @@ fn what_is_malformed_says_nothing() {
         ("inputAttestations", json!([{ "digest": { "sha256": 1 } }]), "has no digest"),
     ] {
         let said = told(&terms(), &with(field, value.clone())).unwrap_err();
-        assert!(said.contains("says nothing") && said.contains(why), "{field} {value}: {said}");
+        assert!(said.contains("cannot be used") && said.contains(why), "{field} {value}: {said}");
     }
     assert!(SummaryStatement::read(&json!([]), &subject()).is_err());
 }
