@@ -328,7 +328,7 @@ fn of_tag(tag: &str, event: &TriggerEvent<'_>, answer: &mut TriggerAnswer) {
             .notices
             .push(format!("tag `{tag}` is not on the default branch, so it gets {NO_LATEST}")),
         None => answer.notices.push(format!(
-            "it is not known whether tag `{tag}` is on the default branch, so it gets {NO_LATEST}"
+            "it is not known whether tag `{tag}` is on the default branch, so it gets {NO_LATEST}. Set `github-token`, or check out with `fetch-depth: 0`"
         )),
     }
 }

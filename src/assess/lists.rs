@@ -8,7 +8,7 @@ use super::{ScanTerms, TermsAuthor};
 use crate::advisories::epss::{self, Scores};
 use crate::advisories::feed;
 use crate::advisories::kev::{self, Catalogue};
-use crate::error::{WithExit, exit};
+use crate::error::{WithExit, exit, with_hint};
 use crate::github::network::Network;
 use crate::scan::accepted::AcceptedRisks;
 use crate::scan::exploited::{Exploited, Kev};
@@ -27,10 +27,10 @@ pub(super) struct HandedLists {
 }
 
 pub(super) async fn read(terms: &ScanTerms, network: &Network) -> anyhow::Result<HandedLists> {
-    let accepted = accepted(&terms.ignore_files)?;
+    let accepted = accepted(&terms.ignore_files, terms.asker)?;
     let mut lists = HandedLists { accepted, kev: BTreeMap::new(), epss: None };
     for file in &terms.vex {
-        let bytes = bytes(file)?;
+        let bytes = bytes(file, terms.asker)?;
         lists.accepted.add_openvex(&file.display().to_string(), &bytes).map_err(wrong)?;
     }
     let http = network.client()?;
@@ -38,13 +38,16 @@ pub(super) async fn read(terms: &ScanTerms, network: &Network) -> anyhow::Result
         let bytes = feed::bytes(given, kev::LARGEST, &http, &network.plain).await;
         let catalogue = bytes.and_then(|bytes| Catalogue::of(&bytes));
         lists.kev = catalogue
-            .map_err(|error| wrong(format!("{}: {error}", terms.asker.named("kev"))))?
+            .map_err(|error| wrong(format!("{}: {error}", terms.asker.named("kev"))))
+            .map_err(|error| unread_list(error, given, terms.asker))?
             .by_cve;
     }
     if let Some(given) = &terms.epss {
         let named = terms.asker.named("epss");
         let bytes = feed::bytes(given, epss::LARGEST, &http, &network.plain).await;
-        let bytes = bytes.map_err(|error| wrong(format!("{named}: {error}")))?;
+        let bytes = bytes
+            .map_err(|error| wrong(format!("{named}: {error}")))
+            .map_err(|error| unread_list(error, given, terms.asker))?;
         Scores::of(&bytes, &BTreeSet::new())
             .map_err(|error| wrong(format!("{named}: `{given}`: {error}")))?;
         lists.epss = Some((given.clone(), bytes));
@@ -76,18 +79,18 @@ impl HandedLists {
     }
 }
 
-/// By the name that its own program looks for; any other is ours.
 /// All that is accepted by files of ours and by those of other scanners.
-pub fn accepted(files: &[PathBuf]) -> anyhow::Result<AcceptedRisks> {
+pub fn accepted(files: &[PathBuf], asker: TermsAuthor) -> anyhow::Result<AcceptedRisks> {
     let mut accepted = AcceptedRisks::default();
     for file in files {
-        add(&mut accepted, file)?;
+        add(&mut accepted, file, asker)?;
     }
     Ok(accepted)
 }
 
-fn add(accepted: &mut AcceptedRisks, file: &Path) -> anyhow::Result<()> {
-    let (text, shown) = (text(file)?, file.display().to_string());
+/// By the name that its own program looks for; any other is ours.
+fn add(accepted: &mut AcceptedRisks, file: &Path, asker: TermsAuthor) -> anyhow::Result<()> {
+    let (text, shown) = (text(file, asker)?, file.display().to_string());
     let name = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     match name.as_str() {
         ".trivyignore" => accepted.add_trivyignore(&shown, &text),
@@ -102,7 +105,25 @@ fn wrong(error: impl std::fmt::Display) -> anyhow::Error {
     WithExit { code: exit::BAD_INPUT, message: error.to_string() }.into()
 }
 
-fn bytes(file: &Path) -> anyhow::Result<Vec<u8>> {
+/// An action reads the workspace, which is empty before a checkout.
+pub(super) fn unread(error: anyhow::Error, file: &Path, asker: TermsAuthor) -> anyhow::Error {
+    const NO_CHECKOUT: &str =
+        "run `actions/checkout` before this step: it is read from the workspace";
+    match asker {
+        TermsAuthor::Action if !file.exists() => with_hint(error, NO_CHECKOUT),
+        _ => error,
+    }
+}
+
+/// The same of a file or an address.
+fn unread_list(error: anyhow::Error, given: &str, asker: TermsAuthor) -> anyhow::Error {
+    match given.contains("://") {
+        true => error,
+        false => unread(error, Path::new(given), asker),
+    }
+}
+
+fn bytes(file: &Path, asker: TermsAuthor) -> anyhow::Result<Vec<u8>> {
     use std::io::Read as _;
     let mut bytes = Vec::new();
     let read = std::fs::File::open(file)
@@ -112,11 +133,14 @@ fn bytes(file: &Path) -> anyhow::Result<Vec<u8>> {
             Err(wrong(format!("`{}` is larger than {LARGEST} bytes", file.display())))
         }
         Ok(_) => Ok(bytes),
-        Err(error) => Err(wrong(format!("`{}` cannot be read: {error}", file.display()))),
+        Err(error) => {
+            let error = wrong(format!("`{}` cannot be read: {error}", file.display()));
+            Err(unread(error, file, asker))
+        }
     }
 }
 
-fn text(file: &Path) -> anyhow::Result<String> {
+fn text(file: &Path, asker: TermsAuthor) -> anyhow::Result<String> {
     let not_utf8 = |_| wrong(format!("`{}` is not UTF-8", file.display()));
-    String::from_utf8(bytes(file)?).map_err(not_utf8)
+    String::from_utf8(bytes(file, asker)?).map_err(not_utf8)
 }

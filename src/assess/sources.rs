@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::ScanTerms;
+use super::lists::unread;
+use super::{ScanTerms, TermsAuthor};
 use crate::advisories::archive::Archives;
 use crate::advisories::gather::Sources;
 use crate::advisories::service::{OsvSource, PUBLIC, WaitTimes};
@@ -18,7 +19,7 @@ pub(super) async fn open(terms: &ScanTerms, network: &Network) -> anyhow::Result
     let now = Timestamp::now();
     let mut sources = Sources::default();
     for path in &terms.advisories {
-        sources.archives.push(opened(path, now).await?);
+        sources.archives.push(opened(path, terms.asker, now).await?);
     }
     if terms.asks_service() {
         let address = terms.osv_url.as_deref().unwrap_or(PUBLIC);
@@ -35,9 +36,10 @@ fn wrong(error: anyhow::Error) -> anyhow::Error {
     error.context(WithExit { code: exit::BAD_INPUT, message: message.to_owned() })
 }
 
-async fn opened(path: &Path, now: Timestamp) -> anyhow::Result<Archives> {
-    let path = path.to_owned();
-    tokio::task::spawn_blocking(move || Archives::open(&path, now)).await?.remedied()
+async fn opened(path: &Path, asker: TermsAuthor, now: Timestamp) -> anyhow::Result<Archives> {
+    let folder = path.to_owned();
+    let opened = tokio::task::spawn_blocking(move || Archives::open(&folder, now)).await?;
+    opened.remedied().map_err(|error| unread(error, path, asker))
 }
 
 /// The archives at hand, each with the age of what it knows.

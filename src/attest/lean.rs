@@ -13,8 +13,9 @@ use crate::evidence::{CYCLONEDX, SPDX};
 use crate::image::Digest;
 use crate::page::RefusalPage;
 
-/// A log of version 1 keeps whole envelopes, and the public one drops connections somewhere above
-/// this many bytes: <https://github.com/sigstore/rekor/issues/2915>. Later versions keep a digest.
+/// A log of version 1 is sent whole envelopes, of which it keeps hashes, and the public one drops
+/// connections somewhere above this many bytes: <https://github.com/sigstore/rekor/issues/2915>.
+/// Later versions are sent a digest.
 pub const ENVELOPE_LIMIT: usize = 2 << 20;
 
 /// The size of the envelope a statement will be in: base64 and a little around it.

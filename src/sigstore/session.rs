@@ -174,7 +174,7 @@ impl Session {
         let unusable =
             |detail: String| SigstoreError::Unusable { service: "Rekor", url: url.clone(), detail };
         if *version > 1 {
-            // Later versions keep no envelopes, but what was signed of them.
+            // Later versions are sent no envelopes, but what was signed of them.
             return self.log_digest(&sha256(pae), &envelope.signature.sig).await;
         }
         let client = RekorClient::builder(url)

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::assess::accepted;
 use crate::assess::bases::BasedImage;
 use crate::assess::search::refused::{SearchRefusal, SearchRules, SearchVerdict, judge};
 use crate::assess::search::summary::SearchSummary;
 use crate::assess::search::{PlatformSearch, Searched, SearchedLayers, of_release, waivers};
+use crate::assess::{TermsAuthor, accepted};
 use crate::error::Remedy as _;
 use crate::image::{ImageRef, Repository};
 use crate::page::RefusalPage;
@@ -45,7 +45,7 @@ impl Searching {
         match plan {
             SearchPlan::Not(why) => Ok(Self::Not(why.clone())),
             SearchPlan::Search { terms, misconfig, ignore_files } => {
-                let accepted = accepted(ignore_files)?;
+                let accepted = accepted(ignore_files, TermsAuthor::Action)?;
                 Ok(Self::Search(SearchRules {
                     terms: *terms,
                     misconfig: *misconfig,

@@ -193,6 +193,9 @@ async fn what_is_wrong_with_the_terms_is_told_before_anything_is_built() {
     for (input, value, why) in [
         ("INPUT_IGNORE-FILE", no_reason.as_str(), "accepts nothing"),
         ("INPUT_IGNORE-FILE", "/nowhere/risks.yaml", "`/nowhere/risks.yaml` cannot be read"),
+        ("INPUT_VEX", "/nowhere/app.json", "`/nowhere/app.json` cannot be read"),
+        ("INPUT_KEV", "/nowhere/kev.json", "input `kev`: `/nowhere/kev.json`"),
+        ("INPUT_EPSS", "/nowhere/epss.csv", "input `epss`: `/nowhere/epss.csv`"),
         ("INPUT_ADVISORIES", old.as_str(), "more than 7d ago"),
         ("INPUT_ADVISORIES", "/nowhere", "/nowhere"),
         ("INPUT_OSV-URL", "http://osv.example", "the service for advisories cannot be used"),
@@ -203,6 +206,9 @@ async fn what_is_wrong_with_the_terms_is_told_before_anything_is_built() {
         let run = world.run(&[], &[("SUPPLY_ACTION_OSV_URL", ""), (input, value)]).await;
         assert_ne!(run.code, Some(0), "{input}: {}", run.log);
         assert!(run.log.contains(why), "{input}: {}", run.log);
+        // A step without a checkout has no file of the repository.
+        let is_hinted = run.log.contains("run `actions/checkout` before this step");
+        assert_eq!(is_hinted, value.starts_with("/nowhere"), "{input}: {}", run.log);
         let built = world.sandbox.requests().into_iter().any(|request| {
             request.service == SandboxService::Registry
                 && request.path.contains("/manifests/sha256")

@@ -220,6 +220,7 @@ async fn bad_arguments_are_told_before_anything_is_asked() {
     ] {
         let run = scanning.scan(arguments).await;
         assert!(run.code == Some(2) && run.log.contains(why), "{why}: {:?} {}", run.code, run.log);
+        assert!(!run.log.contains("actions/checkout"), "{why}: {}", run.log);
     }
     let target = scanning.path("app.cdx.json");
     let run = scanning.world.run(&["scan", "--osv-url", "ftp://example.com", &target], &[]).await;

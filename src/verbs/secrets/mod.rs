@@ -12,10 +12,10 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use self::image::WantedSearch;
-use crate::assess::accepted;
 use crate::assess::search::refused::{SearchRules, SearchVerdict, gaps, judge};
 use crate::assess::search::summary::SearchSummary;
 use crate::assess::search::{PlatformSearch, waivers};
+use crate::assess::{TermsAuthor, accepted};
 use crate::environment::Environment;
 use crate::error::{Remedy as _, WithExit, exit, exit_code};
 use crate::image::Platform;
@@ -241,7 +241,7 @@ fn bad(message: String) -> WithExit {
 
 /// What may stay. Whatever is no rule's id and no fingerprint is named, as it may be misspelt.
 fn accepted_by(files: &[PathBuf], report: &Report) -> anyhow::Result<Vec<Waiver>> {
-    let accepted = accepted(files).context("no secret was looked for")?;
+    let accepted = accepted(files, TermsAuthor::CommandLine).context("no secret was looked for")?;
     for risk in accepted.risks().iter().filter(|risk| !waivers::is_about_secrets(risk)) {
         let (id, place) = (risk.id.as_deref().unwrap_or("a package"), visible(&risk.place));
         report.notice(&format!(
