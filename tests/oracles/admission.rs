@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::markdown;
 use crate::results::flawed;
 use crate::support::{Run, judge, older_files, published, tool, world};
 
@@ -58,6 +59,22 @@ fn policy(identity: &str, mut attestation: Value) -> Value {
             }],
         }] },
     })
+}
+
+/// The policy that the page shows, with the signer and the trust of this world.
+fn policy_of_the_page(identity: &str) -> Value {
+    let blocks = markdown::blocks(&markdown::read("docs/verify.md"));
+    let shown = blocks.iter().find(|block| block.text.contains("kind: ClusterPolicy")).unwrap();
+    let mut shown: Value = serde_saphyr::from_str(&shown.text).unwrap();
+    let here = policy(identity, provenance());
+    let trust = here.pointer("/spec/rules/0/verifyImages/0/attestors/0/entries/0").unwrap();
+    let images = &mut shown["spec"]["rules"][0]["verifyImages"][0];
+    images["imageReferences"] = json!(["*"]);
+    // The image is named by its digest already.
+    images["mutateDigest"] = json!(false);
+    images["attestors"][0]["entries"][0] = trust.clone();
+    images["attestations"][0]["attestors"][0]["entries"][0] = trust.clone();
+    shown
 }
 
 fn kyverno(policy: &Value, image: &str) -> (bool, String) {
@@ -121,4 +138,22 @@ fn kyverno_admits_what_a_young_scan_knows_nothing_critical_of() {
         let (success, said) = judged(age, run);
         assert!(!success && said.contains(why) && said.contains("pass: 0, fail: 2"), "{said}");
     }
+}
+
+#[test]
+fn kyverno_takes_the_policy_of_the_page_and_refuses_what_it_says() {
+    let run = published();
+    let evidence = run.json("evidence");
+    let identity = evidence["signer"]["identity"].as_str().unwrap();
+    // One pattern for all versions, as the page has it.
+    let pattern = identity.replace("@refs/tags/v1.2.3", "@refs/tags/v*");
+    assert_ne!(pattern, identity);
+    let policy = policy_of_the_page(&pattern);
+    let (success, said) = kyverno(&policy, &run.outputs["image-ref"]);
+    assert!(success && said.contains("fail: 0, warn: 0, error: 0, skip: 0"), "{said}");
+    let (success, said) = kyverno(&policy, &flawed().outputs["image-ref"]);
+    assert!(!success && said.contains("something critical is known"), "{said}");
+    let other = policy_of_the_page(&pattern.replace("release.yml", "other.yml"));
+    let (success, said) = kyverno(&other, &run.outputs["image-ref"]);
+    assert!(!success && said.contains("subject mismatch: expected"), "{said}");
 }
