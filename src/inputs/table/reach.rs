@@ -11,7 +11,8 @@ pub(super) const REACH: &[Input] = &[
         of: &[PUBLISH.withheld(OF_MERGE), MERGE, BAKE, PROMOTE, SCAN],
         description: "\
             Whether signing may write into a public log from a private repository. The log then \
-            shows the names of repository and workflow, the commit and the digests.",
+            shows the names of repository and workflow, the commit and the digests. Of SBOM and \
+            provenance it keeps hashes.",
         ..ROW
     },
     Input {

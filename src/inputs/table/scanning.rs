@@ -114,7 +114,8 @@ pub(super) const SCANNING: &[Input] = &[
         group: InputGroup::Scan,
         of: OF_ALL,
         description: "\
-            CISA's catalogue of exploited vulnerabilities in JSON, as a file or an address.",
+            CISA's catalogue of exploited vulnerabilities in JSON, as a file of the workspace or \
+            an address.",
         ..ROW
     },
     Input {
@@ -122,8 +123,8 @@ pub(super) const SCANNING: &[Input] = &[
         group: InputGroup::Scan,
         of: OF_ALL,
         description: "\
-            FIRST's EPSS scores, in CSV or compressed by gzip, as a file or an address. The \
-            vulnerabilities most likely to be exploited are listed first.",
+            FIRST's EPSS scores, in CSV or compressed by gzip, as a file of the workspace or an \
+            address. The vulnerabilities most likely to be exploited are listed first.",
         ..ROW
     },
     Input {
@@ -154,14 +155,15 @@ pub(super) const SCANNING: &[Input] = &[
         of: OF_FILES_AND_PROMOTE,
         description: "\
             Files of accepted risks, one a line, each risk with its reason. A YAML file of this \
-            program's, .trivyignore, .grype.yaml or osv-scanner.toml.",
+            program's, .trivyignore, .grype.yaml or osv-scanner.toml. They are read from the \
+            workspace, so a checkout comes before.",
         ..ROW
     },
     Input {
         name: "vex",
         group: InputGroup::Scan,
         of: OF_FILES_AND_PROMOTE,
-        description: "OpenVEX documents whose authors you trust, one file a line.",
+        description: "OpenVEX documents whose authors you trust, one file of the workspace a line.",
         ..ROW
     },
     Input {
@@ -169,8 +171,9 @@ pub(super) const SCANNING: &[Input] = &[
         group: InputGroup::Scan,
         of: OF_FILES_AND_PROMOTE,
         description: "\
-            Advisories at hand, one directory or archive of OSV records a line, as supply-action \
-            advisories update makes them. Then no service is asked unless osv-url names one.",
+            Advisories at hand, one directory or archive of OSV records in the workspace a line, \
+            as supply-action advisories update makes them. Then no service is asked unless osv-url \
+            names one.",
         ..ROW
     },
     Input {

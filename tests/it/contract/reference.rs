@@ -97,9 +97,10 @@ pub(super) fn renewed(file: &str, made: &str) {
 
 const INPUTS: &str = "# Inputs
 
-Made by `make docs` from the table that each `action.yml` is made of. A bad value or a misspelt name
-is an error that says which input it is, before anything is built. On a command line an input is
-`--input NAME=VALUE`; in the environment it is `INPUT_NAME`.
+Made by `make docs` from the table that each `action.yml` is made of. A bad value
+is an error that says which input it is, before anything is built. So is a name that is nearly that
+of an input, and the name that another action has for one. Any other unknown name gets a notice. On
+a command line an input is `--input NAME=VALUE`; in the environment it is `INPUT_NAME`.
 
 [publish](#publish) builds and publishes one image. [merge](#merge) publishes what several jobs
 pushed, and [bake](#bake) the targets of bake files. [promote](#promote) copies what is published, and [scan](#scan) looks it up again.
