@@ -1,9 +1,9 @@
 //! A verified signature's source → what people are told of it: whose run it was, and what speaks
 //! against believing it. Pure.
 
-use crate::sigstore::source::CertificateSource;
 use crate::image::Tag;
 use crate::preflight::is_immutable;
+use crate::sigstore::source::CertificateSource;
 use crate::text::seen::visible;
 use crate::verify::VerifiedEvidence;
 

@@ -285,7 +285,11 @@ fn the_strict_workflow_builds_on_runners_of_githubs_alone() {
     assert_eq!(chosen.iter().filter(|label| **label == "ubuntu-24.04").count(), 2, "{chosen:?}");
     // The claim is nowhere else: who lets a caller choose may not make it.
     let custom = read(".github/workflows/publish-custom.yml");
-    assert!(!custom.contains("SLSA_") && !custom.contains("SLSA Build") && !custom.contains("check-runners"));
+    assert!(
+        !custom.contains("SLSA_")
+            && !custom.contains("SLSA Build")
+            && !custom.contains("check-runners")
+    );
 }
 
 /// An input that is new is either given to the reusable workflows' steps, or its row says why not.
