@@ -281,7 +281,10 @@ impl Bench {
         let mut bars = recall::judged(
             &ours,
             &syft,
-            &Truth::of(&self.tools.fat.join("truth")),
+            (
+                &Truth::of(&self.tools.fat.join("truth")),
+                &recall::carried(&self.tools.fat.join("layout")),
+            ),
             &Explained::table(),
         );
         let share = round.ours.document.len() as f64 / ours.packages as f64;

@@ -1,5 +1,5 @@
 //! Which packages one document has that the other lacks, and who is right. It takes nobody's word
-//! for an extra package but that of its package manager.
+//! for an extra package but that of its package manager, or of an SBOM that its package carries.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -104,6 +104,35 @@ impl Truth {
     }
 }
 
+/// What the SBOMs list that Python packages carry (PEP 770), read here by nothing of the program.
+pub(crate) fn carried(layout: &Path) -> BTreeSet<String> {
+    let mut purls = BTreeSet::new();
+    for blob in std::fs::read_dir(layout.join("blobs/sha256")).unwrap() {
+        let file = std::fs::File::open(blob.unwrap().path()).unwrap();
+        let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(file));
+        // What is no compressed archive is no layer.
+        for entry in tar.entries().into_iter().flatten().map_while(Result::ok) {
+            let path = entry.path().unwrap().display().to_string();
+            if path.contains(".dist-info/sboms/") && entry.header().entry_type().is_file() {
+                let document: Value = serde_json::from_reader(entry).unwrap();
+                components(&document["components"], &mut purls);
+                components(
+                    &Value::Array(vec![document["metadata"]["component"].clone()]),
+                    &mut purls,
+                );
+            }
+        }
+    }
+    purls
+}
+
+fn components(list: &Value, purls: &mut BTreeSet<String>) {
+    for component in list.as_array().into_iter().flatten() {
+        purls.extend(component["purl"].as_str().and_then(normalised));
+        components(&component["components"], purls);
+    }
+}
+
 /// Rows of `explained.tsv`: which side lacks what, how the same package is listed instead, and why.
 /// `*` stands for anything.
 pub(crate) struct Explained(Vec<Row>);
@@ -124,6 +153,11 @@ impl Explained {
             _ => panic!("`{row}` has no four cells"),
         });
         Self(rows.collect())
+    }
+
+    /// Whether what syft lists is not in the image, as its row shows.
+    fn untrue(&self, purl: &str) -> bool {
+        self.row("untrue", purl).is_some()
     }
 
     /// Whether what syft misnamed is in our document under the name that its row gives.
@@ -151,7 +185,7 @@ fn fits(pattern: &str, text: &str) -> bool {
 pub(crate) fn judged(
     ours: &Document,
     syft: &Document,
-    truth: &Truth,
+    (truth, carried): (&Truth, &BTreeSet<String>),
     explained: &Explained,
 ) -> Vec<(bool, String)> {
     let mut bars = Vec::new();
@@ -175,7 +209,8 @@ pub(crate) fn judged(
                 .cloned()
                 .collect::<BTreeSet<String>>()
         };
-        let (own, their) = (of(ours), of(syft));
+        let (own, mut their) = (of(ours), of(syft));
+        their.retain(|purl| own.contains(purl) || !explained.untrue(purl));
         let missed: Vec<&String> = their.difference(&own).collect();
         let extra: Vec<&String> = own.difference(&their).collect();
         let renamed = missed.iter().filter(|purl| explained.renamed(purl, &ours.purls)).count();
@@ -203,8 +238,8 @@ pub(crate) fn judged(
             .map(|purl| ("missed", purl))
             .chain(extra.into_iter().map(|purl| ("extra", purl)))
         {
-            let confirmed =
-                side == "extra" && installed.is_some_and(|installed| installed.contains(purl));
+            let is_known = || installed.is_some_and(|installed| installed.contains(purl));
+            let confirmed = side == "extra" && (is_known() || carried.contains(purl));
             match explained.row(side, purl) {
                 _ if confirmed => {}
                 Some(row) => drop(used.insert(row)),
@@ -227,7 +262,8 @@ pub(crate) fn judged(
             ));
         }
     }
-    for (number, row) in explained.0.iter().enumerate().filter(|(_, row)| row.side != "absent") {
+    let is_checked = |row: &Row| !["absent", "untrue"].contains(&row.side);
+    for (number, row) in explained.0.iter().enumerate().filter(|(_, row)| is_checked(row)) {
         if !used.contains(&number) {
             println!(
                 "explained.tsv explains {} `{}`, which is not so any more",
