@@ -327,7 +327,7 @@ async fn a_repository_is_its_own_workflow_in_its_own_run_unless_another_signer_i
         (
             &called,
             &["--repo", "victim/app"],
-            "its repository is `https://github.com/mallory/evil`, and not",
+            "its repository is `https://github.com/mallory/evil`, not",
         ),
         (
             &evil,

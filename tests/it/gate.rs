@@ -200,7 +200,7 @@ async fn what_is_wrong_with_the_terms_is_told_before_anything_is_built() {
         ("INPUT_ADVISORIES", "/nowhere", "/nowhere"),
         ("INPUT_OSV-URL", "http://osv.example", "the service for advisories cannot be used"),
         ("INPUT_FAIL-ON", "severe", "input `fail-on`: `severe` is none of"),
-        ("INPUT_FAIL-ON-KEV", "true", "name it with `kev`"),
+        ("INPUT_FAIL-ON-KEV", "true", "name that with `kev`"),
     ] {
         // What stands in for an input would name a service beside the folder.
         let run = world.run(&[], &[("SUPPLY_ACTION_OSV_URL", ""), (input, value)]).await;

@@ -178,7 +178,7 @@ async fn a_token_service_on_another_host_is_reported_and_never_gets_the_token() 
     let run = world.publish().await;
     assert!(
         run.code == Some(1)
-            && run.log.contains("the workflow's own token is sent to hosts of `github.com` alone"),
+            && run.log.contains("the workflow's own token is sent to hosts of `github.com` only"),
         "{}",
         run.log
     );

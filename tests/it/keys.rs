@@ -199,7 +199,7 @@ async fn a_rerun_with_the_key_reuses_what_is_there_and_another_key_signs_anew() 
     let third =
         world.set("COSIGN_PRIVATE_KEY", OTHER_KEY).set("COSIGN_PASSWORD", "").publish().await;
     assert_eq!(third.code, Some(1), "{}", third.log);
-    assert!(third.log.contains("is taken"), "{}", third.log);
+    assert!(third.log.contains("already exists"), "{}", third.log);
 }
 
 #[tokio::test]

@@ -335,7 +335,7 @@ async fn images_that_are_not_what_they_are_said_to_be_are_refused() {
             json!({ "linux/arm64": amd }),
             &[][..],
             &[
-                "is the image of `linux/amd64`, and input `digests` says that it is of `linux/arm64`",
+                "is the image of `linux/amd64`, but input `digests` says that it is of `linux/arm64`",
             ][..],
         ),
         (

@@ -146,7 +146,7 @@ async fn publishes_a_foreign_build_only_with_build_source_and_names_it_as_foreig
     let other =
         merged(&world, &provenance, &[("INPUT_BUILD-SOURCE", "https://github.com/mallory/good")])
             .await;
-    refused(&world, &other, &["and `build-source` is `https://github.com/mallory/good`"]).await;
+    refused(&world, &other, &["but `build-source` is `https://github.com/mallory/good`"]).await;
     let nobody = merged(
         &world,
         &predicate(&git(theirs, &"f".repeat(40)), &json!({})),

@@ -116,7 +116,7 @@ async fn every_pin_is_held_against_the_certificate_in_both_formats() {
     let refused: [(&[&str], &str); 12] = [
         (
             &["--source-repository", "victim/other"],
-            "its repository is `https://github.com/victim/app`, and not",
+            "its repository is `https://github.com/victim/app`, not",
         ),
         (&["--source-repository", "victim/app2"], "its repository is"),
         (
@@ -174,11 +174,11 @@ async fn a_pin_fails_if_the_certificate_lacks_the_value() {
     for (arguments, why) in [
         (
             ["--runner", "github-hosted"],
-            "its certificate names no runner, and `github-hosted` is asked for",
+            "its certificate names no runner, but `github-hosted` is required",
         ),
         (
             ["--source-repository-id", "11"],
-            "its certificate names no repository id, and `11` is asked for",
+            "its certificate names no repository id, but `11` is required",
         ),
     ] {
         let (accepted, told) = judged(

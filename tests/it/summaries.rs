@@ -233,7 +233,8 @@ async fn a_summary_that_does_not_read_back_is_none() {
     let run = stage.promoted_with(&[&to], &[("INPUT_TAGS", "base")]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
     // Whoever signs in a log that nobody trusts here has signed nothing.
-    let elsewhere = World::new().await.sandbox.signing_config().display().to_string();
+    let other = World::new().await;
+    let elsewhere = other.sandbox.signing_config().display().to_string();
     let by_key = [
         WANTED,
         ("COSIGN_PRIVATE_KEY", KEY),

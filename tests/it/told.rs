@@ -51,7 +51,7 @@ async fn a_failed_build_is_told_with_platform_line_command_and_output() {
     for part in [
         "## ❌ Nothing was tagged\n\nIt failed in stage `build`",
         "linux/arm64",
-        "Dockerfile\\:8",
+        "`Dockerfile:8`",
         "```text\nRUN make\n  cc -o app\n  no wheel for aarch64\n```",
         "In the registry no tag was set or moved.",
         &format!("[More about this]({})", RefusalPage::TheBuildFails.address()),
