@@ -9,7 +9,9 @@ pub mod origin;
 pub mod refused;
 pub mod search;
 mod sources;
+pub mod tools;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -210,8 +212,8 @@ impl Assessor {
     }
 
     /// What people should know beside what was found, each once: rules that have expired or accept
-    /// nothing, and what no rule can meet.
-    pub fn remarks(&self, assessed: &[&Assessed]) -> Vec<String> {
+    /// nothing, and what no rule can meet. `met` are places of rules that accept something else.
+    pub fn remarks(&self, assessed: &[&Assessed], met: &BTreeSet<String>) -> Vec<String> {
         let mut told: Vec<String> = Vec::new();
         let mut say = |text: String| {
             if !told.contains(&text) {
@@ -226,6 +228,7 @@ impl Assessor {
         if let Some(first) = assessed.first() {
             // What is about secrets is judged beside the scan.
             let ours = first.verdict.unused.iter().filter(|risk| !is_about_secrets(risk));
+            let ours = ours.filter(|risk| !met.contains(&risk.place));
             for risk in ours {
                 if unused.clone().all(|unused| unused.contains(risk)) {
                     say(format!("`{}` accepts nothing that was found", visible(&risk.place)));

@@ -24,6 +24,10 @@ pub struct ScanInputs {
     /// The predicate types in which the result is signed.
     pub vuln_attestation: Vec<&'static str>,
     pub sarif_file: Option<PathBuf>,
+    /// Of other tools.
+    pub sarif_files: Vec<PathBuf>,
+    /// Whether their results refuse an image.
+    pub fail_on_sarif: bool,
     /// What refuses an image of the secrets in it; `None`: nobody looks for any.
     pub fail_on_secrets: Option<SecretsTerms>,
     /// The least that refuses an image, of what is set in an unwise way.
@@ -89,6 +93,23 @@ impl ScanInputs {
                 "it has no effect without `advisories`: the answers of a service are always new",
             );
         }
+        let (sarif_file, sarif_files) = (given.path("sarif-file"), files("sarif-files"));
+        let fail_on_sarif = given.switch("fail-on-sarif", problems);
+        if let Some(file) = sarif_file.as_ref().filter(|file| sarif_files.contains(file)) {
+            problems.say(
+                "sarif-files",
+                format_args!("`{}` is what `sarif-file` writes", file.display()),
+            );
+        }
+        if fail_on_sarif && sarif_files.is_empty() {
+            problems.say("fail-on-sarif", "there is no file to judge; name it with `sarif-files`");
+        }
+        if fail_on_sarif && terms.rules.fail_on.is_none() && !terms.rules.fail_on_unknown {
+            problems.say(
+                "fail-on-sarif",
+                "`true` beside `fail-on: none`, by which no result refuses an image",
+            );
+        }
         let fail_on_secrets = fail_on_secrets(given, problems);
         let fail_on_misconfig = fail_on_misconfig(given, problems);
         if fail_on_secrets.is_none() && fail_on_misconfig.is_some() {
@@ -114,7 +135,9 @@ impl ScanInputs {
                 }
             },
             vuln_attestation: vuln_attestation(given, problems),
-            sarif_file: given.path("sarif-file"),
+            sarif_file,
+            sarif_files,
+            fail_on_sarif,
             given: set,
             terms,
         }
@@ -260,5 +283,26 @@ mod tests {
         assert!(said[0].contains("`fail-on-secrets: skip`"), "{said:?}");
         let (_, said) = read(&[("max-advisory-age", "36h")]);
         assert!(said[0].contains("without `advisories`"), "{said:?}");
+    }
+
+    #[test]
+    fn files_of_other_tools_are_read_and_judged_where_there_are_some() {
+        let (inputs, said) = read(&[("sarif-files", "a.sarif\n\nb/c.sarif\n")]);
+        assert!(said.is_empty(), "{said:?}");
+        assert_eq!(inputs.sarif_files, ["a.sarif", "b/c.sarif"].map(PathBuf::from));
+        assert!(!inputs.fail_on_sarif);
+        let files = ("sarif-files", "a.sarif");
+        for (given, why) in [
+            (vec![("fail-on-sarif", "true")], "name it with `sarif-files`"),
+            (vec![files, ("fail-on-sarif", "often")], "`often` is neither"),
+            (vec![files, ("fail-on-sarif", "true"), ("fail-on", "none")], "`fail-on: none`"),
+            (vec![files, ("sarif-file", "a.sarif")], "`a.sarif` is what `sarif-file` writes"),
+        ] {
+            let (_, said) = read(&given);
+            assert!(said.len() == 1 && said[0].contains(why), "{why}: {said:?}");
+        }
+        let unknown = ("fail-on-unknown", "true");
+        let (inputs, said) = read(&[files, ("fail-on-sarif", "true"), ("fail-on", "none"), unknown]);
+        assert!(said.is_empty() && inputs.fail_on_sarif, "{said:?}");
     }
 }

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::told::Goal;
-use super::{PlannedRelease, refuse};
+use super::{PlannedRelease, refuse, tools};
 use crate::advisories::service::PUBLIC;
 use crate::error::Remedy as _;
 use crate::evidence::EvidenceKind;
@@ -73,6 +73,10 @@ impl PlannedRelease {
     /// Decides whether it is scanned, and asks for the result where it is.
     pub(super) fn scanned(mut self, inputs: &Inputs) -> anyhow::Result<Self> {
         let scan = &inputs.scan;
+        let merged = scan.sarif_file.as_ref().map(|_| "sarif-file");
+        let (tools, notices) = tools::of(scan, merged);
+        self.tools = tools;
+        self.about.notices.extend(notices);
         let has_sbom = self.targets.iter().all(|target| {
             target
                 .requirements
@@ -105,12 +109,23 @@ impl PlannedRelease {
         self.about.notices.push(format!(
             "no known vulnerability is looked up, so none can refuse the image: {why}"
         ));
-        // What is about secrets as well changes something there.
-        let is_shared =
-            |name: &&str| self.search.is_wanted() && ["ignore-file", "sarif-file"].contains(name);
-        let given: Vec<&str> = scan.given.iter().copied().filter(|it| !is_shared(it)).collect();
+        let given: Vec<&str> = scan.given.iter().copied().filter(|it| !self.shares(it)).collect();
         self.about.notices.extend(unused(&given, &format!("nothing is scanned ({why})")));
         Ok(self)
+    }
+}
+
+impl PlannedRelease {
+    /// Whether an input changes something without a scan: in the search for secrets, or where files
+    /// of other tools are judged and merged.
+    fn shares(&self, input: &str) -> bool {
+        let of_tools = self.tools.as_ref().is_some_and(|terms| match input {
+            "fail-on" | "fail-on-unknown" | "ignore-file" => terms.gate.is_some(),
+            _ => input == "sarif-file",
+        });
+        let of_search = self.search.is_wanted() && ["ignore-file", "sarif-file"].contains(&input);
+        // What becomes of these is said where it is decided.
+        of_tools || of_search || ["sarif-files", "fail-on-sarif"].contains(&input)
     }
 }
 

@@ -18,6 +18,7 @@ pub mod records;
 pub mod severity;
 pub mod subjects;
 mod text;
+pub mod tools;
 pub mod versions;
 
 // What is made of them, for machines and people.

@@ -277,6 +277,10 @@ impl LevelCounts {
         *counts.of_mut(level)
     }
 
+    pub(super) fn add(&mut self, level: SeverityLevel) {
+        *self.of_mut(level) += 1;
+    }
+
     fn of_mut(&mut self, level: SeverityLevel) -> &mut u64 {
         match level {
             SeverityLevel::Critical => &mut self.critical,

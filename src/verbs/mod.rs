@@ -32,6 +32,8 @@ pub mod secrets;
 mod served_layout;
 pub mod sign_bundle;
 mod store;
+mod taken;
+mod tools;
 mod trust;
 pub mod verify;
 pub mod verify_bundle;

@@ -25,6 +25,7 @@ use crate::report::Report;
 use crate::scan::attestation::ScanInvocation;
 use crate::scan::report::ImageScan;
 use crate::scan::sarif::OtherRun;
+use crate::scan::tools::ToolRun;
 use crate::scan::{sarif, shown};
 use crate::text::plural;
 use crate::text::seen::visible;
@@ -101,10 +102,12 @@ impl Scanning {
         }
     }
 
-    /// Says what people should know of the scans; refuses where the rules do.
+    /// Says what people should know of the scans; refuses where the rules do. `met` are places of
+    /// rules that accept what another tool found.
     pub(super) fn judged(
         &self,
         images: &[(ImageRef, &Scanned)],
+        met: &BTreeSet<String>,
         report: &Report,
     ) -> anyhow::Result<()> {
         let Self::Scan(scan) = self else { return Ok(()) };
@@ -117,7 +120,7 @@ impl Scanning {
                 )),
                 Scanned::Done(assessed) => {
                     let assessed: Vec<&Assessed> = assessed.iter().collect();
-                    for remark in scan.assessor.remarks(&assessed) {
+                    for remark in scan.assessor.remarks(&assessed, met) {
                         report.notice(&remark);
                     }
                     for assessed in assessed {
@@ -190,11 +193,12 @@ pub(super) fn known_at_all(scans: &[&ImageScan], named_by: &str) -> anyhow::Resu
 pub(super) fn write_sarif(
     scans: &[ImageScan],
     others: Vec<OtherRun>,
+    tools: &[ToolRun],
     file: &Path,
     context: &RunContext,
 ) -> anyhow::Result<Vec<String>> {
     let unwritten = || format!("input `sarif-file`: `{}` was not written", file.display());
-    let documents = sarif::documents(scans, others).with_context(unwritten)?;
+    let documents = sarif::documents(scans, others, tools).with_context(unwritten)?;
     let folder = context.workspace.clone().unwrap_or_default();
     let mut written = Vec::new();
     for (at, document) in documents.iter().enumerate() {

@@ -222,4 +222,25 @@ pub(super) const SCANNING: &[Input] = &[
             image.",
         ..ROW
     },
+    Input {
+        name: "sarif-files",
+        group: InputGroup::Scan,
+        of: OF_FILES,
+        description: "\
+            SARIF 2.1.0 files that other tools wrote in steps before, one a line, in the workspace. \
+            Their runs go into sarif-file as well, each under its own category, and fail-on-sarif \
+            judges them.",
+        ..ROW
+    },
+    Input {
+        name: "fail-on-sarif",
+        group: InputGroup::Scan,
+        default: Some("false"),
+        of: OF_FILES,
+        description: "\
+            Whether results in sarif-files count for fail-on, by their security-severity or else by \
+            their level. What a file suppresses, and what ignore-file accepts by its rule or CVE, \
+            does not count.",
+        ..ROW
+    },
 ];

@@ -1,6 +1,8 @@
 //! An image that is to be promoted → whether what is known of it today lets it pass. It signs no
 //! result and copies nothing.
 
+use std::collections::BTreeSet;
+
 use anyhow::Context as _;
 use jiff::Timestamp;
 
@@ -34,7 +36,8 @@ impl Promote<'_> {
             .with_context(|| format!("`{}` cannot be scanned", image.image))?;
         let assessed = assessor.assess(listed, started).await?;
         let all: Vec<&Assessed> = assessed.iter().collect();
-        assessor.remarks(&all).iter().for_each(|remark| report.notice(remark));
+        let remarks = assessor.remarks(&all, &BTreeSet::new());
+        remarks.iter().for_each(|remark| report.notice(remark));
         for assessed in &all {
             report.say(&format!("scan: {}", shown::labelled(&assessed.scan)));
         }

@@ -3,6 +3,7 @@
 
 mod packages;
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
@@ -194,7 +195,8 @@ pub async fn run(
     })?;
     let assessed = assessor.assess(vec![listed], started).await?;
     let assessed = assessed.into_iter().next().context("the scan was lost on the way")?;
-    assessor.remarks(&[&assessed]).iter().for_each(|remark| report.notice(remark));
+    let remarks = assessor.remarks(&[&assessed], &BTreeSet::new());
+    remarks.iter().for_each(|remark| report.notice(remark));
     write(arguments, &assessed.scan, report)?;
     refuse(arguments, &assessed)?;
     known_at_all(&[&assessed.scan], "`--advisories` or `--osv-url`")
@@ -210,7 +212,7 @@ fn write(arguments: &ScanArguments, scan: &ImageScan, report: &Report) -> anyhow
         ResultFormat::Table => shown::table(&[scan], width, is_seen && report.has_colour()),
         ResultFormat::Json => serde_json::to_string_pretty(&shown::json(&[scan]))?,
         ResultFormat::Sarif => {
-            let documents = sarif::documents(std::slice::from_ref(scan), Vec::new())?;
+            let documents = sarif::documents(std::slice::from_ref(scan), Vec::new(), &[])?;
             let document = documents.first().context("nothing was written: no scan was made")?;
             serde_json::to_string_pretty(document)?
         }
