@@ -34,6 +34,7 @@ mod markdown;
 mod merge;
 mod networks;
 mod origins;
+mod other_tools;
 mod pins;
 mod promote;
 mod provenance;
