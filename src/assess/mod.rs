@@ -28,6 +28,7 @@ use crate::sbom::spdx::oci_purl;
 use crate::scan::accepted::Product;
 use crate::scan::findings::{Findings, ScanSubject};
 use crate::scan::gate::{self, GateRules, GateVerdict};
+use crate::scan::known::KnownFindings;
 use crate::scan::report::{AdvisorySource, ImageScan};
 use crate::scan::rows::summary;
 use crate::text;
@@ -185,6 +186,19 @@ impl Assessor {
         images: Vec<ImagePackages>,
         started: Timestamp,
     ) -> anyhow::Result<Vec<Assessed>> {
+        self.assess_new(images, started, None).await
+    }
+
+    /// The same, where what is `known` of a published image refuses nothing.
+    ///
+    /// # Errors
+    /// When a part went unanswered.
+    pub async fn assess_new(
+        &self,
+        images: Vec<ImagePackages>,
+        started: Timestamp,
+        known: Option<&KnownFindings>,
+    ) -> anyhow::Result<Vec<Assessed>> {
         let (abouts, counts): (Vec<AssessedAbout>, Vec<usize>) =
             images.iter().map(|image| (image.about.clone(), image.subjects.len())).unzip();
         let mut all: Vec<ScanSubject> =
@@ -195,17 +209,20 @@ impl Assessor {
         for (about, count) in abouts.into_iter().zip(counts) {
             let rest = all.split_off(count);
             let subjects = std::mem::replace(&mut all, rest);
-            let known = Findings::of(&subjects, &records, &exploited, about.go_platform());
+            let found = Findings::of(&subjects, &records, &exploited, about.go_platform());
             let finished = Timestamp::now();
-            let verdict = gate::judge(
-                &known,
+            let mut verdict = gate::judge(
+                &found,
                 &self.terms.rules,
                 &self.lists.accepted,
                 &about.product(),
                 finished,
             );
             let sources = sources::named(&self.sources, &self.newest, &records, finished);
-            let scan = judged::scan(known, &verdict, about, sources, (started, finished));
+            if let Some(known) = known {
+                verdict.spare(&found, known, about.platform.as_ref());
+            }
+            let scan = judged::scan(found, &verdict, about, sources, (started, finished));
             assessed.push(Assessed { scan, verdict });
         }
         Ok(assessed)

@@ -20,6 +20,8 @@ use crate::text::lists;
 pub struct ScanInputs {
     pub scan: AutoSwitch,
     pub terms: ScanTerms,
+    /// Whether only what the image does not have that a name points to now refuses.
+    pub new_since_release: bool,
     pub on_scan_failure: OnScanFailure,
     /// The predicate types in which the result is signed.
     pub vuln_attestation: Vec<&'static str>,
@@ -93,6 +95,15 @@ impl ScanInputs {
                 "it has no effect without `advisories`: the answers of a service are always new",
             );
         }
+        let new_since_release = given.switch("new-since-release", problems);
+        let rules = &terms.rules;
+        let refuses = rules.fail_on.is_some() || rules.fail_on_unknown || rules.fail_on_kev;
+        if new_since_release && !refuses {
+            problems.say(
+                "new-since-release",
+                "`true` beside `fail-on: none`, by which no finding refuses an image",
+            );
+        }
         let (sarif_file, sarif_files) = (given.path("sarif-file"), files("sarif-files"));
         let fail_on_sarif = given.switch("fail-on-sarif", problems);
         if let Some(file) = sarif_file.as_ref().filter(|file| sarif_files.contains(file)) {
@@ -135,6 +146,7 @@ impl ScanInputs {
                 }
             },
             vuln_attestation: vuln_attestation(given, problems),
+            new_since_release,
             sarif_file,
             sarif_files,
             fail_on_sarif,
@@ -291,12 +303,15 @@ mod tests {
         assert!(said.is_empty(), "{said:?}");
         assert_eq!(inputs.sarif_files, ["a.sarif", "b/c.sarif"].map(PathBuf::from));
         assert!(!inputs.fail_on_sarif);
+        let since = ("new-since-release", "true");
+        assert!(read(&[since]).0.new_since_release);
         let files = ("sarif-files", "a.sarif");
         for (given, why) in [
             (vec![("fail-on-sarif", "true")], "name it with `sarif-files`"),
             (vec![files, ("fail-on-sarif", "often")], "`often` is neither"),
             (vec![files, ("fail-on-sarif", "true"), ("fail-on", "none")], "`fail-on: none`"),
             (vec![files, ("sarif-file", "a.sarif")], "`a.sarif` is what `sarif-file` writes"),
+            (vec![since, ("fail-on", "none")], "by which no finding refuses"),
         ] {
             let (_, said) = read(&given);
             assert!(said.len() == 1 && said[0].contains(why), "{why}: {said:?}");

@@ -31,6 +31,7 @@ impl ScanPlan {
                     "scan": true,
                     "failOn": terms.rules.fail_on.map_or("none", |level| level.as_str()),
                     "onlyFixed": terms.rules.only_fixed,
+                    "newSinceRelease": inputs.new_since_release,
                     "sources": self.sources(),
                     "predicateTypes": inputs.vuln_attestation,
                 })
@@ -63,7 +64,11 @@ impl ScanPlan {
                         if terms.rules.only_fixed { " if a fix exists" } else { "" }
                     ),
                 };
-                format!("the signed SBOMs, with {}; {refuses}", self.sources().join(" and "))
+                let new = match inputs.new_since_release {
+                    true => ", if the image of the moved tag does not have it",
+                    false => "",
+                };
+                format!("the signed SBOMs, with {}; {refuses}{new}", self.sources().join(" and "))
             }
         }
     }
@@ -95,6 +100,7 @@ impl PlannedRelease {
                 let checks = scan.terms.rules.fail_on.map(|lowest| Check::NoFinding {
                     lowest,
                     only_fixed: scan.terms.rules.only_fixed,
+                    only_new: scan.new_since_release,
                 });
                 let checks: Vec<Check> = checks.into_iter().collect();
                 for target in &mut self.targets {

@@ -23,6 +23,7 @@ pub mod versions;
 
 // What is made of them, for machines and people.
 pub mod attestation;
+pub mod known;
 pub mod openvex;
 pub mod report;
 pub mod rows;

@@ -31,6 +31,7 @@ pub mod searching;
 pub mod secrets;
 mod served_layout;
 pub mod sign_bundle;
+mod since;
 mod store;
 mod taken;
 mod tools;

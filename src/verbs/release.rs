@@ -42,6 +42,7 @@ use crate::publish::{
 use crate::registry::exchange::Endpoints;
 use crate::registry::{Credentials, Registry};
 use crate::report::Report;
+use crate::scan::known::KnownFindings;
 use crate::sigstore::Services;
 use crate::sigstore::identity::{self, OidcToken, UnverifiedClaims};
 use crate::sigstore::key::SigningKey;
@@ -95,6 +96,8 @@ pub struct ReleaseReady {
     scanning: Scanning,
     searching: Searching,
     tools: ToolFindings,
+    /// What each target has already, where only new findings refuse.
+    known: Vec<Option<KnownFindings>>,
 }
 
 impl ReleaseReady {
@@ -220,6 +223,10 @@ impl ReleaseRun<'_> {
         let outcome =
             format!("{} and push to {}", authority.shown(), plural(images.len(), "repository"));
         let kept = self.kept(outside, &signer.signer, &baseline).await?;
+        let known = match earlier {
+            Some(_) => Vec::new(),
+            None => self.known(outside, &authority.reusable(&signer), &baseline, &kept).await,
+        };
         let ready = ReleaseReady {
             authority,
             baseline,
@@ -230,6 +237,7 @@ impl ReleaseRun<'_> {
             scanning,
             searching,
             tools: tools.unwrap_or_default(),
+            known,
         };
         Ok(((ready, made), outcome))
     }
@@ -314,11 +322,18 @@ impl ReleaseRun<'_> {
     ) -> anyhow::Result<Vec<Published>> {
         let Self { context, settings, release, report, .. } = self;
         let ReleaseReady {
-            authority, baseline, github, policies, kept, scanning, searching, tools, ..
+            authority, baseline, github, policies, kept, scanning, searching, tools, known, ..
         } = ready;
         let layers = sboms.searched_layers();
         let (scanning, searching) = (&scanning, &searching);
-        let means = EvidenceMeans { sboms, targets: &release.targets, scanning, searching, layers };
+        let means = EvidenceMeans {
+            sboms,
+            targets: &release.targets,
+            scanning,
+            searching,
+            layers,
+            known: &known,
+        };
         let proving = prove(outside, context, authority, built, &policies, &means);
         let proven = report.stage("sign, attest", sboms.shown(report, proving)).await?;
         let (mut attested, mut scanned, mut searched) = (Vec::new(), Vec::new(), Vec::new());

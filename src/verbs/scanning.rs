@@ -23,6 +23,7 @@ use crate::plan::scanning::ScanPlan;
 use crate::registry::Registry;
 use crate::report::Report;
 use crate::scan::attestation::ScanInvocation;
+use crate::scan::known::KnownFindings;
 use crate::scan::report::ImageScan;
 use crate::scan::sarif::OtherRun;
 use crate::scan::tools::ToolRun;
@@ -58,12 +59,13 @@ impl Scanning {
         })))
     }
 
-    /// Scans what the drafts list, and drafts the result.
+    /// Scans what the drafts list, and drafts the result. What is `known` refuses nothing.
     pub(super) async fn drafts(
         &self,
         parts: &DraftParts,
         drafts: &[Draft],
         limit: usize,
+        known: Option<&KnownFindings>,
     ) -> anyhow::Result<(Scanned, Vec<Draft>)> {
         let scan = match self {
             Self::Not(why) => return Ok((Scanned::Not(why.clone()), Vec::new())),
@@ -72,7 +74,7 @@ impl Scanning {
         let started = Timestamp::now();
         let listed =
             tokio::task::block_in_place(|| vulnerabilities::listed(parts, drafts, started))?;
-        match scan.assessor.assess(listed, started).await {
+        match scan.assessor.assess_new(listed, started, known).await {
             Ok(assessed) => {
                 let scans: Vec<&ImageScan> = assessed.iter().map(|it| &it.scan).collect();
                 let drafts = vulnerabilities::drafts(parts, &scans, &scan.signed, limit)?;
@@ -125,6 +127,10 @@ impl Scanning {
                     }
                     for assessed in assessed {
                         report.say(&format!("scan: {}", shown::labelled(&assessed.scan)));
+                        if let Some((count, since)) = shown::known(&assessed.scan) {
+                            let count = plural(count, "finding");
+                            report.say(&format!("  {count} known since `{since}`: no reason to refuse it"));
+                        }
                     }
                 }
                 Scanned::Not(_) => {}
@@ -227,6 +233,7 @@ pub(super) fn signed(inputs: &ScanInputs, context: &RunContext) -> SignedResult 
         ("fail-on-unassessed", rules.fail_on_unassessed.to_string()),
         ("fail-on-unknown", rules.fail_on_unknown.to_string()),
         ("fail-on-kev", rules.fail_on_kev.to_string()),
+        ("new-since-release", inputs.new_since_release.to_string()),
     ];
     SignedResult {
         types: inputs.vuln_attestation.clone(),

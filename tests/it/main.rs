@@ -53,6 +53,7 @@ mod scan;
 mod secrets;
 mod signals;
 mod signer;
+mod since;
 mod source_images;
 mod summaries;
 mod support;

@@ -66,6 +66,17 @@ pub(super) const SCANNING: &[Input] = &[
         ..ROW
     },
     Input {
+        name: "new-since-release",
+        group: InputGroup::Scan,
+        default: Some("false"),
+        of: OF_RELEASE,
+        description: "\
+            Whether only findings count that the image does not have which the moved tag points to \
+            now, by its signed result. Without such an image or result every finding counts, and a \
+            notice says why.",
+        ..ROW
+    },
+    Input {
         name: "max-scan-age",
         group: InputGroup::Policy,
         of: &[

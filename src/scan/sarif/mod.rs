@@ -341,7 +341,7 @@ fn result(scan: &ImageScan, judged: &JudgedFinding, rule: usize, fingerprint: St
             })
         })
         .collect();
-    json!({
+    let mut result = json!({
         "ruleId": visible(&finding.id),
         "ruleIndex": rule,
         "kind": "fail",
@@ -358,7 +358,11 @@ fn result(scan: &ImageScan, judged: &JudgedFinding, rule: usize, fingerprint: St
             "fixedVersion": finding.fixed.as_deref().map(visible),
             "fromBase": judged.origin.as_ref().map(|origin| origin.is_base),
         },
-    })
+    });
+    if let Some(since) = &judged.known_since {
+        result["properties"]["knownSince"] = Value::from(since.to_string());
+    }
+    result
 }
 
 fn message(judged: &JudgedFinding) -> String {
@@ -381,7 +385,14 @@ fn message(judged: &JudgedFinding) -> String {
         FindingKind::Informational(word) => format!("no vulnerability, but {word}"),
         _ => format!("{} severity, {fixed}", finding.severity.level),
     };
-    format!("{} {}{of} has {} ({what}){told}.{within}", finding.name, finding.version, finding.id)
+    let since = judged.known_since.as_ref().map(|since| {
+        format!(" The image {since} has it as well, which a tag pointed to before.")
+    });
+    let since = since.unwrap_or_default();
+    format!(
+        "{} {}{of} has {} ({what}){told}.{within}{since}",
+        finding.name, finding.version, finding.id
+    )
 }
 
 /// A line of the repository where one is known, and the place in the image.

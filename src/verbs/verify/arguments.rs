@@ -256,7 +256,11 @@ impl VerifyArguments {
             .map(Check::ScannedWithin)
             .into_iter()
             .chain(
-                self.fail_on.map(|lowest| Check::NoFinding { lowest, only_fixed: self.only_fixed }),
+                self.fail_on.map(|lowest| Check::NoFinding {
+                    lowest,
+                    only_fixed: self.only_fixed,
+                    only_new: false,
+                }),
             )
             .collect();
         let builds: Vec<Check> = self
