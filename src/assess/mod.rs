@@ -12,7 +12,7 @@ mod sources;
 pub mod tools;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -20,6 +20,7 @@ use self::lists::HandedLists;
 pub use self::lists::accepted;
 use self::search::waivers::is_about_secrets;
 use crate::advisories::gather::Sources;
+use crate::advisories::place::AdvisoryPlace;
 use crate::error::{Remedy as _, WithExit, exit, exit_code};
 use crate::github::network::Network;
 use crate::image::{Digest, Platform};
@@ -39,8 +40,8 @@ use crate::text::age::Age;
 pub struct ScanTerms {
     pub asker: TermsAuthor,
     pub rules: GateRules,
-    /// Folders and archives of OSV records. With one of them no service is asked that is not named.
-    pub advisories: Vec<PathBuf>,
+    /// Folders, archives and addresses of archives of OSV records. With one of them no service is asked that is not named.
+    pub advisories: Vec<AdvisoryPlace>,
     pub osv_url: Option<String>,
     /// Where the service's records are kept.
     pub advisory_cache: Option<PathBuf>,
@@ -152,8 +153,8 @@ pub struct Assessor {
 }
 
 impl Assessor {
-    /// Reads what was handed over, and indexes the advisories at hand. It asks nobody about a
-    /// package.
+    /// Reads what was handed over, and indexes the advisories at hand; those of an address are
+    /// fetched into `folder`. It asks nobody about a package.
     ///
     /// # Errors
     /// When a file cannot be followed to the letter, or the advisories at hand are too old.
@@ -161,9 +162,10 @@ impl Assessor {
         terms: &ScanTerms,
         network: &Network,
         now: Timestamp,
+        folder: &Path,
     ) -> anyhow::Result<Self> {
         let lists = lists::read(terms, network).await?;
-        let sources = sources::open(terms, network).await.map_err(unanswered)?;
+        let sources = sources::open(terms, network, folder).await.map_err(unanswered)?;
         let newest = sources::at_hand(&sources, &terms.advisories);
         too_old(terms, &newest, now)?;
         Ok(Self { terms: terms.clone(), lists, sources, newest })

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use super::texts::InputTexts;
 use super::words::wish;
 use super::{Action, AutoSwitch, InputProblems};
+use crate::advisories::place::AdvisoryPlace;
 use crate::assess::{ScanTerms, TermsAuthor};
 use crate::evidence::{COSIGN_VULNERABILITIES, IN_TOTO_VULNERABILITIES};
 use crate::scan::gate::GateRules;
@@ -75,7 +76,7 @@ impl ScanInputs {
                 fail_on_kev: given.switch("fail-on-kev", problems),
                 fail_on_unknown: given.switch("fail-on-unknown", problems),
             },
-            advisories: files("advisories"),
+            advisories: advisories(given, problems),
             osv_url: given.owned("osv-url").map(|url| url.trim().to_owned()),
             // What other jobs may write decides nothing that is signed.
             advisory_cache: None,
@@ -154,6 +155,20 @@ impl ScanInputs {
             terms,
         }
     }
+}
+
+fn advisories(given: &InputTexts, problems: &mut InputProblems) -> Vec<AdvisoryPlace> {
+    let mut places: Vec<AdvisoryPlace> = Vec::new();
+    for line in lists::lines(given.get("advisories").unwrap_or_default()) {
+        match line.parse() {
+            Ok(place @ AdvisoryPlace::Address(_)) if places.contains(&place) => {
+                problems.say("advisories", format_args!("`{place}` is there twice"));
+            }
+            Ok(place) => places.push(place),
+            Err(why) => problems.say("advisories", why),
+        }
+    }
+    places
 }
 
 fn fail_on(given: &InputTexts, problems: &mut InputProblems) -> Option<SeverityLevel> {
@@ -281,10 +296,12 @@ mod tests {
             ("vuln-attestation", "sarif"),
             ("fail-on-secrets", "often"),
             ("fail-on-misconfig", "critical"),
+            ("advisories", "https://octo:s3cr3t@x.example/all.zip"),
+            ("advisories", "https://x.example/all.zip\nhttps://x.example/all.zip"),
         ] {
-            let (_, said) = read(&[(input, value), ("advisories", "osv")]);
+            let (_, said) = read(&[("advisories", "osv"), (input, value)]);
             assert_eq!(said.len(), 1, "{input}: {said:?}");
-            assert!(said[0].contains(input), "{said:?}");
+            assert!(said[0].contains(input) && !said[0].contains("s3cr3t"), "{said:?}");
         }
         let (inputs, said) = read(&[("fail-on-secrets", "none"), ("fail-on-misconfig", "medium")]);
         assert!(said.is_empty(), "{said:?}");

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use jiff::Timestamp;
 
+use super::private::temporary;
 use crate::assess::bases::{BaseInquiry, BasedImage};
 use crate::assess::refused::{ScanRefusal, refusal};
 use crate::assess::{Assessed, Assessor, Scanned};
@@ -51,7 +52,8 @@ impl Scanning {
             ScanPlan::Not(why) => return Ok(Self::Not(why.clone())),
             ScanPlan::Scan(inputs) => inputs,
         };
-        let assessor = Assessor::open(&inputs.terms, &context.network, Timestamp::now()).await?;
+        let (network, folder) = (&context.network, temporary(context));
+        let assessor = Assessor::open(&inputs.terms, network, Timestamp::now(), &folder).await?;
         Ok(Self::Scan(Box::new(ScanStage {
             assessor,
             signed: signed(inputs, context),

@@ -12,6 +12,7 @@ use crate::assess::{Assessed, Assessor};
 use crate::inputs::ScanInputs;
 use crate::registry::Registry;
 use crate::scan::shown;
+use crate::verbs::private::temporary;
 use crate::verbs::rescan::{PublishedImage, listed};
 use crate::verbs::scanning::{known_at_all, refused};
 use crate::verify::VerifiedImage;
@@ -29,7 +30,8 @@ impl Promote<'_> {
     ) -> anyhow::Result<()> {
         let Self { context, plan, report, .. } = self;
         let started = Timestamp::now();
-        let assessor = Assessor::open(&scan.terms, &context.network, started).await?;
+        let (network, folder) = (&context.network, temporary(context));
+        let assessor = Assessor::open(&scan.terms, network, started, &folder).await?;
         let image = PublishedImage::verified(verified, &plan.release.allowed)?;
         let listed = listed(reader, &image, started, report)
             .await

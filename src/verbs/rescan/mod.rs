@@ -15,6 +15,7 @@ pub(super) use self::packages::{PublishedImage, listed};
 use super::beginning::{Beginning, begin, say_plan};
 use super::hand_over::RunEnd;
 use super::outside::{Outside, line};
+use super::private::temporary;
 use super::prove::envelope_limit;
 use super::release::{SigningAuthority, say_elsewhere};
 use super::scanning::{self, known_at_all, refused, write_sarif};
@@ -175,7 +176,9 @@ impl Rescan<'_> {
         let reader = Registry::new(line(network)?, credentials.clone());
         let outside = Outside::new(network, trust, signature_annotations, &credentials)?;
         let ScanPlan::Scan(inputs) = &plan.scan else { anyhow::bail!("the plan scans nothing") };
-        let assessor = Assessor::open(&inputs.terms, &context.network, Timestamp::now());
+        let folder = temporary(context);
+        let (network, now) = (&context.network, Timestamp::now());
+        let assessor = Assessor::open(&inputs.terms, network, now, &folder);
         let (assessor, signing) = tokio::join!(assessor, self.signing(&outside, &images));
         let mut problems = Problems::default();
         let assessor = problems.take(assessor);
