@@ -20,6 +20,7 @@ mod drop_in;
 mod environment;
 mod evidence_dir;
 mod faults;
+mod fetched;
 mod forward;
 mod gate;
 mod golden;
