@@ -45,9 +45,10 @@ impl Remedied for FetchedError {
                     .unwrap_or("run again later, or give the advisories as a file")
                     .to_owned(),
             ),
-            Self::OtherHash { .. } => {
-                Some("compare it with whoever makes the archive, and change what follows `#sha256=`".to_owned())
-            }
+            Self::OtherHash { .. } => Some(
+                "compare it with whoever makes the archive, and change what follows `#sha256=`"
+                    .to_owned(),
+            ),
             Self::Kept { .. } => None,
             Self::Archive(error) => error.remedy(),
         }
@@ -77,11 +78,8 @@ pub async fn fetched(
     if !plain.is_safe(&address.url) {
         return Err(FetchedError::Address(shown));
     }
-    let kept = |source| FetchedError::Kept {
-        address: shown.clone(),
-        folder: folder.to_owned(),
-        source,
-    };
+    let kept =
+        |source| FetchedError::Kept { address: shown.clone(), folder: folder.to_owned(), source };
     let (mut file, found) = match received(address, http, folder).await {
         Ok(received) => received.map_err(kept)?,
         Err(failure) => {

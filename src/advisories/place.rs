@@ -105,7 +105,8 @@ mod tests {
             assert_eq!(path.parse(), Ok(AdvisoryPlace::Path(PathBuf::from(path))));
         }
         let pin = "A".repeat(64);
-        let address = of(&format!("https://x.example/osv/Red%20Hat/all.zip?sig=s3cr3t#sha256={pin}"));
+        let address =
+            of(&format!("https://x.example/osv/Red%20Hat/all.zip?sig=s3cr3t#sha256={pin}"));
         assert_eq!(address.to_string(), "https://x.example/osv/Red%20Hat/all.zip");
         assert!(!format!("{address:?}").contains("s3cr3t"), "{address:?}");
         assert_eq!(address.sha256, Some("a".repeat(64)));

@@ -139,9 +139,8 @@ fn bad(why: impl std::fmt::Display) -> anyhow::Error {
 
 fn runs_of(file: &Path, workspace: &Path) -> anyhow::Result<Vec<ToolRun>> {
     let named = file.display().to_string();
-    let path = within(file, workspace).ok_or_else(|| {
-        bad(format_args!("`{}` does not lie in the workspace", visible(&named)))
-    });
+    let path = within(file, workspace)
+        .ok_or_else(|| bad(format_args!("`{}` does not lie in the workspace", visible(&named))));
     let path = path.hint("name it as it lies in the workspace, such as `reports/tool.sarif`")?;
     let bytes = bytes(&path, workspace)
         .with_context(|| format!("input `sarif-files`: `{}` was not read", visible(&named)))?;

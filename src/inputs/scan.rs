@@ -334,7 +334,8 @@ mod tests {
             assert!(said.len() == 1 && said[0].contains(why), "{why}: {said:?}");
         }
         let unknown = ("fail-on-unknown", "true");
-        let (inputs, said) = read(&[files, ("fail-on-sarif", "true"), ("fail-on", "none"), unknown]);
+        let (inputs, said) =
+            read(&[files, ("fail-on-sarif", "true"), ("fail-on", "none"), unknown]);
         assert!(said.is_empty() && inputs.fail_on_sarif, "{said:?}");
     }
 }

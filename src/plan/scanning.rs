@@ -42,8 +42,7 @@ impl ScanPlan {
     fn sources(&self) -> Vec<String> {
         let Self::Scan(inputs) = self else { return Vec::new() };
         let terms = &inputs.terms;
-        let mut sources: Vec<String> =
-            terms.advisories.iter().map(ToString::to_string).collect();
+        let mut sources: Vec<String> = terms.advisories.iter().map(ToString::to_string).collect();
         if terms.asks_service() {
             sources.push(terms.osv_url.as_deref().unwrap_or(PUBLIC).to_owned());
         }

@@ -8,7 +8,10 @@ use crate::scan::tools::gate::ToolRules;
 use crate::text::plural;
 
 /// What is done with the files, or why nothing is. `merged`: the input that takes their runs.
-pub(super) fn of(scan: &ScanInputs, merged: Option<&'static str>) -> (Option<ToolTerms>, Vec<String>) {
+pub(super) fn of(
+    scan: &ScanInputs,
+    merged: Option<&'static str>,
+) -> (Option<ToolTerms>, Vec<String>) {
     if scan.sarif_files.is_empty() {
         return (None, Vec::new());
     }
@@ -17,10 +20,9 @@ pub(super) fn of(scan: &ScanInputs, merged: Option<&'static str>) -> (Option<Too
         return (None, vec![notice.to_owned()]);
     }
     let rules = &scan.terms.rules;
-    let gate = scan.fail_on_sarif.then_some(ToolRules {
-        fail_on: rules.fail_on,
-        fail_on_unknown: rules.fail_on_unknown,
-    });
+    let gate = scan
+        .fail_on_sarif
+        .then_some(ToolRules { fail_on: rules.fail_on, fail_on_unknown: rules.fail_on_unknown });
     let ignore_files = scan.terms.ignore_files.clone();
     (Some(ToolTerms { files: scan.sarif_files.clone(), gate, ignore_files }), Vec::new())
 }

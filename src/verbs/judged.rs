@@ -75,7 +75,8 @@ impl ReleaseRun<'_> {
     /// The same where an earlier run has published: what other tools found is judged anew.
     pub(super) fn judged_again(&self, tools: &ToolFindings) -> anyhow::Result<Vec<ToolTally>> {
         let outcome = tools::judged(tools, false, &[], self.report);
-        if let Some(file) = self.settings.sarif_file.as_deref().filter(|_| !tools.runs().is_empty()) {
+        if let Some(file) = self.settings.sarif_file.as_deref().filter(|_| !tools.runs().is_empty())
+        {
             scanning::write_sarif(&[], Vec::new(), tools.runs(), file, self.context)?;
         }
         match outcome.refusal {

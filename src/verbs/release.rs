@@ -191,8 +191,7 @@ impl ReleaseRun<'_> {
             opened => problems.take(opened),
         };
         let is_told = scanning.is_none() || searching.is_none();
-        let tools =
-            tools::open(release.tools.as_ref(), &images, context, is_told, &mut problems);
+        let tools = tools::open(release.tools.as_ref(), &images, context, is_told, &mut problems);
         for probe in probes {
             problems.take(probe.remedied());
         }
@@ -322,7 +321,16 @@ impl ReleaseRun<'_> {
     ) -> anyhow::Result<Vec<Published>> {
         let Self { context, settings, release, report, .. } = self;
         let ReleaseReady {
-            authority, baseline, github, policies, kept, scanning, searching, tools, known, ..
+            authority,
+            baseline,
+            github,
+            policies,
+            kept,
+            scanning,
+            searching,
+            tools,
+            known,
+            ..
         } = ready;
         let layers = sboms.searched_layers();
         let (scanning, searching) = (&scanning, &searching);
@@ -346,10 +354,8 @@ impl ReleaseRun<'_> {
             scanned.push(proven.scanned);
             searched.push(proven.searched);
         }
-        let judging =
-            JudgedRun { scanning, searching, tools: &tools, settings, context, report };
-        let JudgedRelease { searched, tallies } =
-            judging.judged(&attested, &scanned, &searched)?;
+        let judging = JudgedRun { scanning, searching, tools: &tools, settings, context, report };
+        let JudgedRelease { searched, tallies } = judging.judged(&attested, &scanned, &searched)?;
         let policies: Vec<EvidencePolicy> = policies
             .into_iter()
             .zip(&scanned)

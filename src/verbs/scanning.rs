@@ -131,7 +131,9 @@ impl Scanning {
                         report.say(&format!("scan: {}", shown::labelled(&assessed.scan)));
                         if let Some((count, since)) = shown::known(&assessed.scan) {
                             let count = plural(count, "finding");
-                            report.say(&format!("  {count} known since `{since}`: no reason to refuse it"));
+                            report.say(&format!(
+                                "  {count} known since `{since}`: no reason to refuse it"
+                            ));
                         }
                     }
                 }

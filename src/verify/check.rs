@@ -255,11 +255,8 @@ mod tests {
                 .map_err(|failed| failed.to_string())
         };
         assert_eq!(told(SeverityLevel::Critical, true), Ok(()));
-        let only_new = Check::NoFinding {
-            lowest: SeverityLevel::Low,
-            only_fixed: false,
-            only_new: true,
-        };
+        let only_new =
+            Check::NoFinding { lowest: SeverityLevel::Low, only_fixed: false, only_new: true };
         assert_eq!(only_new.holds(&statement, now()), Ok(()));
         let of = "its scan of `2026-11-29T00:00:00Z` found";
         for (lowest, only_fixed, why) in [

@@ -109,7 +109,10 @@ mod tests {
     }
 
     fn keyless(workflow: &str, git_ref: &str) -> Signer {
-        Signer::Keyless { identity: format!("{workflow}@{git_ref}"), issuer: "https://i".to_owned() }
+        Signer::Keyless {
+            identity: format!("{workflow}@{git_ref}"),
+            issuer: "https://i".to_owned(),
+        }
     }
 
     fn result(workflow: &str, git_ref: &str, day: &str, is_lean: bool) -> VerifiedStatement {

@@ -58,7 +58,6 @@ fn asked(world: &World) -> (usize, bool) {
     (archives, osv.iter().any(|it| !is_archive(&it.path)))
 }
 
-
 #[tokio::test]
 async fn an_archive_at_an_address_answers_without_a_service() {
     let world = World::new().await;

@@ -80,7 +80,10 @@ async fn their_runs_go_into_the_document_with_ours_and_refuse_nothing_unasked() 
     assert_eq!(runs.len(), 4, "{runs:?}");
     let theirs = ("Semgrep".to_owned(), "Semgrep/reports/semgrep.sarif/".to_owned());
     assert_eq!(runs.iter().filter(|run| **run == theirs).count(), 1, "{runs:?}");
-    says(&run, &["sarif: Semgrep: 3 findings (1 high, 1 low, 1 unknown) in `reports/semgrep.sarif`"]);
+    says(
+        &run,
+        &["sarif: Semgrep: 3 findings (1 high, 1 low, 1 unknown) in `reports/semgrep.sarif`"],
+    );
     assert!(run.summary.contains("#### Findings of other tools"), "{}", run.summary);
     assert!(
         run.summary.contains("| `Semgrep` | `reports/semgrep.sarif` | 0 | 1 | 0 | 1 | 1 | 0 | 0 |"),
@@ -236,8 +239,11 @@ async fn the_action_scan_uploads_and_judges_them_as_well() {
     let run = scanned(&world, &[]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
     says(&run, &["input `sarif-files` changes nothing"]);
-    let upload =
-        [("INPUT_UPLOAD-SARIF", "true"), ("INPUT_GITHUB-TOKEN", "ghs_token"), ("INPUT_FAIL-ON", "high")];
+    let upload = [
+        ("INPUT_UPLOAD-SARIF", "true"),
+        ("INPUT_GITHUB-TOKEN", "ghs_token"),
+        ("INPUT_FAIL-ON", "high"),
+    ];
     let run = scanned(&world, &upload).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
     says(&run, &["1 file in code scanning", "sarif: Semgrep: 3 findings"]);
@@ -246,7 +252,8 @@ async fn the_action_scan_uploads_and_judges_them_as_well() {
     assert_eq!(run.code, Some(1), "{}", run.log);
     says(&run, &["the scan fails: 1 high finding of `Semgrep`", "1 file in code scanning"]);
     assert_eq!(run.outputs["passed"], "false");
-    let run = scanned(&world, &[("INPUT_FAIL-ON-SARIF", "true"), ("INPUT_SARIF-FILES", "none")]).await;
+    let run =
+        scanned(&world, &[("INPUT_FAIL-ON-SARIF", "true"), ("INPUT_SARIF-FILES", "none")]).await;
     assert_eq!(run.code, Some(2), "{}", run.log);
     says(&run, &["nothing was scanned: input `sarif-files`: `none` is not there"]);
 }

@@ -156,7 +156,8 @@ async fn each_target_of_a_bake_file_has_its_own_published_image() {
     let run = world.run(&["bake"], &[]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
     assert!(run.log.contains("known since"), "{}", run.log);
-    let run = world.run(&["bake"], &[("FAKE_BUILDX", "flawed:api"), ("FAKE_BUILDX_SALT", "3")]).await;
+    let run =
+        world.run(&["bake"], &[("FAKE_BUILDX", "flawed:api"), ("FAKE_BUILDX_SALT", "3")]).await;
     assert_eq!(run.code, Some(1), "{}", run.log);
 }
 
@@ -169,5 +170,9 @@ async fn it_is_told_where_it_changes_nothing() {
     assert!(run.log.contains("input `new-since-release` changes nothing"), "{}", run.log);
     let run = world.run(&[], &[("INPUT_FAIL-ON", "none")]).await;
     assert_eq!(run.code, Some(2), "{}", run.log);
-    assert!(run.log.contains("input `new-since-release`: `true` beside `fail-on: none`"), "{}", run.log);
+    assert!(
+        run.log.contains("input `new-since-release`: `true` beside `fail-on: none`"),
+        "{}",
+        run.log
+    );
 }

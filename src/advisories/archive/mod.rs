@@ -125,7 +125,8 @@ impl Archives {
         earlier: Option<&Self>,
     ) -> ArchiveResult<(Self, Option<Differences>)> {
         let hash = earlier.map(|earlier| earlier.hash.clone()).unwrap_or_default();
-        let archives = building::Building::new(now, hash).of_archive(file, path, Some(ecosystem))?;
+        let archives =
+            building::Building::new(now, hash).of_archive(file, path, Some(ecosystem))?;
         let differences = earlier.map(|earlier| archives.since(earlier));
         Ok((archives, differences))
     }

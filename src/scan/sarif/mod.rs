@@ -385,9 +385,10 @@ fn message(judged: &JudgedFinding) -> String {
         FindingKind::Informational(word) => format!("no vulnerability, but {word}"),
         _ => format!("{} severity, {fixed}", finding.severity.level),
     };
-    let since = judged.known_since.as_ref().map(|since| {
-        format!(" The image {since} has it as well, which a tag pointed to before.")
-    });
+    let since = judged
+        .known_since
+        .as_ref()
+        .map(|since| format!(" The image {since} has it as well, which a tag pointed to before."));
     let since = since.unwrap_or_default();
     format!(
         "{} {}{of} has {} ({what}){told}.{within}{since}",

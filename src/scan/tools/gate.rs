@@ -137,7 +137,8 @@ fn refusal(mut refused: Vec<(&ToolRun, &ToolResult)>) -> Option<ToolRefusal> {
     refused.sort_by_key(|(_, result)| std::cmp::Reverse(result.rating.level));
     let mut counts: BTreeMap<(std::cmp::Reverse<SeverityLevel>, &str), usize> = BTreeMap::new();
     for (run, result) in &refused {
-        *counts.entry((std::cmp::Reverse(result.rating.level), run.tool.as_str())).or_default() += 1;
+        *counts.entry((std::cmp::Reverse(result.rating.level), run.tool.as_str())).or_default() +=
+            1;
     }
     let parts = counts.iter().map(|((std::cmp::Reverse(level), tool), count)| {
         let tool = inline(tool);

@@ -33,8 +33,7 @@ fn judged(runs: &[ToolRun], rules: Option<ToolRules>, risks: &str) -> ToolsVerdi
     judge(runs, rules.as_ref(), &accepted, "2026-11-30".parse().unwrap())
 }
 
-const HIGH: ToolRules =
-    ToolRules { fail_on: Some(SeverityLevel::High), fail_on_unknown: false };
+const HIGH: ToolRules = ToolRules { fail_on: Some(SeverityLevel::High), fail_on_unknown: false };
 
 #[test]
 fn a_file_is_sarif_to_the_letter_or_nothing() {
@@ -133,7 +132,12 @@ fn the_score_decides_then_the_level_and_no_word_is_never_harmless() {
         json!([rule])
     };
     for (rules, result, level, word) in [
-        (rule(json!({ "properties": scored(json!("9.8")) })), json!({}), "critical", "critical, 9.8"),
+        (
+            rule(json!({ "properties": scored(json!("9.8")) })),
+            json!({}),
+            "critical",
+            "critical, 9.8",
+        ),
         (rule(json!({ "properties": scored(json!(7)) })), json!({}), "high", "high, 7.0"),
         (
             rule(json!({ "properties": scored(json!("9.8")) })),
@@ -227,7 +231,8 @@ fn a_result_is_known_by_its_rule_and_by_the_flaw_and_by_nothing_wider() {
         ids(json!({ "id": "CVE-2026-1234-openssl" }), "CVE-2026-1234-openssl"),
         ["CVE-2026-1234", "CVE-2026-1234-openssl"]
     );
-    let tags = json!(["security", "external/cwe/cwe-79", "CWE-79", "CVE-2026-9", "GHSA-abcd-1234-wxyz"]);
+    let tags =
+        json!(["security", "external/cwe/cwe-79", "CWE-79", "CVE-2026-9", "GHSA-abcd-1234-wxyz"]);
     let rule = json!({
         "id": "DS-1", "deprecatedIds": ["OLD-1"], "properties": { "tags": tags, "aliases": ["AVD-1"] },
     });
@@ -272,7 +277,10 @@ fn the_rules_refuse_what_is_bad_enough_and_say_where_it_is() {
         ]
     );
     let tally = &verdict.tallies[0];
-    assert_eq!(tally.told(), "Semgrep: 4 findings (1 critical, 1 high, 1 low, 1 unknown), 1 suppressed");
+    assert_eq!(
+        tally.told(),
+        "Semgrep: 4 findings (1 critical, 1 high, 1 low, 1 unknown), 1 suppressed"
+    );
     assert_eq!((tally.refused, verdict.unrated), (2, 1));
     // Nobody asked, and all is counted.
     let counted = judged(&runs, None, "accepted: [{id: xss, reason: r}]");
@@ -319,7 +327,8 @@ fn each_run_keeps_its_category_or_gets_one_and_two_alike_are_refused() {
         run
     };
     let runs = |runs: Value, file_name: &str| read(file_name, &file(runs)).unwrap();
-    let given = runs(json!([named(Some("ci/lint/7"), "Semgrep"), named(None, "a b/ü")]), "./x/y.sarif");
+    let given =
+        runs(json!([named(Some("ci/lint/7"), "Semgrep"), named(None, "a b/ü")]), "./x/y.sarif");
     assert_eq!(given[0].category, "ci/lint/7");
     assert_eq!(given[1].category, "a-b--/x/y.sarif/2/");
     let (merged, left_out) = given[0].merged(10);
@@ -335,7 +344,8 @@ fn each_run_keeps_its_category_or_gets_one_and_two_alike_are_refused() {
     );
     let several = runs(json!([named(Some("ci/"), "x"), named(Some("ci/"), "y")]), "a");
     told_apart(&several, &[]).unwrap();
-    let ours = runs(json!([named(Some("supply-action/r.io/a/linux/amd64/"), "supply-action")]), "a");
+    let ours =
+        runs(json!([named(Some("supply-action/r.io/a/linux/amd64/"), "supply-action")]), "a");
     let own = ["supply-action/r.io/a".to_owned()];
     assert!(told_apart(&ours, &own).unwrap_err().to_string().contains("this step's own findings"));
     told_apart(&ours, &["supply-action/r.io/b".to_owned()]).unwrap();
@@ -359,7 +369,10 @@ fn what_github_does_not_take_is_left_out_and_the_worst_stays() {
     let (merged, left_out) = run.merged(2);
     assert_eq!(left_out, 2);
     let kept = merged["results"].as_array().unwrap();
-    assert_eq!(kept.iter().map(|it| it["level"].as_str().unwrap()).collect::<Vec<_>>(), ["error", "warning"]);
+    assert_eq!(
+        kept.iter().map(|it| it["level"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["error", "warning"]
+    );
     assert_eq!(kept[0]["locations"].as_array().unwrap().len(), 1_000);
     assert!(kept[0].get("codeFlows").is_none());
     let rule = &merged["tool"]["driver"]["rules"][0];
