@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::Context as _;
 use jiff::civil::Date;
 
 use super::lists::accepted;
@@ -142,8 +141,10 @@ fn runs_of(file: &Path, workspace: &Path) -> anyhow::Result<Vec<ToolRun>> {
     let path = within(file, workspace)
         .ok_or_else(|| bad(format_args!("`{}` does not lie in the workspace", visible(&named))));
     let path = path.hint("name it as it lies in the workspace, such as `reports/tool.sarif`")?;
-    let bytes = bytes(&path, workspace)
-        .with_context(|| format!("input `sarif-files`: `{}` was not read", visible(&named)))?;
+    let bytes = bytes(&path, workspace).map_err(|error| {
+        let message = format!("input `sarif-files`: `{}` was not read", visible(&named));
+        error.context(WithExit { code: exit::BAD_INPUT, message })
+    })?;
     let Some(bytes) = bytes else {
         let missing: anyhow::Result<()> =
             Err(bad(format_args!("`{}` is not there", visible(&named))));

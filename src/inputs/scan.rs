@@ -96,32 +96,9 @@ impl ScanInputs {
                 "it has no effect without `advisories`: the answers of a service are always new",
             );
         }
-        let new_since_release = given.switch("new-since-release", problems);
-        let rules = &terms.rules;
-        let refuses = rules.fail_on.is_some() || rules.fail_on_unknown || rules.fail_on_kev;
-        if new_since_release && !refuses {
-            problems.say(
-                "new-since-release",
-                "`true` beside `fail-on: none`, by which no finding refuses an image",
-            );
-        }
-        let (sarif_file, sarif_files) = (given.path("sarif-file"), files("sarif-files"));
-        let fail_on_sarif = given.switch("fail-on-sarif", problems);
-        if let Some(file) = sarif_file.as_ref().filter(|file| sarif_files.contains(file)) {
-            problems.say(
-                "sarif-files",
-                format_args!("`{}` is what `sarif-file` writes", file.display()),
-            );
-        }
-        if fail_on_sarif && sarif_files.is_empty() {
-            problems.say("fail-on-sarif", "there is no file to judge; name it with `sarif-files`");
-        }
-        if fail_on_sarif && terms.rules.fail_on.is_none() && !terms.rules.fail_on_unknown {
-            problems.say(
-                "fail-on-sarif",
-                "`true` beside `fail-on: none`, by which no result refuses an image",
-            );
-        }
+        let new_since_release = new_since_release(&terms.rules, given, problems);
+        let sarif_files = files("sarif-files");
+        let fail_on_sarif = fail_on_sarif(&sarif_files, &terms.rules, given, problems);
         let fail_on_secrets = fail_on_secrets(given, problems);
         let fail_on_misconfig = fail_on_misconfig(given, problems);
         if fail_on_secrets.is_none() && fail_on_misconfig.is_some() {
@@ -148,13 +125,49 @@ impl ScanInputs {
             },
             vuln_attestation: vuln_attestation(given, problems),
             new_since_release,
-            sarif_file,
+            sarif_file: given.path("sarif-file"),
             sarif_files,
             fail_on_sarif,
             given: set,
             terms,
         }
     }
+}
+
+fn new_since_release(rules: &GateRules, given: &InputTexts, problems: &mut InputProblems) -> bool {
+    let is_set = given.switch("new-since-release", problems);
+    let refuses = rules.fail_on.is_some() || rules.fail_on_unknown || rules.fail_on_kev;
+    if is_set && !refuses {
+        problems.say(
+            "new-since-release",
+            "`true` beside `fail-on: none`, by which no finding refuses an image",
+        );
+    }
+    is_set
+}
+
+/// Whether these files of other tools are judged.
+fn fail_on_sarif(
+    files: &[PathBuf],
+    rules: &GateRules,
+    given: &InputTexts,
+    problems: &mut InputProblems,
+) -> bool {
+    let is_set = given.switch("fail-on-sarif", problems);
+    if let Some(file) = given.path("sarif-file").filter(|file| files.contains(file)) {
+        problems
+            .say("sarif-files", format_args!("`{}` is what `sarif-file` writes", file.display()));
+    }
+    if is_set && files.is_empty() {
+        problems.say("fail-on-sarif", "there is no file to judge; name it with `sarif-files`");
+    }
+    if is_set && rules.fail_on.is_none() && !rules.fail_on_unknown {
+        problems.say(
+            "fail-on-sarif",
+            "`true` beside `fail-on: none`, by which no result refuses an image",
+        );
+    }
+    is_set
 }
 
 fn advisories(given: &InputTexts, problems: &mut InputProblems) -> Vec<AdvisoryPlace> {

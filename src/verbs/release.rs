@@ -208,12 +208,10 @@ impl ReleaseRun<'_> {
             .map(|target| target.requirements.clone())
             .map(|requirements| EvidencePolicy { signer: signer.clone(), requirements })
             .collect();
+        let of_others = authority.reusable(&signer);
         let reusable: Vec<EvidencePolicy> = policies
             .iter()
-            .map(|policy| EvidencePolicy {
-                signer: authority.reusable(&policy.signer),
-                ..policy.clone()
-            })
+            .map(|policy| EvidencePolicy { signer: of_others.clone(), ..policy.clone() })
             .collect();
         let earlier = self.earlier(outside, &reusable, &baseline).await;
         if earlier.is_none() && release.on_tag_conflict == OnTagConflict::Fail {
@@ -224,7 +222,7 @@ impl ReleaseRun<'_> {
         let kept = self.kept(outside, &signer.signer, &baseline).await?;
         let known = match earlier {
             Some(_) => Vec::new(),
-            None => self.known(outside, &authority.reusable(&signer), &baseline, &kept).await,
+            None => self.known(outside, &of_others, &baseline, &kept).await,
         };
         let ready = ReleaseReady {
             authority,
