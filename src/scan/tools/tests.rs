@@ -395,3 +395,35 @@ fn hostile_texts_are_one_line_and_no_value_of_ours() {
     assert!(!refusal.lines[0].contains('`'), "{}", refusal.lines[0]);
     assert!(runs[0].category.bytes().all(|it| it.is_ascii_graphic()), "{}", runs[0].category);
 }
+
+proptest::proptest! {
+    /// Whatever stands in a document: nothing panics, and the strictest rules let no result pass.
+    #[test]
+    fn no_document_gets_a_result_past_the_strictest_rules(
+        name in "[a-zA-Z]{1,20}|security-severity|results|ruleIndex|suppressions|toolComponent",
+        value in proptest::prop_oneof![
+            proptest::strategy::Just(json!(null)), proptest::strategy::Just(json!(-1)),
+            proptest::strategy::Just(json!([])), proptest::strategy::Just(json!({})),
+            proptest::strategy::Just(json!("x")), proptest::strategy::Just(json!(1e300)),
+        ],
+        at in 0_usize..6,
+    ) {
+        let mut whole = json!({ "version": "2.1.0", "runs": [two_rules().run] });
+        let places = [
+            "", "/runs/0", "/runs/0/tool/driver", "/runs/0/tool/driver/rules/0/properties",
+            "/runs/0/results/0", "/runs/0/results/0/locations/0",
+        ];
+        whole.pointer_mut(places[at]).unwrap()[name.as_str()] = value;
+        if let Ok(runs) = read("a", whole.to_string().as_bytes()) {
+            let rules = ToolRules { fail_on: Some(SeverityLevel::Low), fail_on_unknown: true };
+            let verdict = judged(&runs, Some(rules), "");
+            let sum = |of: fn(&super::gate::ToolTally) -> u64| -> u64 {
+                verdict.tallies.iter().map(of).sum()
+            };
+            assert_eq!(sum(|it| it.refused), sum(|it| it.open.total()));
+            for run in &runs {
+                run.merged(1);
+            }
+        }
+    }
+}
