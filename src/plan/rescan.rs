@@ -70,9 +70,8 @@ pub fn plan(
         let given: Vec<&str> = given.collect();
         notices.extend(unused(&given, &format!("the result is not signed ({why})")));
     }
-    let merged = inputs.scan.sarif_file.as_ref().map(|_| "sarif-file");
-    let merged = merged.or((rescan.upload_sarif != AutoSwitch::Never).then_some("upload-sarif"));
-    let (tools, of_tools) = tools::of(&inputs.scan, merged);
+    let merges = inputs.scan.sarif_file.is_some() || rescan.upload_sarif != AutoSwitch::Never;
+    let (tools, of_tools) = tools::of(&inputs.scan, merges);
     notices.extend(of_tools);
     Ok(RescanPlan {
         tools,

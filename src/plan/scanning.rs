@@ -77,8 +77,7 @@ impl PlannedRelease {
     /// Decides whether it is scanned, and asks for the result where it is.
     pub(super) fn scanned(mut self, inputs: &Inputs) -> anyhow::Result<Self> {
         let scan = &inputs.scan;
-        let merged = scan.sarif_file.as_ref().map(|_| "sarif-file");
-        let (tools, notices) = tools::of(scan, merged);
+        let (tools, notices) = tools::of(scan, scan.sarif_file.is_some());
         self.tools = tools;
         self.about.notices.extend(notices);
         let has_sbom = self.targets.iter().all(|target| {

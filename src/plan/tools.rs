@@ -7,15 +7,12 @@ use crate::inputs::ScanInputs;
 use crate::scan::tools::gate::ToolRules;
 use crate::text::plural;
 
-/// What is done with the files, or why nothing is. `merged`: the input that takes their runs.
-pub(super) fn of(
-    scan: &ScanInputs,
-    merged: Option<&'static str>,
-) -> (Option<ToolTerms>, Vec<String>) {
+/// What is done with the files, or why nothing is. `merges`: whether something takes their runs.
+pub(super) fn of(scan: &ScanInputs, merges: bool) -> (Option<ToolTerms>, Vec<String>) {
     if scan.sarif_files.is_empty() {
         return (None, Vec::new());
     }
-    if merged.is_none() && !scan.fail_on_sarif {
+    if !merges && !scan.fail_on_sarif {
         let notice = "input `sarif-files` changes nothing: no file takes their runs, and they refuse nothing; set `sarif-file` or `fail-on-sarif`";
         return (None, vec![notice.to_owned()]);
     }
