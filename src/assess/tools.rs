@@ -63,7 +63,7 @@ impl ToolFindings {
         }
         if let Some(failed) = runs.iter().find(|run| run.has_failed && terms.gate.is_some()) {
             let why = format!(
-                "`{}` cannot be judged: `{}` says that it failed, so that nobody knows what it missed",
+                "`{}` cannot be judged: `{}` says that it failed, so that what it missed is not known",
                 visible(&failed.file),
                 visible(&failed.tool)
             );

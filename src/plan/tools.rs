@@ -13,7 +13,7 @@ pub(super) fn of(scan: &ScanInputs, merges: bool) -> (Option<ToolTerms>, Vec<Str
         return (None, Vec::new());
     }
     if !merges && !scan.fail_on_sarif {
-        let notice = "input `sarif-files` changes nothing: no file takes their runs, and they refuse nothing; set `sarif-file` or `fail-on-sarif`";
+        let notice = "input `sarif-files` has no effect: neither `sarif-file` nor `fail-on-sarif` is set";
         return (None, vec![notice.to_owned()]);
     }
     let rules = &scan.terms.rules;

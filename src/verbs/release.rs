@@ -32,8 +32,7 @@ use crate::image::{ImageRef, Repository};
 use crate::inputs::RunSettings;
 use crate::login::{self, LoginsAsked};
 use crate::oci::Allowed;
-use crate::page::RefusalPage;
-use crate::plan::{PlannedRelease, PublishTarget};
+use crate::plan::PlannedRelease;
 use crate::preflight;
 use crate::problems::Problems;
 use crate::publish::{
@@ -51,7 +50,7 @@ use crate::sigstore::settled::SettledTrust;
 use crate::sigstore::verifier::Signer;
 use crate::verify::policy::EvidencePolicy;
 use crate::verify::signer::{SignerPolicy, SourceRepository, SourceRule};
-use crate::verify::{self, VerifiedImage};
+use crate::verify::VerifiedImage;
 
 /// A failure before the first name says so, because that is what a user wants to know.
 pub(super) fn with_consequence(error: anyhow::Error) -> anyhow::Error {

@@ -126,7 +126,7 @@ async fn a_result_that_is_bad_enough_tags_nothing_where_that_is_asked() {
             "Semgrep: odd (none), which has no place, in reports/semgrep.sarif",
         ],
     );
-    assert!(!run.log.contains("input `fail-on` changes nothing"), "{}", run.log);
+    assert!(!run.log.contains("input `fail-on` has no effect"), "{}", run.log);
     assert!(!run.log.contains("CVE-2021-44228"), "{}", run.log);
 }
 
@@ -220,7 +220,7 @@ async fn files_that_change_nothing_are_told() {
     let mut world = world(&[REPAIRED]).await;
     let run = world.publish().await;
     assert_eq!(run.code, Some(0), "{}", run.log);
-    says(&run, &["input `sarif-files` changes nothing"]);
+    says(&run, &["input `sarif-files` has no effect"]);
     assert!(!run.summary.contains("other tools"), "{}", run.summary);
     let plan = world.run(&["plan", "--json"], &[("INPUT_SARIF-FILE", "all.sarif")]).await;
     assert_eq!(plan.code, Some(0), "{}", plan.log);
@@ -238,7 +238,7 @@ async fn the_action_scan_uploads_and_judges_them_as_well() {
     write(&world, "a.sarif", &semgrep().to_string());
     let run = scanned(&world, &[]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
-    says(&run, &["input `sarif-files` changes nothing"]);
+    says(&run, &["input `sarif-files` has no effect"]);
     let upload = [
         ("INPUT_UPLOAD-SARIF", "true"),
         ("INPUT_GITHUB-TOKEN", "ghs_token"),

@@ -167,7 +167,7 @@ async fn it_is_told_where_it_changes_nothing() {
     world.set("INPUT_NEW-SINCE-RELEASE", "true");
     let run = world.run(&[], &[("INPUT_SCAN", "false")]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
-    assert!(run.log.contains("input `new-since-release` changes nothing"), "{}", run.log);
+    assert!(run.log.contains("input `new-since-release` has no effect"), "{}", run.log);
     let run = world.run(&[], &[("INPUT_FAIL-ON", "none")]).await;
     assert_eq!(run.code, Some(2), "{}", run.log);
     assert!(

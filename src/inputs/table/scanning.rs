@@ -181,7 +181,7 @@ pub(super) const SCANNING: &[Input] = &[
         of: OF_FILES_AND_PROMOTE,
         description: "\
             Advisories at hand, one directory or archive of OSV records a line, as supply-action \
-            advisories update makes them, or the https address of an archive, with its hash behind \
+            advisories update makes them. Or the https address of an archive, with its hash after \
             #sha256=. Then no service is asked unless osv-url names one.",
         ..ROW
     },

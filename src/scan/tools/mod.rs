@@ -142,7 +142,7 @@ fn read_run(file: &str, number: usize, run: Value) -> Result<ToolRun, String> {
         return Err(format!("it has more than {MOST_RULES} rules, which GitHub takes no more of"));
     }
     let Some(Value::Array(listed)) = run.get("results") else {
-        return Err("it has no list `results`, so nobody knows what its tool found".to_owned());
+        return Err("it has no list `results`, so what its tool found is not known".to_owned());
     };
     let results = listed.iter().enumerate().map(|(at, result)| {
         results::read(result, &rules, &run).map_err(|why| format!("result {}: {why}", at + 1))
