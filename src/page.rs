@@ -32,6 +32,7 @@ pub enum RefusalPage {
     SbomRefused,
     KnownVulnerabilities,
     SecretsInTheImage,
+    FindingOfAnotherTool,
     ProvenanceOfAnotherSource,
     NoDigests,
     DigestNotInTheRegistry,
@@ -50,7 +51,7 @@ pub enum RefusalPage {
 
 impl RefusalPage {
     /// Every one, in the order of the page.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 43] = [
         Self::NoOidcToken,
         Self::NoLogin,
         Self::NoRightToPush,
@@ -79,6 +80,7 @@ impl RefusalPage {
         Self::SbomRefused,
         Self::KnownVulnerabilities,
         Self::SecretsInTheImage,
+        Self::FindingOfAnotherTool,
         Self::ProvenanceOfAnotherSource,
         Self::NoDigests,
         Self::DigestNotInTheRegistry,
@@ -135,6 +137,7 @@ impl RefusalPage {
             Self::SbomRefused => "sbom-refused",
             Self::KnownVulnerabilities => "known-vulnerabilities",
             Self::SecretsInTheImage => "secrets-in-the-image",
+            Self::FindingOfAnotherTool => "finding-of-another-tool",
             Self::ProvenanceOfAnotherSource => "provenance-of-another-source",
             Self::NoDigests => "no-digests",
             Self::DigestNotInTheRegistry => "digest-not-in-the-registry",

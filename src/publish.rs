@@ -17,6 +17,7 @@ use crate::image::name::ImageName;
 use crate::image::{Digest, ImageRef};
 use crate::page::RefusalPage;
 use crate::registry::{Registry, RegistryError, SeenTag};
+use crate::scan::tools::gate::ToolTally;
 use crate::verify::{VerifiedEvidence, VerifiedImage};
 
 /// What each name meant when the plan was made.
@@ -82,6 +83,8 @@ pub struct Published {
     pub scanned: Scanned,
     /// Where its layers and config were searched for secrets.
     pub searched: Option<SearchSummary>,
+    /// What other tools found, by their files; of a run it is with its first image.
+    pub tools: Vec<ToolTally>,
 }
 
 /// What happens when somebody moved a tag between plan and publish.
@@ -174,6 +177,7 @@ pub async fn publish(
             stored: Vec::new(),
             scanned: Scanned::Not(String::new()),
             searched: None,
+            tools: Vec::new(),
         })
     });
     Ok(published.collect())

@@ -10,9 +10,11 @@ mod call;
 pub mod download;
 pub mod epss;
 pub mod feed;
+pub mod fetched;
 pub mod gather;
 pub mod kev;
 mod outline;
+pub mod place;
 mod records;
 pub mod service;
 

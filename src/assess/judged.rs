@@ -50,6 +50,7 @@ pub(super) fn scan(
         let judged = JudgedFinding {
             acceptance: accepted.get(&at).map(|acceptance| shown(acceptance)),
             refuses: refusing.contains(&at),
+            known_since: verdict.known.get(&at).cloned(),
             ..JudgedFinding::open(finding)
         };
         at += 1;

@@ -9,8 +9,10 @@ pub mod origin;
 pub mod refused;
 pub mod search;
 mod sources;
+pub mod tools;
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -18,6 +20,7 @@ use self::lists::HandedLists;
 pub use self::lists::accepted;
 use self::search::waivers::is_about_secrets;
 use crate::advisories::gather::Sources;
+use crate::advisories::place::AdvisoryPlace;
 use crate::error::{Remedy as _, WithExit, exit, exit_code};
 use crate::github::network::Network;
 use crate::image::{Digest, Platform};
@@ -26,6 +29,7 @@ use crate::sbom::spdx::oci_purl;
 use crate::scan::accepted::Product;
 use crate::scan::findings::{Findings, ScanSubject};
 use crate::scan::gate::{self, GateRules, GateVerdict};
+use crate::scan::known::KnownFindings;
 use crate::scan::report::{AdvisorySource, ImageScan};
 use crate::scan::rows::summary;
 use crate::text;
@@ -36,8 +40,8 @@ use crate::text::age::Age;
 pub struct ScanTerms {
     pub asker: TermsAuthor,
     pub rules: GateRules,
-    /// Folders and archives of OSV records. With one of them no service is asked that is not named.
-    pub advisories: Vec<PathBuf>,
+    /// Folders, archives and addresses of archives of OSV records. With one of them no service is asked that is not named.
+    pub advisories: Vec<AdvisoryPlace>,
     pub osv_url: Option<String>,
     /// Where the service's records are kept.
     pub advisory_cache: Option<PathBuf>,
@@ -149,8 +153,8 @@ pub struct Assessor {
 }
 
 impl Assessor {
-    /// Reads what was handed over, and indexes the advisories at hand. It asks nobody about a
-    /// package.
+    /// Reads what was handed over, and indexes the advisories at hand; those of an address are
+    /// fetched into `folder`. It asks nobody about a package.
     ///
     /// # Errors
     /// When a file cannot be followed to the letter, or the advisories at hand are too old.
@@ -158,9 +162,10 @@ impl Assessor {
         terms: &ScanTerms,
         network: &Network,
         now: Timestamp,
+        folder: &Path,
     ) -> anyhow::Result<Self> {
         let lists = lists::read(terms, network).await?;
-        let sources = sources::open(terms, network).await.map_err(unanswered)?;
+        let sources = sources::open(terms, network, folder).await.map_err(unanswered)?;
         let newest = sources::at_hand(&sources, &terms.advisories);
         too_old(terms, &newest, now)?;
         Ok(Self { terms: terms.clone(), lists, sources, newest })
@@ -183,6 +188,19 @@ impl Assessor {
         images: Vec<ImagePackages>,
         started: Timestamp,
     ) -> anyhow::Result<Vec<Assessed>> {
+        self.assess_new(images, started, None).await
+    }
+
+    /// The same, where what is `known` of a published image refuses nothing.
+    ///
+    /// # Errors
+    /// When a part went unanswered.
+    pub async fn assess_new(
+        &self,
+        images: Vec<ImagePackages>,
+        started: Timestamp,
+        known: Option<&KnownFindings>,
+    ) -> anyhow::Result<Vec<Assessed>> {
         let (abouts, counts): (Vec<AssessedAbout>, Vec<usize>) =
             images.iter().map(|image| (image.about.clone(), image.subjects.len())).unzip();
         let mut all: Vec<ScanSubject> =
@@ -193,25 +211,28 @@ impl Assessor {
         for (about, count) in abouts.into_iter().zip(counts) {
             let rest = all.split_off(count);
             let subjects = std::mem::replace(&mut all, rest);
-            let known = Findings::of(&subjects, &records, &exploited, about.go_platform());
+            let found = Findings::of(&subjects, &records, &exploited, about.go_platform());
             let finished = Timestamp::now();
-            let verdict = gate::judge(
-                &known,
+            let mut verdict = gate::judge(
+                &found,
                 &self.terms.rules,
                 &self.lists.accepted,
                 &about.product(),
                 finished,
             );
             let sources = sources::named(&self.sources, &self.newest, &records, finished);
-            let scan = judged::scan(known, &verdict, about, sources, (started, finished));
+            if let Some(known) = known {
+                verdict.spare(&found, known, about.platform.as_ref());
+            }
+            let scan = judged::scan(found, &verdict, about, sources, (started, finished));
             assessed.push(Assessed { scan, verdict });
         }
         Ok(assessed)
     }
 
     /// What people should know beside what was found, each once: rules that have expired or accept
-    /// nothing, and what no rule can meet.
-    pub fn remarks(&self, assessed: &[&Assessed]) -> Vec<String> {
+    /// nothing, and what no rule can meet. `met` are places of rules that accept something else.
+    pub fn remarks(&self, assessed: &[&Assessed], met: &BTreeSet<String>) -> Vec<String> {
         let mut told: Vec<String> = Vec::new();
         let mut say = |text: String| {
             if !told.contains(&text) {
@@ -226,6 +247,7 @@ impl Assessor {
         if let Some(first) = assessed.first() {
             // What is about secrets is judged beside the scan.
             let ours = first.verdict.unused.iter().filter(|risk| !is_about_secrets(risk));
+            let ours = ours.filter(|risk| !met.contains(&risk.place));
             for risk in ours {
                 if unused.clone().all(|unused| unused.contains(risk)) {
                     say(format!("`{}` accepts nothing that was found", visible(&risk.place)));

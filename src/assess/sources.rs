@@ -1,25 +1,44 @@
-//! Terms → where advisories come from. It asks nobody anything.
+//! Terms → where advisories come from: archives at hand, those that it fetches, and a service. It
+//! asks nobody about a package.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::Timestamp;
 
 use super::lists::unread;
 use super::{ScanTerms, TermsAuthor};
 use crate::advisories::archive::Archives;
+use crate::advisories::fetched::{FetchedError, fetched};
 use crate::advisories::gather::Sources;
+use crate::advisories::place::AdvisoryPlace;
 use crate::advisories::service::{OsvSource, PUBLIC, WaitTimes};
-use crate::error::{OrRemedy as _, WithExit, exit};
+use crate::error::{OrRemedy as _, WithExit, exit, remedied};
 use crate::github::network::Network;
 use crate::scan::records::AdvisoryRecords;
 use crate::scan::report::AdvisorySource;
 
-/// The archives at hand, and the service where one is named or nothing is at hand.
-pub(super) async fn open(terms: &ScanTerms, network: &Network) -> anyhow::Result<Sources> {
+/// The archives at hand, and the service where one is named or nothing is at hand. `folder` is where
+/// large files may lie.
+pub(super) async fn open(
+    terms: &ScanTerms,
+    network: &Network,
+    folder: &Path,
+) -> anyhow::Result<Sources> {
     let now = Timestamp::now();
     let mut sources = Sources::default();
-    for path in &terms.advisories {
-        sources.archives.push(opened(path, terms.asker, now).await?);
+    for place in &terms.advisories {
+        let archives = match place {
+            AdvisoryPlace::Path(path) => opened(path, terms.asker, now).await?,
+            AdvisoryPlace::Address(address) => {
+                let http = network.client()?;
+                let fetched = fetched(address, &http, &network.plain, folder, now).await;
+                fetched.map_err(|error| match error {
+                    error @ FetchedError::Address(_) => wrong(remedied(error)),
+                    error => remedied(error),
+                })?
+            }
+        };
+        sources.archives.push(archives);
     }
     if terms.asks_service() {
         let address = terms.osv_url.as_deref().unwrap_or(PUBLIC);
@@ -43,11 +62,11 @@ async fn opened(path: &Path, asker: TermsAuthor, now: Timestamp) -> anyhow::Resu
 }
 
 /// The archives at hand, each with the age of what it knows.
-pub(super) fn at_hand(sources: &Sources, paths: &[PathBuf]) -> Vec<AdvisorySource> {
-    let archives = sources.archives.iter().zip(paths);
+pub(super) fn at_hand(sources: &Sources, places: &[AdvisoryPlace]) -> Vec<AdvisorySource> {
+    let archives = sources.archives.iter().zip(places);
     archives
-        .map(|(archives, path)| AdvisorySource {
-            uri: path.display().to_string(),
+        .map(|(archives, place)| AdvisorySource {
+            uri: place.to_string(),
             newest: archives.newest().values().max().copied().unwrap_or_default(),
         })
         .collect()

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use super::texts::InputTexts;
 use super::words::wish;
 use super::{Action, AutoSwitch, InputProblems};
+use crate::advisories::place::AdvisoryPlace;
 use crate::assess::{ScanTerms, TermsAuthor};
 use crate::evidence::{COSIGN_VULNERABILITIES, IN_TOTO_VULNERABILITIES};
 use crate::scan::gate::GateRules;
@@ -20,10 +21,16 @@ use crate::text::lists;
 pub struct ScanInputs {
     pub scan: AutoSwitch,
     pub terms: ScanTerms,
+    /// Whether only what the image does not have that a name points to now refuses.
+    pub new_since_release: bool,
     pub on_scan_failure: OnScanFailure,
     /// The predicate types in which the result is signed.
     pub vuln_attestation: Vec<&'static str>,
     pub sarif_file: Option<PathBuf>,
+    /// Of other tools.
+    pub sarif_files: Vec<PathBuf>,
+    /// Whether their results refuse an image.
+    pub fail_on_sarif: bool,
     /// What refuses an image of the secrets in it; `None`: nobody looks for any.
     pub fail_on_secrets: Option<SecretsTerms>,
     /// The least that refuses an image, of what is set in an unwise way.
@@ -69,7 +76,7 @@ impl ScanInputs {
                 fail_on_kev: given.switch("fail-on-kev", problems),
                 fail_on_unknown: given.switch("fail-on-unknown", problems),
             },
-            advisories: files("advisories"),
+            advisories: advisories(given, problems),
             osv_url: given.owned("osv-url").map(|url| url.trim().to_owned()),
             // What other jobs may write decides nothing that is signed.
             advisory_cache: None,
@@ -89,6 +96,9 @@ impl ScanInputs {
                 "it has no effect without `advisories`: the answers of a service are always new",
             );
         }
+        let new_since_release = new_since_release(&terms.rules, given, problems);
+        let sarif_files = files("sarif-files");
+        let fail_on_sarif = fail_on_sarif(&sarif_files, &terms.rules, given, problems);
         let fail_on_secrets = fail_on_secrets(given, problems);
         let fail_on_misconfig = fail_on_misconfig(given, problems);
         if fail_on_secrets.is_none() && fail_on_misconfig.is_some() {
@@ -114,11 +124,64 @@ impl ScanInputs {
                 }
             },
             vuln_attestation: vuln_attestation(given, problems),
+            new_since_release,
             sarif_file: given.path("sarif-file"),
+            sarif_files,
+            fail_on_sarif,
             given: set,
             terms,
         }
     }
+}
+
+fn new_since_release(rules: &GateRules, given: &InputTexts, problems: &mut InputProblems) -> bool {
+    let is_set = given.switch("new-since-release", problems);
+    let refuses = rules.fail_on.is_some() || rules.fail_on_unknown || rules.fail_on_kev;
+    if is_set && !refuses {
+        problems.say(
+            "new-since-release",
+            "`true` beside `fail-on: none`, by which no finding refuses an image",
+        );
+    }
+    is_set
+}
+
+/// Whether these files of other tools are judged.
+fn fail_on_sarif(
+    files: &[PathBuf],
+    rules: &GateRules,
+    given: &InputTexts,
+    problems: &mut InputProblems,
+) -> bool {
+    let is_set = given.switch("fail-on-sarif", problems);
+    if let Some(file) = given.path("sarif-file").filter(|file| files.contains(file)) {
+        problems
+            .say("sarif-files", format_args!("`{}` is what `sarif-file` writes", file.display()));
+    }
+    if is_set && files.is_empty() {
+        problems.say("fail-on-sarif", "there is no file to judge; name it with `sarif-files`");
+    }
+    if is_set && rules.fail_on.is_none() && !rules.fail_on_unknown {
+        problems.say(
+            "fail-on-sarif",
+            "`true` beside `fail-on: none`, by which no result refuses an image",
+        );
+    }
+    is_set
+}
+
+fn advisories(given: &InputTexts, problems: &mut InputProblems) -> Vec<AdvisoryPlace> {
+    let mut places: Vec<AdvisoryPlace> = Vec::new();
+    for line in lists::lines(given.get("advisories").unwrap_or_default()) {
+        match line.parse() {
+            Ok(place @ AdvisoryPlace::Address(_)) if places.contains(&place) => {
+                problems.say("advisories", format_args!("`{place}` is there twice"));
+            }
+            Ok(place) => places.push(place),
+            Err(why) => problems.say("advisories", why),
+        }
+    }
+    places
 }
 
 fn fail_on(given: &InputTexts, problems: &mut InputProblems) -> Option<SeverityLevel> {
@@ -246,10 +309,12 @@ mod tests {
             ("vuln-attestation", "sarif"),
             ("fail-on-secrets", "often"),
             ("fail-on-misconfig", "critical"),
+            ("advisories", "https://octo:s3cr3t@x.example/all.zip"),
+            ("advisories", "https://x.example/all.zip\nhttps://x.example/all.zip"),
         ] {
-            let (_, said) = read(&[(input, value), ("advisories", "osv")]);
+            let (_, said) = read(&[("advisories", "osv"), (input, value)]);
             assert_eq!(said.len(), 1, "{input}: {said:?}");
-            assert!(said[0].contains(input), "{said:?}");
+            assert!(said[0].contains(input) && !said[0].contains("s3cr3t"), "{said:?}");
         }
         let (inputs, said) = read(&[("fail-on-secrets", "none"), ("fail-on-misconfig", "medium")]);
         assert!(said.is_empty(), "{said:?}");
@@ -260,5 +325,30 @@ mod tests {
         assert!(said[0].contains("`fail-on-secrets: skip`"), "{said:?}");
         let (_, said) = read(&[("max-advisory-age", "36h")]);
         assert!(said[0].contains("without `advisories`"), "{said:?}");
+    }
+
+    #[test]
+    fn files_of_other_tools_are_read_and_judged_where_there_are_some() {
+        let (inputs, said) = read(&[("sarif-files", "a.sarif\n\nb/c.sarif\n")]);
+        assert!(said.is_empty(), "{said:?}");
+        assert_eq!(inputs.sarif_files, ["a.sarif", "b/c.sarif"].map(PathBuf::from));
+        assert!(!inputs.fail_on_sarif);
+        let since = ("new-since-release", "true");
+        assert!(read(&[since]).0.new_since_release);
+        let files = ("sarif-files", "a.sarif");
+        for (given, why) in [
+            (vec![("fail-on-sarif", "true")], "name it with `sarif-files`"),
+            (vec![files, ("fail-on-sarif", "often")], "`often` is neither"),
+            (vec![files, ("fail-on-sarif", "true"), ("fail-on", "none")], "`fail-on: none`"),
+            (vec![files, ("sarif-file", "a.sarif")], "`a.sarif` is what `sarif-file` writes"),
+            (vec![since, ("fail-on", "none")], "by which no finding refuses"),
+        ] {
+            let (_, said) = read(&given);
+            assert!(said.len() == 1 && said[0].contains(why), "{why}: {said:?}");
+        }
+        let unknown = ("fail-on-unknown", "true");
+        let (inputs, said) =
+            read(&[files, ("fail-on-sarif", "true"), ("fail-on", "none"), unknown]);
+        assert!(said.is_empty() && inputs.fail_on_sarif, "{said:?}");
     }
 }

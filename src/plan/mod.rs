@@ -15,6 +15,7 @@ pub mod searching;
 pub mod shown;
 mod texts;
 mod told;
+mod tools;
 mod trusted;
 mod views;
 
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use crate::assess::tools::ToolTerms;
 use crate::environment::Environment;
 use crate::error::{Remedy as _, WithExit, exit};
 use crate::evidence::EvidenceFormat;
@@ -121,6 +123,8 @@ pub struct PlannedRelease {
     pub scan: ScanPlan,
     /// Whether layers and configs are searched for secrets before that.
     pub search: SearchPlan,
+    /// What becomes of SARIF files of other tools.
+    pub tools: Option<ToolTerms>,
     /// What images may hold that is refused otherwise.
     pub allowed: Allowed,
     /// Whom the run believes, and where it signs; `None`: nobody could say yet.
@@ -405,6 +409,7 @@ impl PlannedRelease {
             branch_by_default: false,
             scan: ScanPlan::Not(String::new()),
             search: SearchPlan::Not(String::new()),
+            tools: None,
             trust: None,
             allowed: inputs.build.allowed.clone(),
         }

@@ -4,10 +4,11 @@
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::refuse;
 use super::scanning::{ScanPlan, unused};
 use super::shown::Words;
 use super::trusted::PlannedTrust;
+use super::{refuse, tools};
+use crate::assess::tools::ToolTerms;
 use crate::build::merge::claims::SourceImage;
 use crate::error::Remedy as _;
 use crate::github::RunContext;
@@ -26,6 +27,8 @@ pub struct RescanPlan {
     pub policy: Option<PolicyTexts>,
     /// How they are scanned: never `Not`.
     pub scan: ScanPlan,
+    /// What becomes of SARIF files of other tools.
+    pub tools: Option<ToolTerms>,
     pub attestation: ResultAttestation,
     pub upload: AutoSwitch,
     /// Whether an issue is kept about what is refused.
@@ -67,7 +70,11 @@ pub fn plan(
         let given: Vec<&str> = given.collect();
         notices.extend(unused(&given, &format!("the result is not signed ({why})")));
     }
+    let merges = inputs.scan.sarif_file.is_some() || rescan.upload_sarif != AutoSwitch::Never;
+    let (tools, of_tools) = tools::of(&inputs.scan, merges);
+    notices.extend(of_tools);
     Ok(RescanPlan {
+        tools,
         images: images(inputs, context)?,
         policy: rescan.verify.then(|| rescan.policy.clone()),
         scan: ScanPlan::Scan(Box::new(inputs.scan.clone())),
@@ -145,6 +152,7 @@ impl RescanPlan {
             "verify": self.policy.is_some(),
             "policy": self.policy.as_ref().map(|policy| &policy.options),
             "scan": self.scan.json(),
+            "sarif": tools::json(self.tools.as_ref()),
             "attest": attests,
             "whyNotAttested": why,
             "permissions": self.permissions(),
@@ -182,7 +190,12 @@ impl RescanPlan {
                 format!("Scan:       {}", self.scan.words()),
                 format!("Result:     {signed}"),
             ],
-            rest: self.trust.as_ref().map(PlannedTrust::lines).unwrap_or_default(),
+            rest: self
+                .tools
+                .iter()
+                .map(|terms| format!("SARIF:      {}", tools::words(terms)))
+                .chain(self.trust.iter().flat_map(PlannedTrust::lines))
+                .collect(),
         }
     }
 

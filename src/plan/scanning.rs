@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::told::Goal;
-use super::{PlannedRelease, refuse};
+use super::{PlannedRelease, refuse, tools};
 use crate::advisories::service::PUBLIC;
 use crate::error::Remedy as _;
 use crate::evidence::EvidenceKind;
@@ -31,6 +31,7 @@ impl ScanPlan {
                     "scan": true,
                     "failOn": terms.rules.fail_on.map_or("none", |level| level.as_str()),
                     "onlyFixed": terms.rules.only_fixed,
+                    "newSinceRelease": inputs.new_since_release,
                     "sources": self.sources(),
                     "predicateTypes": inputs.vuln_attestation,
                 })
@@ -41,8 +42,7 @@ impl ScanPlan {
     fn sources(&self) -> Vec<String> {
         let Self::Scan(inputs) = self else { return Vec::new() };
         let terms = &inputs.terms;
-        let mut sources: Vec<String> =
-            terms.advisories.iter().map(|path| path.display().to_string()).collect();
+        let mut sources: Vec<String> = terms.advisories.iter().map(ToString::to_string).collect();
         if terms.asks_service() {
             sources.push(terms.osv_url.as_deref().unwrap_or(PUBLIC).to_owned());
         }
@@ -63,7 +63,11 @@ impl ScanPlan {
                         if terms.rules.only_fixed { " if a fix exists" } else { "" }
                     ),
                 };
-                format!("the signed SBOMs, with {}; {refuses}", self.sources().join(" and "))
+                let new = match inputs.new_since_release {
+                    true => ", if the image of the moved tag does not have it",
+                    false => "",
+                };
+                format!("the signed SBOMs, with {}; {refuses}{new}", self.sources().join(" and "))
             }
         }
     }
@@ -73,6 +77,9 @@ impl PlannedRelease {
     /// Decides whether it is scanned, and asks for the result where it is.
     pub(super) fn scanned(mut self, inputs: &Inputs) -> anyhow::Result<Self> {
         let scan = &inputs.scan;
+        let (tools, notices) = tools::of(scan, scan.sarif_file.is_some());
+        self.tools = tools;
+        self.about.notices.extend(notices);
         let has_sbom = self.targets.iter().all(|target| {
             target
                 .requirements
@@ -91,6 +98,7 @@ impl PlannedRelease {
                 let checks = scan.terms.rules.fail_on.map(|lowest| Check::NoFinding {
                     lowest,
                     only_fixed: scan.terms.rules.only_fixed,
+                    only_new: scan.new_since_release,
                 });
                 let checks: Vec<Check> = checks.into_iter().collect();
                 for target in &mut self.targets {
@@ -105,12 +113,23 @@ impl PlannedRelease {
         self.about.notices.push(format!(
             "no known vulnerability is looked up, so none can refuse the image: {why}"
         ));
-        // What is about secrets as well changes something there.
-        let is_shared =
-            |name: &&str| self.search.is_wanted() && ["ignore-file", "sarif-file"].contains(name);
-        let given: Vec<&str> = scan.given.iter().copied().filter(|it| !is_shared(it)).collect();
+        let given: Vec<&str> = scan.given.iter().copied().filter(|it| !self.shares(it)).collect();
         self.about.notices.extend(unused(&given, &format!("nothing is scanned ({why})")));
         Ok(self)
+    }
+}
+
+impl PlannedRelease {
+    /// Whether an input changes something without a scan: in the search for secrets, or where files
+    /// of other tools are judged and merged.
+    fn shares(&self, input: &str) -> bool {
+        let of_tools = self.tools.as_ref().is_some_and(|terms| match input {
+            "fail-on" | "fail-on-unknown" | "ignore-file" => terms.gate.is_some(),
+            _ => input == "sarif-file",
+        });
+        let of_search = self.search.is_wanted() && ["ignore-file", "sarif-file"].contains(&input);
+        // What becomes of these is said where it is decided.
+        of_tools || of_search || ["sarif-files", "fail-on-sarif"].contains(&input)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{DigestPush, PlanReasons, PlannedRelease, Publish, PublishPlan, PublishTarget};
+use super::{DigestPush, PlanReasons, PlannedRelease, Publish, PublishPlan, PublishTarget, tools};
 use crate::build::arguments::{self, Destination, Generator};
 use crate::build::recipe::Build;
 use crate::evidence::{CYCLONEDX, EvidenceKind, EvidencePart, SLSA_1, SPDX};
@@ -200,6 +200,7 @@ impl PlannedRelease {
         json["forward"] = self.targets.iter().flat_map(PublishTarget::forward).collect();
         json["scan"] = self.scan.json();
         json["search"] = self.search.json();
+        json["sarif"] = tools::json(self.tools.as_ref());
         json["trust"] = self.trust_json();
         json["subjects"] = self.targets.iter().flat_map(PublishTarget::subjects).collect();
     }
@@ -250,7 +251,8 @@ impl PlannedRelease {
         let lines = self.targets.first().map(|target| target.evidence_lines(&with));
         let scanned = format!("Scanned:    {}", self.scan.words());
         let searched = format!("Searched:   {}", self.search.words());
-        lines.unwrap_or_default().into_iter().chain([scanned, searched]).collect()
+        let tools = self.tools.iter().map(|terms| format!("SARIF:      {}", tools::words(terms)));
+        lines.unwrap_or_default().into_iter().chain([scanned, searched]).chain(tools).collect()
     }
 }
 

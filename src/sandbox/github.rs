@@ -218,8 +218,13 @@ fn wrong_sarif(packed: &str) -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     let sarif: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     let runs = sarif["runs"].as_array().ok_or("there are no runs")?;
-    let mut categories: Vec<&str> =
-        runs.iter().filter_map(|run| run["automationDetails"]["id"].as_str()).collect();
+    // What follows the last `/` is the number of a run.
+    let of_run = |run: &Value| {
+        let tool = run["tool"]["driver"]["name"].as_str().map(str::to_owned);
+        let id = run["automationDetails"]["id"].as_str().unwrap_or_default();
+        Some((tool?, id.rsplit_once('/').map_or("", |(category, _)| category).to_owned()))
+    };
+    let mut categories: Vec<(String, String)> = runs.iter().filter_map(of_run).collect();
     categories.sort_unstable();
     categories.dedup();
     match runs.len() {

@@ -98,7 +98,17 @@ pub fn lean(mut predicate: Value) -> Value {
         );
         let facts = row.get_mut("annotations").and_then(|facts| facts.get_mut(0));
         if let Some(facts) = facts.and_then(Value::as_object_mut) {
-            let kept = ["package", "level", "kind", "kev", "status", "fixed", "reason", "until"];
+            let kept = [
+                "package",
+                "level",
+                "kind",
+                "kev",
+                "status",
+                "fixed",
+                "reason",
+                "until",
+                "knownSince",
+            ];
             facts.retain(|name, _| kept.contains(&name.as_str()));
         }
     }
@@ -119,6 +129,16 @@ fn sources(scans: &[&ImageScan]) -> BTreeMap<String, String> {
     oldest.into_iter().map(|(uri, newest)| (uri.to_owned(), newest.to_string())).collect()
 }
 
+/// The rows of a predicate; `None` of other types.
+pub(super) fn rows_of<'a>(predicate_type: &str, predicate: &'a Value) -> Option<&'a Vec<Value>> {
+    let result = predicate.pointer("/scanner/result")?;
+    match predicate_type {
+        COSIGN_VULNERABILITIES => result.get("results")?.as_array(),
+        IN_TOTO_VULNERABILITIES => result.as_array(),
+        _ => None,
+    }
+}
+
 /// What a predicate says of an image. The rows were counted anew.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -131,6 +151,9 @@ pub struct ScanStatement {
     pub newest: Timestamp,
     #[serde(rename = "vulnerabilities")]
     pub tally: FindingTally,
+    /// Of those that no image had which was published before.
+    #[serde(skip)]
+    pub new: FindingTally,
     /// The in-toto predicate has no place for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_assessed: Option<u64>,
@@ -220,7 +243,7 @@ impl ScanStatement {
         let result = scanner.get("result").ok_or(BadScanStatement::NoResult)?;
         let list = if is_cosign { result.get("results") } else { Some(result) };
         let list = list.and_then(Value::as_array).ok_or(BadScanStatement::NoResult)?;
-        let tally =
+        let (tally, new) =
             counted(list).map_err(|(at, why)| BadScanStatement::Row { number: at + 1, why })?;
         let mut not_assessed = None;
         if is_cosign {
@@ -233,7 +256,17 @@ impl ScanStatement {
             not_assessed = Some(told.not_assessed);
         }
         let results = Digest::of(Value::from(list.clone()).to_string().as_bytes());
-        Ok(Self { scanner: uri, version, started, finished, newest, tally, not_assessed, results })
+        Ok(Self {
+            scanner: uri,
+            version,
+            started,
+            finished,
+            newest,
+            tally,
+            new,
+            not_assessed,
+            results,
+        })
     }
 
     /// Whether it says the same of the image, whenever that was found out.

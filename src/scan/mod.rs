@@ -18,10 +18,12 @@ pub mod records;
 pub mod severity;
 pub mod subjects;
 mod text;
+pub mod tools;
 pub mod versions;
 
 // What is made of them, for machines and people.
 pub mod attestation;
+pub mod known;
 pub mod openvex;
 pub mod report;
 pub mod rows;

@@ -81,6 +81,9 @@ pub struct JudgedFinding {
     /// Whether it is a reason to refuse the image.
     pub refuses: bool,
     pub origin: Option<FindingOrigin>,
+    /// The image that a name pointed to before, where it has it as well and only what is new
+    /// refuses.
+    pub known_since: Option<Digest>,
 }
 
 /// Who says that a finding is no reason to refuse an image.
@@ -154,7 +157,7 @@ impl Justification {
 impl JudgedFinding {
     /// A finding of which nothing was decided.
     pub fn open(finding: Finding) -> Self {
-        Self { finding, acceptance: None, refuses: false, origin: None }
+        Self { finding, acceptance: None, refuses: false, origin: None, known_since: None }
     }
 
     /// The word for people and policies.
@@ -275,6 +278,10 @@ impl LevelCounts {
     pub fn of(&self, level: SeverityLevel) -> u64 {
         let mut counts = *self;
         *counts.of_mut(level)
+    }
+
+    pub(super) fn add(&mut self, level: SeverityLevel) {
+        *self.of_mut(level) += 1;
     }
 
     fn of_mut(&mut self, level: SeverityLevel) -> &mut u64 {

@@ -10,6 +10,7 @@ use super::report::{
     RowCount, ScanSummary, VULNERABILITY, as_count,
 };
 use super::severity::SeverityLevel;
+use crate::image::Digest;
 
 /// One flaw of one package.
 #[derive(Debug, Clone)]
@@ -33,6 +34,7 @@ struct RowKey<'a> {
     level: SeverityLevel,
     kind: &'static str,
     acceptance: Option<&'a FindingAcceptance>,
+    since: Option<&'a Digest>,
 }
 
 /// What to do first comes first.
@@ -49,6 +51,7 @@ pub(super) fn rows<'a>(scans: &[&'a ImageScan]) -> Vec<FindingRow<'a>> {
                 level: finding.severity.level,
                 kind: judged.kind(),
                 acceptance: judged.acceptance.as_ref(),
+                since: judged.known_since.as_ref(),
             };
             let row = rows.entry(key).or_insert_with(|| FindingRow {
                 judged,
@@ -140,7 +143,8 @@ impl FindingRow<'_> {
             AcceptedStatus::NotAffected(justification) => Some(justification.as_str()),
             AcceptedStatus::Affected | AcceptedStatus::Fixed => None,
         });
-        let optional: [(&str, Option<Value>); 15] = [
+        let since = self.judged.known_since.as_ref();
+        let optional: [(&str, Option<Value>); 16] = [
             ("fixed", finding.fixed.as_deref().map(Value::from)),
             ("source", source.map(|source| Value::from(source.as_str()))),
             ("vector", severity.vector.as_deref().map(Value::from)),
@@ -155,6 +159,7 @@ impl FindingRow<'_> {
             ("until", acceptance.and_then(|it| it.until).map(|date| date.to_string().into())),
             ("justification", justification.map(Value::from)),
             ("fromBase", self.judged.origin.as_ref().map(|origin| Value::from(origin.is_base))),
+            ("knownSince", since.map(|since| Value::from(since.to_string()))),
             ("platforms", (!self.platforms.is_empty()).then(|| json!(self.platforms))),
         ];
         if let Some(facts) = facts.as_object_mut() {
@@ -185,16 +190,27 @@ fn method(vector: &str) -> &str {
     if first.starts_with("CVSS:") { first } else { "CVSS:2.0" }
 }
 
-/// Counts the rows of a statement, or says which one cannot be counted and why.
-pub(super) fn counted(results: &[Value]) -> Result<FindingTally, (usize, String)> {
-    let mut tally = FindingTally::default();
+/// Counts the rows of a statement, all and those that are new, or says which one cannot be counted
+/// and why.
+pub(super) fn counted(results: &[Value]) -> Result<(FindingTally, FindingTally), (usize, String)> {
+    let (mut all, mut new) = (FindingTally::default(), FindingTally::default());
     for (at, row) in results.iter().enumerate() {
-        tally.add(read(row).map_err(|why| (at, why))?);
+        let (count, is_known) = read(row).map_err(|why| (at, why))?;
+        all.add(count);
+        if !is_known {
+            new.add(count);
+        }
     }
-    Ok(tally)
+    Ok((all, new))
 }
 
-fn read(row: &Value) -> Result<RowCount, String> {
+/// Whether a row that was counted is of a finding that nobody accepts.
+pub(super) fn is_open(row: &Value) -> bool {
+    read(row).is_ok_and(|(count, _)| count.can_gate && !count.is_accepted)
+}
+
+/// What counts of a row, and whether an image that was published before has it as well.
+fn read(row: &Value) -> Result<(RowCount, bool), String> {
     let word = |value: &Value, name: &str| {
         let word = value.get(name).and_then(Value::as_str).filter(|word| !word.is_empty());
         word.map(str::to_owned).ok_or_else(|| format!("it has no `{name}`"))
@@ -223,11 +239,17 @@ fn read(row: &Value) -> Result<RowCount, String> {
         Some(Value::String(fixed)) => !fixed.is_empty(),
         Some(_) => return Err("its `fixed` is not a text".to_owned()),
     };
-    Ok(RowCount {
+    let is_known = match facts.get("knownSince") {
+        None => false,
+        Some(Value::String(since)) if since.parse::<Digest>().is_ok() => true,
+        Some(_) => return Err("its `knownSince` is no digest".to_owned()),
+    };
+    let count = RowCount {
         level: level.ok_or("its `level` is not known")?,
         is_fixable,
         is_exploited: is_exploited.ok_or("it has no `kev`")?,
         can_gate,
         is_accepted: status != OPEN,
-    })
+    };
+    Ok((count, is_known))
 }

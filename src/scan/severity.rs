@@ -56,7 +56,7 @@ impl SeverityLevel {
     }
 
     /// Of a score that is no more than one digit after the point.
-    fn of_score(score: f64) -> Self {
+    pub(super) fn of_score(score: f64) -> Self {
         match score {
             score if score >= 9.0 => Self::Critical,
             score if score >= 7.0 => Self::High,

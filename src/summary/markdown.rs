@@ -15,8 +15,9 @@ use crate::evidence::EvidencePart;
 use crate::image::ImageRef;
 use crate::publish::Published;
 use crate::report::{Stage, seconds};
-use crate::scan::report::ImageScan;
+use crate::scan::report::{ImageScan, LevelCounts};
 use crate::scan::shown;
+use crate::scan::tools::gate::ToolTally;
 use crate::sigstore::key;
 use crate::sigstore::verifier::Signer;
 pub(super) use crate::text::markdown::{code, plain};
@@ -45,7 +46,7 @@ pub fn summary(
         code(&image.repository),
         seconds(elapsed)
     );
-    head + &section(published, commands, run) + &times(stages)
+    head + &section(published, commands, run) + &tools(&published.tools) + &times(stages)
 }
 
 /// The same for several targets, each with its name, image and commands.
@@ -70,7 +71,40 @@ pub fn of_targets(
             section(published, commands, run)
         );
     }
+    for (_, published, _) in targets {
+        text += &tools(&published.tools);
+    }
     text + &times(stages)
+}
+
+/// What other tools found, a row for each of their files.
+pub(super) fn tools(tallies: &[ToolTally]) -> String {
+    if tallies.is_empty() {
+        return String::new();
+    }
+    let mut text = "\n#### Findings of other tools\n\n| tool | file | critical | high | medium | low | without a severity | accepted | suppressed |\n|---|---|---|---|---|---|---|---|---|\n".to_owned();
+    for tally in tallies {
+        let LevelCounts { critical, high, medium, low, unknown } = tally.open;
+        let mark = if tally.refused > 0 { "❌ " } else { "" };
+        let _ = writeln!(
+            text,
+            "| {mark}{} | {} | {critical} | {high} | {medium} | {low} | {unknown} | {} | {} |",
+            code(&cut(&tally.tool)),
+            code(&cut(&tally.file)),
+            tally.accepted,
+            tally.suppressed
+        );
+    }
+    text.push('\n');
+    text
+}
+
+/// A job summary holds a mebibyte in all.
+fn cut(text: &str) -> String {
+    const MOST: usize = 120;
+    let mut letters = text.chars();
+    let kept: String = letters.by_ref().take(MOST).collect();
+    if letters.next().is_some() { format!("{kept}…") } else { kept }
 }
 
 /// Digest, names, signer, evidence, and how to check it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::markdown::{code, plain, times};
+use super::markdown::{code, plain, times, tools};
 use crate::assess::Assessed;
 use crate::image::ImageRef;
 use crate::report::{Stage, seconds};
@@ -14,6 +14,7 @@ use crate::scan::report::{ImageScan, LevelCounts};
 use crate::scan::rows::summary;
 use crate::scan::severity::SeverityLevel;
 use crate::scan::shown;
+use crate::scan::tools::gate::ToolTally;
 
 /// One image, and what is known about it now.
 pub struct RescannedImage<'a> {
@@ -36,11 +37,16 @@ impl RescannedImage<'_> {
     }
 }
 
-/// What a scan tells later steps; `files` are those of `sarif-file`.
-pub fn outputs(images: &[RescannedImage<'_>], files: &[String]) -> Vec<(&'static str, String)> {
+/// What a scan tells later steps; `files` are those of `sarif-file`. `tools`: whether what other
+/// tools found lets the images pass.
+pub fn outputs(
+    images: &[RescannedImage<'_>],
+    files: &[String],
+    tools: bool,
+) -> Vec<(&'static str, String)> {
     let all: Vec<&ImageScan> = images.iter().flat_map(RescannedImage::scans).collect();
     let counts: LevelCounts = summary(&all).tally.counts;
-    let passed = images.iter().all(RescannedImage::passes).to_string();
+    let passed = (tools && images.iter().all(RescannedImage::passes)).to_string();
     let is_attested = !images.is_empty() && images.iter().all(|image| image.is_attested);
     let attested = is_attested.to_string();
     let result: Vec<Value> = images
@@ -80,6 +86,7 @@ const MOST: usize = 50;
 pub fn markdown(
     images: &[RescannedImage<'_>],
     unsigned: Option<&str>,
+    tallies: &[ToolTally],
     (stages, elapsed): (&[Stage], Duration),
 ) -> String {
     let mut text = String::new();
@@ -99,6 +106,7 @@ pub fn markdown(
         text += &shown::markdown(&image.scans(), MOST);
         text.push('\n');
     }
+    text += &tools(tallies);
     let _ = write!(text, "\nScanned in {}.\n\n", seconds(elapsed));
     text + &times(stages)
 }

@@ -4,7 +4,7 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -31,10 +31,14 @@ impl Private {
     }
 }
 
+/// Where files of a run may lie that nobody else reads.
+pub(super) fn temporary(context: &RunContext) -> PathBuf {
+    context.temp.clone().filter(|folder| folder.is_dir()).unwrap_or_else(std::env::temp_dir)
+}
+
 /// Makes the folder, and removes those that killed runs left.
 pub(super) fn private_folder(context: &RunContext) -> anyhow::Result<Private> {
-    let parent =
-        context.temp.clone().filter(|folder| folder.is_dir()).unwrap_or_else(std::env::temp_dir);
+    let parent = temporary(context);
     let folder = tempfile::Builder::new()
         .prefix(PREFIX)
         .tempdir_in(&parent)

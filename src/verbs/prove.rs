@@ -27,6 +27,7 @@ use crate::plan::PublishTarget;
 use crate::provenance::{self, ProvenanceTerms};
 use crate::registry::Registry;
 use crate::registry::contents::PlatformImage;
+use crate::scan::known::KnownFindings;
 use crate::sigstore::Services;
 use crate::sigstore::session::Session;
 use crate::text::plural;
@@ -56,6 +57,8 @@ pub struct EvidenceMeans<'a> {
     pub searching: &'a Searching,
     /// What is found in layers, whoever reads them.
     pub layers: Arc<SearchedLayers>,
+    /// What of each image refuses nothing; nothing of those that are not listed.
+    pub known: &'a [Option<KnownFindings>],
 }
 
 /// An image with its evidence attached, and what its scan and its search found.
@@ -138,12 +141,14 @@ pub async fn prove(
         anyhow::Ok(())
     };
     let wanted = policies.iter().zip(&reusable);
-    let images = built.into_iter().zip(wanted).zip(accepted);
-    let (first, after) = without_twins(images.map(|((built, wanted), accepted)| ImageToProve {
-        built,
-        wanted,
-        accepted,
-    }));
+    let images = built.into_iter().zip(wanted).zip(accepted).enumerate();
+    let (first, after) =
+        without_twins(images.map(|(at, ((built, wanted), accepted))| ImageToProve {
+            built,
+            wanted,
+            accepted,
+            known: means.known.get(at).and_then(Option::as_ref),
+        }));
     let proving = async {
         let first = first.into_iter().map(|(at, image)| {
             let proven = prove_one(outside, opened.clone(), workflow(at), image, means);
@@ -177,6 +182,7 @@ struct ImageToProve<'a> {
     built: BuiltImage,
     wanted: WantedEvidence<'a>,
     accepted: oneshot::Receiver<AcceptedEvidence>,
+    known: Option<&'a KnownFindings>,
 }
 
 type Numbered<'a> = Vec<(usize, ImageToProve<'a>)>;
@@ -263,7 +269,7 @@ async fn sign_one(
     outside: &Outside,
     mut opened: OpenedSession,
     workflow: &WorkflowOfRun,
-    ImageToProve { built, wanted: (policy, reusable), accepted }: ImageToProve<'_>,
+    ImageToProve { built, wanted: (policy, reusable), accepted, known }: ImageToProve<'_>,
     EvidenceMeans { sboms, scanning, .. }: &EvidenceMeans<'_>,
     gate: &MaterialsGate,
 ) -> anyhow::Result<(AttestedImage, Scanned, ProgressOfImage)> {
@@ -325,7 +331,7 @@ async fn sign_one(
     let drafts = async {
         let limit = envelope_limit(services);
         let (mut drafts, left_out) = attest::of_index::completed(&parts, drafts.await?, limit)?;
-        let (scanned, results) = scanning.drafts(&parts, &drafts, limit).await?;
+        let (scanned, results) = scanning.drafts(&parts, &drafts, limit, known).await?;
         *found = scanned;
         drafts.extend(results);
         (counted.attestations, counted.left_out) = (drafts.len(), left_out);

@@ -8,13 +8,15 @@ use anyhow::Context as _;
 use futures_util::FutureExt as _;
 
 use super::hand_over::UNWRITTEN;
-use super::judged::JudgedRun;
+use super::judged::{JudgedRelease, JudgedRun};
 use super::outside::Outside;
 use super::prove::{EvidenceMeans, prove, verify_all};
 use super::scanning::Scanning;
 use super::searching::Searching;
-use super::{evidence_dir, store};
+use super::taken::{is_of_this_commit, taken_versions};
+use super::{evidence_dir, store, tools};
 use crate::assess::Scanned;
+use crate::assess::tools::ToolFindings;
 use crate::attest::sboms::{LayerSboms, Sboms};
 use crate::build::BuiltImage;
 use crate::build::arguments::Generator;
@@ -30,8 +32,7 @@ use crate::image::{ImageRef, Repository};
 use crate::inputs::RunSettings;
 use crate::login::{self, LoginsAsked};
 use crate::oci::Allowed;
-use crate::page::RefusalPage;
-use crate::plan::{PlannedRelease, PublishTarget};
+use crate::plan::PlannedRelease;
 use crate::preflight;
 use crate::problems::Problems;
 use crate::publish::{
@@ -40,15 +41,16 @@ use crate::publish::{
 use crate::registry::exchange::Endpoints;
 use crate::registry::{Credentials, Registry};
 use crate::report::Report;
+use crate::scan::known::KnownFindings;
 use crate::sigstore::Services;
 use crate::sigstore::identity::{self, OidcToken, UnverifiedClaims};
 use crate::sigstore::key::SigningKey;
 use crate::sigstore::session::Session;
 use crate::sigstore::settled::SettledTrust;
 use crate::sigstore::verifier::Signer;
+use crate::verify::VerifiedImage;
 use crate::verify::policy::EvidencePolicy;
 use crate::verify::signer::{SignerPolicy, SourceRepository, SourceRule};
-use crate::verify::{self, VerifiedImage};
 
 /// A failure before the first name says so, because that is what a user wants to know.
 pub(super) fn with_consequence(error: anyhow::Error) -> anyhow::Error {
@@ -92,6 +94,9 @@ pub struct ReleaseReady {
     earlier: Option<Vec<Vec<VerifiedImage>>>,
     scanning: Scanning,
     searching: Searching,
+    tools: ToolFindings,
+    /// What each target has already, where only new findings refuse.
+    known: Vec<Option<KnownFindings>>,
 }
 
 impl ReleaseReady {
@@ -184,6 +189,8 @@ impl ReleaseRun<'_> {
             Err(_) if scanning.is_none() => None,
             opened => problems.take(opened),
         };
+        let is_told = scanning.is_none() || searching.is_none();
+        let tools = tools::open(release.tools.as_ref(), &images, context, is_told, &mut problems);
         for probe in probes {
             problems.take(probe.remedied());
         }
@@ -200,12 +207,10 @@ impl ReleaseRun<'_> {
             .map(|target| target.requirements.clone())
             .map(|requirements| EvidencePolicy { signer: signer.clone(), requirements })
             .collect();
+        let of_others = authority.reusable(&signer);
         let reusable: Vec<EvidencePolicy> = policies
             .iter()
-            .map(|policy| EvidencePolicy {
-                signer: authority.reusable(&policy.signer),
-                ..policy.clone()
-            })
+            .map(|policy| EvidencePolicy { signer: of_others.clone(), ..policy.clone() })
             .collect();
         let earlier = self.earlier(outside, &reusable, &baseline).await;
         if earlier.is_none() && release.on_tag_conflict == OnTagConflict::Fail {
@@ -214,6 +219,10 @@ impl ReleaseRun<'_> {
         let outcome =
             format!("{} and push to {}", authority.shown(), plural(images.len(), "repository"));
         let kept = self.kept(outside, &signer.signer, &baseline).await?;
+        let known = match earlier {
+            Some(_) => Vec::new(),
+            None => self.known(outside, &of_others, &baseline, &kept).await,
+        };
         let ready = ReleaseReady {
             authority,
             baseline,
@@ -223,6 +232,8 @@ impl ReleaseRun<'_> {
             earlier,
             scanning,
             searching,
+            tools: tools.unwrap_or_default(),
+            known,
         };
         Ok(((ready, made), outcome))
     }
@@ -233,8 +244,9 @@ impl ReleaseRun<'_> {
         outside: &Outside,
         ready: ReleaseReady,
     ) -> anyhow::Result<Vec<Published>> {
-        let ReleaseReady { baseline, policies, kept, earlier, .. } = ready;
+        let ReleaseReady { baseline, policies, kept, earlier, tools, .. } = ready;
         let verified = earlier.context("no earlier run has published this commit")?;
+        let tallies = self.judged_again(&tools)?;
         for image in verified.iter().filter_map(|images| images.first()) {
             self.report.notice(&format!(
                 "`{}` is kept: an earlier run of this commit published it, and its evidence is complete; nothing is built (`on-tag-conflict: overwrite` builds again)",
@@ -253,6 +265,9 @@ impl ReleaseRun<'_> {
             .stage("tag", self.name(outside, &baseline, &policies, verified, kept))
             .await?;
         published.iter_mut().for_each(|published| published.reused = true);
+        if let Some(first) = published.first_mut() {
+            first.tools = tallies;
+        }
         self.write_evidence(outside, &published).await?;
         Ok(published)
     }
@@ -303,11 +318,27 @@ impl ReleaseRun<'_> {
     ) -> anyhow::Result<Vec<Published>> {
         let Self { context, settings, release, report, .. } = self;
         let ReleaseReady {
-            authority, baseline, github, policies, kept, scanning, searching, ..
+            authority,
+            baseline,
+            github,
+            policies,
+            kept,
+            scanning,
+            searching,
+            tools,
+            known,
+            ..
         } = ready;
         let layers = sboms.searched_layers();
         let (scanning, searching) = (&scanning, &searching);
-        let means = EvidenceMeans { sboms, targets: &release.targets, scanning, searching, layers };
+        let means = EvidenceMeans {
+            sboms,
+            targets: &release.targets,
+            scanning,
+            searching,
+            layers,
+            known: &known,
+        };
         let proving = prove(outside, context, authority, built, &policies, &means);
         let proven = report.stage("sign, attest", sboms.shown(report, proving)).await?;
         let (mut attested, mut scanned, mut searched) = (Vec::new(), Vec::new(), Vec::new());
@@ -320,8 +351,8 @@ impl ReleaseRun<'_> {
             scanned.push(proven.scanned);
             searched.push(proven.searched);
         }
-        let judged = JudgedRun { scanning, searching, settings, context, report };
-        let searched = judged.judged(&attested, &scanned, &searched)?;
+        let judging = JudgedRun { scanning, searching, tools: &tools, settings, context, report };
+        let JudgedRelease { searched, tallies } = judging.judged(&attested, &scanned, &searched)?;
         let policies: Vec<EvidencePolicy> = policies
             .into_iter()
             .zip(&scanned)
@@ -348,6 +379,9 @@ impl ReleaseRun<'_> {
             published.iter_mut().zip(scanned.into_iter().zip(searched))
         {
             (published.scanned, published.searched) = (scanned, searched);
+        }
+        if let Some(first) = published.first_mut() {
+            first.tools = tallies;
         }
         self.write_evidence(outside, &published).await?;
         Ok(published)
@@ -549,50 +583,4 @@ pub(super) async fn say_elsewhere(registry: &Registry, report: &Report) {
     for (registry, host) in registry.token_services_elsewhere().await {
         report.notice(&format!("`{registry}` names `{host}` as its token service, so the login for `{registry}` is sent there"));
     }
-}
-
-/// A full version names one image for ever: refuses when it names one that no run of this commit
-/// published.
-async fn taken_versions(
-    outside: &Outside,
-    context: &RunContext,
-    signer: &SignerPolicy,
-    targets: &[PublishTarget],
-    baseline: &Baseline,
-) -> anyhow::Result<()> {
-    let mut problems = crate::problems::Problems::default();
-    for target in targets {
-        let policy =
-            EvidencePolicy { signer: signer.clone(), requirements: target.requirements.clone() };
-        for name in target.names.iter().filter(|name| preflight::is_immutable(&name.tag)) {
-            let Some(image) = baseline.taken(name) else { continue };
-            if !is_of_this_commit(outside, context, &policy, &image).await {
-                let taken = anyhow::anyhow!(
-                    "`{name}` already exists: it points to `{}`, which no run of this commit published",
-                    image.digest
-                );
-                problems.take(
-                    Err::<(), _>(taken)
-                        .hint("publish under a new version, or set `on-tag-conflict: overwrite`")
-                        .see(RefusalPage::VersionExistsAlready),
-                );
-            }
-        }
-    }
-    problems.into_result()
-}
-
-/// Whether an image carries our evidence, as whichever version of this program left it, with a
-/// provenance of this very commit.
-async fn is_of_this_commit(
-    outside: &Outside,
-    context: &RunContext,
-    policy: &EvidencePolicy,
-    image: &ImageRef,
-) -> bool {
-    let policy = &policy.of_earlier_versions();
-    let theirs = verify::verify(&outside.registry, &outside.verifier, image, policy).await;
-    theirs.is_ok_and(|theirs| {
-        !context.sha.is_empty() && theirs.commits().contains(&context.sha.as_str())
-    })
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use jiff::Timestamp;
 
+use super::private::temporary;
 use crate::assess::bases::{BaseInquiry, BasedImage};
 use crate::assess::refused::{ScanRefusal, refusal};
 use crate::assess::{Assessed, Assessor, Scanned};
@@ -23,8 +24,10 @@ use crate::plan::scanning::ScanPlan;
 use crate::registry::Registry;
 use crate::report::Report;
 use crate::scan::attestation::ScanInvocation;
+use crate::scan::known::KnownFindings;
 use crate::scan::report::ImageScan;
 use crate::scan::sarif::OtherRun;
+use crate::scan::tools::ToolRun;
 use crate::scan::{sarif, shown};
 use crate::text::plural;
 use crate::text::seen::visible;
@@ -49,7 +52,8 @@ impl Scanning {
             ScanPlan::Not(why) => return Ok(Self::Not(why.clone())),
             ScanPlan::Scan(inputs) => inputs,
         };
-        let assessor = Assessor::open(&inputs.terms, &context.network, Timestamp::now()).await?;
+        let (network, folder) = (&context.network, temporary(context));
+        let assessor = Assessor::open(&inputs.terms, network, Timestamp::now(), &folder).await?;
         Ok(Self::Scan(Box::new(ScanStage {
             assessor,
             signed: signed(inputs, context),
@@ -57,12 +61,13 @@ impl Scanning {
         })))
     }
 
-    /// Scans what the drafts list, and drafts the result.
+    /// Scans what the drafts list, and drafts the result. What is `known` refuses nothing.
     pub(super) async fn drafts(
         &self,
         parts: &DraftParts,
         drafts: &[Draft],
         limit: usize,
+        known: Option<&KnownFindings>,
     ) -> anyhow::Result<(Scanned, Vec<Draft>)> {
         let scan = match self {
             Self::Not(why) => return Ok((Scanned::Not(why.clone()), Vec::new())),
@@ -71,7 +76,7 @@ impl Scanning {
         let started = Timestamp::now();
         let listed =
             tokio::task::block_in_place(|| vulnerabilities::listed(parts, drafts, started))?;
-        match scan.assessor.assess(listed, started).await {
+        match scan.assessor.assess_new(listed, started, known).await {
             Ok(assessed) => {
                 let scans: Vec<&ImageScan> = assessed.iter().map(|it| &it.scan).collect();
                 let drafts = vulnerabilities::drafts(parts, &scans, &scan.signed, limit)?;
@@ -101,10 +106,12 @@ impl Scanning {
         }
     }
 
-    /// Says what people should know of the scans; refuses where the rules do.
+    /// Says what people should know of the scans; refuses where the rules do. `met` are places of
+    /// rules that accept what another tool found.
     pub(super) fn judged(
         &self,
         images: &[(ImageRef, &Scanned)],
+        met: &BTreeSet<String>,
         report: &Report,
     ) -> anyhow::Result<()> {
         let Self::Scan(scan) = self else { return Ok(()) };
@@ -117,11 +124,17 @@ impl Scanning {
                 )),
                 Scanned::Done(assessed) => {
                     let assessed: Vec<&Assessed> = assessed.iter().collect();
-                    for remark in scan.assessor.remarks(&assessed) {
+                    for remark in scan.assessor.remarks(&assessed, met) {
                         report.notice(&remark);
                     }
                     for assessed in assessed {
                         report.say(&format!("scan: {}", shown::labelled(&assessed.scan)));
+                        if let Some((count, since)) = shown::known(&assessed.scan) {
+                            let count = plural(count, "finding");
+                            report.say(&format!(
+                                "  {count} known since `{since}`: no reason to refuse it"
+                            ));
+                        }
                     }
                 }
                 Scanned::Not(_) => {}
@@ -190,11 +203,12 @@ pub(super) fn known_at_all(scans: &[&ImageScan], named_by: &str) -> anyhow::Resu
 pub(super) fn write_sarif(
     scans: &[ImageScan],
     others: Vec<OtherRun>,
+    tools: &[ToolRun],
     file: &Path,
     context: &RunContext,
 ) -> anyhow::Result<Vec<String>> {
     let unwritten = || format!("input `sarif-file`: `{}` was not written", file.display());
-    let documents = sarif::documents(scans, others).with_context(unwritten)?;
+    let documents = sarif::documents(scans, others, tools).with_context(unwritten)?;
     let folder = context.workspace.clone().unwrap_or_default();
     let mut written = Vec::new();
     for (at, document) in documents.iter().enumerate() {
@@ -223,6 +237,7 @@ pub(super) fn signed(inputs: &ScanInputs, context: &RunContext) -> SignedResult 
         ("fail-on-unassessed", rules.fail_on_unassessed.to_string()),
         ("fail-on-unknown", rules.fail_on_unknown.to_string()),
         ("fail-on-kev", rules.fail_on_kev.to_string()),
+        ("new-since-release", inputs.new_since_release.to_string()),
     ];
     SignedResult {
         types: inputs.vuln_attestation.clone(),

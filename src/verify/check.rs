@@ -19,8 +19,9 @@ pub enum Check {
     /// The scan ended at most this long ago.
     ScannedWithin(Age),
     /// The scan left none open that is as bad as this or worse; where `only_fixed`, of those that a
-    /// newer version repairs.
-    NoFinding { lowest: SeverityLevel, only_fixed: bool },
+    /// newer version repairs, and where `only_new`, of those that no image had which was published
+    /// before.
+    NoFinding { lowest: SeverityLevel, only_fixed: bool, only_new: bool },
     /// The provenance names this builder, to the letter.
     BuiltBy(String),
     /// The provenance names this repository as what was built; compared as addresses of Git are.
@@ -95,9 +96,10 @@ impl Check {
                     () => Ok(()),
                 }
             }
-            Self::NoFinding { lowest, only_fixed } => {
+            Self::NoFinding { lowest, only_fixed, only_new } => {
                 let scan = scan(statement)?;
-                let counts = if *only_fixed { &scan.tally.fixable } else { &scan.tally.counts };
+                let tally = if *only_new { &scan.new } else { &scan.tally };
+                let counts = if *only_fixed { &tally.fixable } else { &tally.counts };
                 let worse = SeverityLevel::RATED.into_iter().filter(|level| level >= lowest);
                 match worse.map(|level| counts.of(level)).sum() {
                     0 => Ok(()),
@@ -213,6 +215,7 @@ mod tests {
             finished,
             newest: finished,
             tally,
+            new: FindingTally::default(),
             not_assessed: None,
             results: crate::image::Digest::of(b""),
         };
@@ -247,11 +250,14 @@ mod tests {
         let tally = FindingTally { counts, fixable, accepted: 7, ..FindingTally::default() };
         let statement = scanned("2026-11-29T00:00:00Z", tally);
         let told = |lowest, only_fixed| {
-            Check::NoFinding { lowest, only_fixed }
+            Check::NoFinding { lowest, only_fixed, only_new: false }
                 .holds(&statement, now())
                 .map_err(|failed| failed.to_string())
         };
         assert_eq!(told(SeverityLevel::Critical, true), Ok(()));
+        let only_new =
+            Check::NoFinding { lowest: SeverityLevel::Low, only_fixed: false, only_new: true };
+        assert_eq!(only_new.holds(&statement, now()), Ok(()));
         let of = "its scan of `2026-11-29T00:00:00Z` found";
         for (lowest, only_fixed, why) in [
             (SeverityLevel::Critical, false, "1 vulnerability of severity critical"),
@@ -310,7 +316,8 @@ mod tests {
         let all = [&new, &unreadable, &old];
         assert_eq!(newest(all.into_iter()).map(|it| &it.scan), Some(&new.scan));
         let alone = newest([&unreadable].into_iter()).unwrap();
-        let check = Check::NoFinding { lowest: SeverityLevel::Critical, only_fixed: false };
+        let lowest = SeverityLevel::Critical;
+        let check = Check::NoFinding { lowest, only_fixed: false, only_new: false };
         assert_eq!(
             check.holds(alone, now()).unwrap_err().to_string(),
             "its scan result cannot be read: it names no scanner"

@@ -413,7 +413,9 @@ fn statement(
     let dependency =
         checked.predicate.pointer("/buildDefinition/resolvedDependencies/0/digest/gitCommit");
     let kind = &checked.predicate_type;
-    let is_read_again = EvidenceKind::Sbom.is(kind) || evidence::is_slsa_provenance(kind);
+    let is_read_again = EvidenceKind::Sbom.is(kind)
+        || EvidenceKind::Vulnerabilities.is(kind)
+        || evidence::is_slsa_provenance(kind);
     VerifiedStatement {
         told: RunStanding::read(&checked.predicate),
         commit: dependency.and_then(|commit| commit.as_str()).map(str::to_owned),

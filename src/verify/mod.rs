@@ -8,6 +8,7 @@ mod collect;
 pub mod existing;
 mod inventory;
 mod judge;
+pub mod known;
 pub mod legacy;
 pub mod policy;
 #[cfg(test)]
@@ -179,7 +180,8 @@ pub struct VerifiedStatement {
     /// How many packages an SBOM lists beside the image itself.
     #[serde(skip)]
     pub packages: Option<usize>,
-    /// What an SBOM or a provenance says, where somebody reads on in it; else nothing is kept of it.
+    /// What an SBOM, a provenance or a result of a scan says, where somebody reads on in it; else
+    /// nothing is kept of it.
     #[serde(skip)]
     pub document: Option<Arc<serde_json::Value>>,
     /// What the result of a scan says, or why it says nothing.

@@ -202,7 +202,11 @@ async fn a_platform_that_the_builder_does_not_claim_is_built_all_the_same() {
     let mut world = World::new().await;
     let run = world.set("FAKE_BUILDX", "native-only").publish().await;
     succeeded(&run);
-    assert!(run.log.contains("can run linux/arm64 neither natively nor by emulation"), "{}", run.log);
+    assert!(
+        run.log.contains("can run linux/arm64 neither natively nor by emulation"),
+        "{}",
+        run.log
+    );
     world.verify(&run.outputs["digest"]).await.unwrap();
     let mut world = World::new().await;
     let run = world.set("INPUT_PLATFORMS", "windows/amd64").publish().await;

@@ -8,9 +8,9 @@ use supply_action::sandbox::{FaultEffect, OsvHabit, SandboxService};
 use crate::bake;
 use crate::support::{Run, World, always};
 
-const LOG4J: &str = "pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1";
+pub(crate) const LOG4J: &str = "pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1";
 const REQUESTS: &str = "pkg:pypi/requests@2.31.0";
-const REPAIRED: &str = "pkg:maven/org.apache.logging.log4j/log4j-core@2.25.0";
+pub(crate) const REPAIRED: &str = "pkg:maven/org.apache.logging.log4j/log4j-core@2.25.0";
 
 /// A world whose image has these packages on each platform, by SBOMs of its own.
 async fn world(packages: &[(&str, &[&str])]) -> World {
@@ -32,7 +32,7 @@ async fn world(packages: &[(&str, &[&str])]) -> World {
     world
 }
 
-async fn alike(purls: &[&str]) -> World {
+pub(crate) async fn alike(purls: &[&str]) -> World {
     world(&[("amd64", purls), ("arm64", purls)]).await
 }
 

@@ -16,7 +16,7 @@ const REQUESTS: &str = "pkg:pypi/requests@2.31.0";
 
 /// A published image with these packages, of which no scan says anything yet, and a workflow that
 /// scans it.
-async fn published(purls: &[&str]) -> World {
+pub(crate) async fn published(purls: &[&str]) -> World {
     published_with(purls, &[("INPUT_SCAN", "false")]).await
 }
 
@@ -50,7 +50,7 @@ fn sbom(world: &World, purls: &[&str]) -> String {
     file.display().to_string()
 }
 
-async fn scanned(world: &World, inputs: &[(&str, &str)]) -> Run {
+pub(crate) async fn scanned(world: &World, inputs: &[(&str, &str)]) -> Run {
     world.run(&["scan"], inputs).await
 }
 

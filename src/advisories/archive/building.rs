@@ -138,9 +138,9 @@ impl Building {
         mut self,
         file: File,
         path: &Path,
-        of: &str,
+        of: Option<&str>,
     ) -> ArchiveResult<Archives> {
-        self.archive(file, path, Some(of))?;
+        self.archive(file, path, of)?;
         self.done(path)
     }
 

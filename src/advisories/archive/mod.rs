@@ -102,6 +102,19 @@ impl Archives {
         building::Building::new(now, RandomState::new()).of(path)
     }
 
+    /// Reads an archive that lies under no name of its own; `path` stands for it in messages.
+    ///
+    /// # Errors
+    /// When any part of it is not what it should be.
+    pub(super) fn of_file(
+        file: File,
+        path: &Path,
+        ecosystem: Option<&str>,
+        now: Timestamp,
+    ) -> ArchiveResult<Self> {
+        building::Building::new(now, RandomState::new()).of_archive(file, path, ecosystem)
+    }
+
     /// Reads the archive of one ecosystem, such as one that was just fetched, and says what is
     /// different from an earlier one.
     pub(super) fn renewed(
@@ -112,7 +125,8 @@ impl Archives {
         earlier: Option<&Self>,
     ) -> ArchiveResult<(Self, Option<Differences>)> {
         let hash = earlier.map(|earlier| earlier.hash.clone()).unwrap_or_default();
-        let archives = building::Building::new(now, hash).of_archive(file, path, ecosystem)?;
+        let archives =
+            building::Building::new(now, hash).of_archive(file, path, Some(ecosystem))?;
         let differences = earlier.map(|earlier| archives.since(earlier));
         Ok((archives, differences))
     }

@@ -66,6 +66,17 @@ pub(super) const SCANNING: &[Input] = &[
         ..ROW
     },
     Input {
+        name: "new-since-release",
+        group: InputGroup::Scan,
+        default: Some("false"),
+        of: OF_RELEASE,
+        description: "\
+            Whether only findings count that the image does not have which the moved tag points to \
+            now, by its signed result. Without such an image or result every finding counts, and a \
+            notice says why.",
+        ..ROW
+    },
+    Input {
         name: "max-scan-age",
         group: InputGroup::Policy,
         of: &[
@@ -171,9 +182,9 @@ pub(super) const SCANNING: &[Input] = &[
         group: InputGroup::Scan,
         of: OF_FILES_AND_PROMOTE,
         description: "\
-            Advisories at hand, one directory or archive of OSV records in the workspace a line, \
-            as supply-action advisories update makes them. Then no service is asked unless osv-url \
-            names one.",
+            Advisories at hand, one directory or archive of OSV records in the workspace a line, as supply-action \
+            advisories update makes them. Or the https address of an archive, with its hash after \
+            #sha256=. Then no service is asked unless osv-url names one.",
         ..ROW
     },
     Input {
@@ -223,6 +234,27 @@ pub(super) const SCANNING: &[Input] = &[
             A file in the workspace for the result as SARIF 2.1.0, which \
             github/codeql-action/upload-sarif takes. It is also written if the scan refuses the \
             image.",
+        ..ROW
+    },
+    Input {
+        name: "sarif-files",
+        group: InputGroup::Scan,
+        of: OF_FILES,
+        description: "\
+            SARIF 2.1.0 files that other tools wrote in steps before, one a line, in the workspace. \
+            Their runs go into sarif-file as well, each under its own category, and fail-on-sarif \
+            judges them.",
+        ..ROW
+    },
+    Input {
+        name: "fail-on-sarif",
+        group: InputGroup::Scan,
+        default: Some("false"),
+        of: OF_FILES,
+        description: "\
+            Whether results in sarif-files count for fail-on, by their security-severity or else by \
+            their level. What a file suppresses, and what ignore-file accepts by its rule or CVE, \
+            does not count.",
         ..ROW
     },
 ];

@@ -7,6 +7,7 @@ mod osv_scanner;
 mod trivy;
 mod vex;
 
+use std::collections::BTreeSet;
 use std::str::FromStr as _;
 
 use jiff::civil::Date;
@@ -147,6 +148,14 @@ impl AcceptedRisk {
         self.id.as_ref().is_none_or(|id| finding.ids.contains(id))
             && self.is_fixed.is_none_or(|fixed| fixed == finding.fixed.is_some())
             && self.package.as_ref().is_none_or(|package| package.have(finding))
+    }
+
+    /// Whether a result of another tool is meant, by one of its ids. What the rule says of packages
+    /// and repairs such a result does not tell.
+    pub(super) fn is_about_result(&self, ids: &BTreeSet<String>) -> bool {
+        self.package.is_none()
+            && self.is_fixed.is_none()
+            && self.id.as_ref().is_some_and(|id| ids.contains(id))
     }
 
     /// Whether one of the ids is meant, whatever the package.

@@ -1,13 +1,17 @@
 //! Findings, rules and what is accepted → a verdict with every reason as data. It hides no finding:
 //! what to report is not its question.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::accepted::{AcceptedRisk, AcceptedRisks, Product, Status};
 use super::findings::{Finding, FindingKind, Findings};
+use super::known::KnownFindings;
 use super::severity::SeverityLevel;
+use crate::image::{Digest, Platform};
 
 /// What is a reason to refuse an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +45,8 @@ impl Default for GateRules {
 pub struct GateVerdict {
     /// In the order of the findings; without one the image passes.
     pub reasons: Vec<Reason>,
+    /// Findings that an image has as well which is published, and that image: no reasons.
+    pub known: BTreeMap<usize, Digest>,
     /// In the order of the findings.
     pub accepted: Vec<Acceptance>,
     /// Rules of findings at hand that no longer hold.
@@ -100,6 +106,30 @@ pub enum AcceptanceKind {
 impl GateVerdict {
     pub fn passes(&self) -> bool {
         self.reasons.is_empty()
+    }
+
+    /// Takes what is known of a published image for no reason any more; `findings` are those that
+    /// were judged.
+    pub fn spare(
+        &mut self,
+        findings: &Findings,
+        known: &KnownFindings,
+        platform: Option<&Platform>,
+    ) {
+        let accepted: BTreeSet<usize> = self.accepted.iter().map(|it| it.finding).collect();
+        for (at, finding) in findings.findings.iter().enumerate() {
+            let is_open = finding.can_gate() && !accepted.contains(&at);
+            if is_open && known.has(finding, platform) {
+                self.known.insert(at, known.since.clone());
+            }
+        }
+        let Self { reasons, known, .. } = self;
+        reasons.retain(|reason| match reason {
+            Reason::Severe { finding }
+            | Reason::Exploited { finding }
+            | Reason::Unrated { finding } => !known.contains_key(finding),
+            Reason::Unassessed { .. } => true,
+        });
     }
 }
 

@@ -13,6 +13,7 @@ use super::findings::{Finding, FindingKind};
 use super::report::{ImageScan, JudgedFinding, SCANNER, SCANNER_VERSION};
 use super::severity::SeverityLevel;
 use super::shown;
+use super::tools::ToolRun;
 use crate::image::Digest;
 use crate::text::markdown::code;
 use crate::text::plural;
@@ -24,6 +25,9 @@ const MOST_RESULTS: usize = 5_000;
 const MOST_RUNS: usize = 20;
 /// So that a file stays under ten megabytes when it is compressed.
 const MOST_RESULTS_OF_FILE: usize = 3 * MOST_RESULTS;
+const MOST_BYTES_OF_FILE: usize = 48 << 20;
+/// What our own runs are by.
+const NAME: &str = "supply-action";
 /// Of a result; the rest is in its message.
 const MOST_PLACES: usize = 10;
 
@@ -50,13 +54,17 @@ pub struct OtherRun {
     pub image: String,
 }
 
-/// Files that GitHub takes, one after the other; more than one only of many images.
-pub fn documents(scans: &[ImageScan], others: Vec<OtherRun>) -> Result<Vec<Value>, SameCategory> {
+/// Files that GitHub takes, one after the other; more than one only of many images or tools.
+pub fn documents(
+    scans: &[ImageScan],
+    others: Vec<OtherRun>,
+    tools: &[ToolRun],
+) -> Result<Vec<Value>, SameCategory> {
     let mut categories = BTreeSet::new();
     let mut runs = Vec::new();
     for scan in scans {
         let category = category(scan);
-        runs.push(run(scan, &category));
+        runs.push(sized(run(scan, &category)));
         if !categories.insert(category.clone()) {
             return Err(SameCategory(category));
         }
@@ -65,7 +73,19 @@ pub fn documents(scans: &[ImageScan], others: Vec<OtherRun>) -> Result<Vec<Value
         if !categories.insert(other.category.clone()) {
             return Err(SameCategory(other.category));
         }
-        runs.push(other_run(other));
+        runs.push(sized(other_run(other)));
+    }
+    for tool in tools {
+        if tool.tool == NAME && !categories.insert(tool.category.clone()) {
+            return Err(SameCategory(tool.category.clone()));
+        }
+        let (mut run, left_out) = tool.merged(MOST_RESULTS);
+        if left_out > 0 && run["properties"].is_object() {
+            run["properties"]["resultsLeftOut"] = Value::from(left_out);
+        } else if left_out > 0 {
+            run["properties"] = json!({ "resultsLeftOut": left_out });
+        }
+        runs.push(sized((run, tool.results.len() - left_out)));
     }
     let file = |runs: Vec<Value>| {
         json!({
@@ -77,19 +97,37 @@ pub fn documents(scans: &[ImageScan], others: Vec<OtherRun>) -> Result<Vec<Value
     Ok(files(runs).into_iter().map(file).collect())
 }
 
-/// Runs, each with how many results it has, by the file that they go into.
-fn files(runs: Vec<(Value, usize)>) -> Vec<Vec<Value>> {
+/// A run, and what counts towards the limits of a file.
+struct SizedRun {
+    run: Value,
+    results: usize,
+    bytes: usize,
+}
+
+fn sized((run, results): (Value, usize)) -> SizedRun {
+    let bytes = run.to_string().len();
+    SizedRun { run, results, bytes }
+}
+
+/// Runs by the file that they go into.
+fn files(runs: Vec<SizedRun>) -> Vec<Vec<Value>> {
     let mut files: Vec<Vec<Value>> = vec![Vec::new()];
-    let mut results = 0;
-    for (run, count) in runs {
-        results += count;
+    let (mut results, mut bytes) = (0, 0);
+    for run in runs {
+        results += run.results;
+        bytes += run.bytes;
         match files.last_mut() {
-            Some(file) if file.len() < MOST_RUNS && results <= MOST_RESULTS_OF_FILE => {
-                file.push(run);
+            Some(file)
+                if file.is_empty()
+                    || (file.len() < MOST_RUNS
+                        && results <= MOST_RESULTS_OF_FILE
+                        && bytes <= MOST_BYTES_OF_FILE) =>
+            {
+                file.push(run.run);
             }
             _ => {
-                results = count;
-                files.push(vec![run]);
+                (results, bytes) = (run.results, run.bytes);
+                files.push(vec![run.run]);
             }
         }
     }
@@ -121,7 +159,7 @@ fn run(scan: &ImageScan, category: &str) -> (Value, usize) {
     let count = results.len();
     let run = json!({
         "tool": { "driver": {
-            "name": "supply-action",
+            "name": NAME,
             "version": SCANNER_VERSION,
             "semanticVersion": SCANNER_VERSION,
             "informationUri": SCANNER,
@@ -153,7 +191,7 @@ fn other_run(other: OtherRun) -> (Value, usize) {
     let count = results.len();
     let run = json!({
         "tool": { "driver": {
-            "name": "supply-action",
+            "name": NAME,
             "version": SCANNER_VERSION,
             "semanticVersion": SCANNER_VERSION,
             "informationUri": SCANNER,
@@ -303,7 +341,7 @@ fn result(scan: &ImageScan, judged: &JudgedFinding, rule: usize, fingerprint: St
             })
         })
         .collect();
-    json!({
+    let mut result = json!({
         "ruleId": visible(&finding.id),
         "ruleIndex": rule,
         "kind": "fail",
@@ -320,7 +358,11 @@ fn result(scan: &ImageScan, judged: &JudgedFinding, rule: usize, fingerprint: St
             "fixedVersion": finding.fixed.as_deref().map(visible),
             "fromBase": judged.origin.as_ref().map(|origin| origin.is_base),
         },
-    })
+    });
+    if let Some(since) = &judged.known_since {
+        result["properties"]["knownSince"] = Value::from(since.to_string());
+    }
+    result
 }
 
 fn message(judged: &JudgedFinding) -> String {
@@ -343,7 +385,15 @@ fn message(judged: &JudgedFinding) -> String {
         FindingKind::Informational(word) => format!("no vulnerability, but {word}"),
         _ => format!("{} severity, {fixed}", finding.severity.level),
     };
-    format!("{} {}{of} has {} ({what}){told}.{within}", finding.name, finding.version, finding.id)
+    let since = judged
+        .known_since
+        .as_ref()
+        .map(|since| format!(" The image {since} has it as well, which a tag pointed to before."));
+    let since = since.unwrap_or_default();
+    format!(
+        "{} {}{of} has {} ({what}){told}.{within}{since}",
+        finding.name, finding.version, finding.id
+    )
 }
 
 /// A line of the repository where one is known, and the place in the image.

@@ -2,7 +2,7 @@ use super::super::sample::{self, HOSTILE, finding};
 use super::*;
 
 fn only(scans: &[ImageScan]) -> Value {
-    let mut files = documents(scans, Vec::new()).unwrap();
+    let mut files = documents(scans, Vec::new(), &[]).unwrap();
     assert_eq!(files.len(), 1);
     files.remove(0)
 }
@@ -30,7 +30,7 @@ fn everything_found_is_as_recorded() {
 fn two_scans_of_one_category_are_refused() {
     let twice = [sample::scan("amd64"), sample::scan("amd64")];
     assert_eq!(
-        documents(&twice, Vec::new()).unwrap_err().to_string(),
+        documents(&twice, Vec::new(), &[]).unwrap_err().to_string(),
         "two scans have the category `supply-action/ghcr.io/acme/app/linux/amd64/`"
     );
 }
@@ -96,12 +96,16 @@ fn githubs_limits_keep_the_worst_and_what_is_cut_is_said() {
 #[test]
 fn a_file_has_no_more_runs_and_results_than_github_takes() {
     let sizes = |counts: &[usize]| -> Vec<usize> {
-        let runs = counts.iter().map(|count| (Value::Null, *count)).collect();
+        let runs = counts.iter().map(|count| sized((Value::Null, *count))).collect();
         files(runs).iter().map(Vec::len).collect()
     };
     assert_eq!(sizes(&[0; 25]), [20, 5]);
     assert_eq!(sizes(&[5_000; 7]), [3, 3, 1]);
     assert_eq!(sizes(&[10_000, 5_000, 1]), [2, 1]);
+    assert_eq!(sizes(&[20_000, 1]), [1, 1]);
+    let large = |bytes| SizedRun { run: Value::Null, results: 1, bytes };
+    let runs = [MOST_BYTES_OF_FILE - 1, 1, 1].map(large).into();
+    assert_eq!(files(runs).iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
     assert_eq!(sizes(&[]), [0]);
 }
 

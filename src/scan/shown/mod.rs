@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::report::{ImageScan, JudgedFinding, ScannedBase, gaps};
 use super::rows::{FindingRow, rows, summary};
 use super::severity::SeverityLevel;
+use crate::image::Digest;
 use crate::text::markdown::{code, plain};
 use crate::text::plural;
 use crate::text::seen::inert;
@@ -147,12 +148,24 @@ fn wheres(row: &FindingRow<'_>, scans: usize) -> String {
     if row.paths.len() > 1 {
         places.push(format!("{} more", row.paths.len() - 1));
     }
+    places.extend(row.judged.known_since.as_ref().map(known_since));
     let mut told = places.join(", ");
     if !row.platforms.is_empty() && row.platforms.len() < scans {
         let platforms: Vec<&str> = row.platforms.iter().map(String::as_str).collect();
         let _ = write!(told, " ({})", platforms.join(", "));
     }
     told
+}
+
+/// `known since sha256:0123456789ab`.
+pub(super) fn known_since(since: &Digest) -> String {
+    format!("known since sha256:{}", since.short())
+}
+
+/// What refuses nothing because an image has it that is published: how much, and which image.
+pub fn known(scan: &ImageScan) -> Option<(usize, &Digest)> {
+    let known = || scan.findings.iter().filter_map(|judged| judged.known_since.as_ref());
+    Some((known().count(), known().next()?))
 }
 
 /// What is not in the table.

@@ -1,6 +1,8 @@
 //! An image that is to be promoted → whether what is known of it today lets it pass. It signs no
 //! result and copies nothing.
 
+use std::collections::BTreeSet;
+
 use anyhow::Context as _;
 use jiff::Timestamp;
 
@@ -10,6 +12,7 @@ use crate::assess::{Assessed, Assessor};
 use crate::inputs::ScanInputs;
 use crate::registry::Registry;
 use crate::scan::shown;
+use crate::verbs::private::temporary;
 use crate::verbs::rescan::{PublishedImage, listed};
 use crate::verbs::scanning::{known_at_all, refused};
 use crate::verify::VerifiedImage;
@@ -27,14 +30,16 @@ impl Promote<'_> {
     ) -> anyhow::Result<()> {
         let Self { context, plan, report, .. } = self;
         let started = Timestamp::now();
-        let assessor = Assessor::open(&scan.terms, &context.network, started).await?;
+        let (network, folder) = (&context.network, temporary(context));
+        let assessor = Assessor::open(&scan.terms, network, started, &folder).await?;
         let image = PublishedImage::verified(verified, &plan.release.allowed)?;
         let listed = listed(reader, &image, started, report)
             .await
             .with_context(|| format!("`{}` cannot be scanned", image.image))?;
         let assessed = assessor.assess(listed, started).await?;
         let all: Vec<&Assessed> = assessed.iter().collect();
-        assessor.remarks(&all).iter().for_each(|remark| report.notice(remark));
+        let remarks = assessor.remarks(&all, &BTreeSet::new());
+        remarks.iter().for_each(|remark| report.notice(remark));
         for assessed in &all {
             report.say(&format!("scan: {}", shown::labelled(&assessed.scan)));
         }

@@ -15,12 +15,15 @@ pub(super) use self::packages::{PublishedImage, listed};
 use super::beginning::{Beginning, begin, say_plan};
 use super::hand_over::RunEnd;
 use super::outside::{Outside, line};
+use super::private::temporary;
 use super::prove::envelope_limit;
 use super::release::{SigningAuthority, say_elsewhere};
 use super::scanning::{self, known_at_all, refused, write_sarif};
+use super::tools;
 use super::verify::{EvidenceJudge, for_reader, named_signer};
 use crate::assess::bases::BaseInquiry;
 use crate::assess::refused::refusal;
+use crate::assess::tools::{ToolFindings, ToolsOutcome};
 use crate::assess::{Assessed, Assessor};
 use crate::attest;
 use crate::attest::vulnerabilities::{self, SignedResult};
@@ -76,6 +79,7 @@ struct RescanReady {
     /// Of what is only read, a login may have no right but to read.
     reader: Registry,
     assessor: Assessor,
+    tools: ToolFindings,
 }
 
 /// Who signs, and as what.
@@ -99,7 +103,9 @@ impl Rescan<'_> {
         let images = report.stage("verify", self.images(&ready)).await.context(UNSCANNED)?;
         let scanned = report.stage("scan", self.scanned(&ready, images)).await?;
         let all: Vec<&Assessed> = scanned.iter().flat_map(|image| &image.assessed).collect();
-        ready.assessor.remarks(&all).iter().for_each(|remark| report.notice(remark));
+        let of_tools = tools::judged(&ready.tools, true, &all, report);
+        let remarks = ready.assessor.remarks(&all, &of_tools.met);
+        remarks.iter().for_each(|remark| report.notice(remark));
         let scans: Vec<&ImageScan> = all.iter().map(|assessed| &assessed.scan).collect();
         let width = report.width().unwrap_or(usize::MAX);
         let table = shown::table(&scans, width, report.has_colour());
@@ -110,7 +116,10 @@ impl Rescan<'_> {
             report.details("findings", &lines);
         }
         let files = match &self.settings.sarif_file {
-            Some(file) => write_sarif(&told_apart(&scanned), Vec::new(), file, self.context)?,
+            Some(file) => {
+                let (scans, runs) = (told_apart(&scanned), ready.tools.runs());
+                write_sarif(&scans, Vec::new(), runs, file, self.context)?
+            }
             None => Vec::new(),
         };
         let attached = match signing {
@@ -120,10 +129,10 @@ impl Rescan<'_> {
             }
         };
         // Later steps know the result, whatever GitHub does not take.
-        self.tell(&scanned, &attached, &files)?;
+        self.tell(&scanned, &attached, &files, &of_tools)?;
         let mut problems = Problems::default();
-        let apart = told_apart(&scanned);
-        let upload = upload::upload(self.plan.upload, apart, self.context, self.settings, report);
+        let found = (told_apart(&scanned), ready.tools.runs());
+        let upload = upload::upload(self.plan.upload, found, self.context, self.settings, report);
         problems.take(upload.await);
         if self.plan.keeps_issue {
             let images = told(&scanned, &attached);
@@ -139,6 +148,9 @@ impl Rescan<'_> {
             let told = format!("the scan of {} fails", images.join(", "));
             let attached: Vec<&ImageRef> = attached.iter().collect();
             problems.add(refused(&refusal, &attached).context(told));
+        }
+        if let Some(refusal) = &of_tools.refusal {
+            problems.add(tools::refused(refusal).context("the scan fails"));
         }
         if !tells_of_unknown {
             problems.take(known_at_all(&scans, "`advisories` or `osv-url`"));
@@ -164,14 +176,24 @@ impl Rescan<'_> {
         let reader = Registry::new(line(network)?, credentials.clone());
         let outside = Outside::new(network, trust, signature_annotations, &credentials)?;
         let ScanPlan::Scan(inputs) = &plan.scan else { anyhow::bail!("the plan scans nothing") };
-        let assessor = Assessor::open(&inputs.terms, &context.network, Timestamp::now());
+        let folder = temporary(context);
+        let (network, now) = (&context.network, Timestamp::now());
+        let assessor = Assessor::open(&inputs.terms, network, now, &folder);
         let (assessor, signing) = tokio::join!(assessor, self.signing(&outside, &images));
-        let (assessor, signing) = (assessor?, signing?);
+        let mut problems = Problems::default();
+        let assessor = problems.take(assessor);
+        let is_told = assessor.is_none();
+        let tools = tools::open(plan.tools.as_ref(), &images, context, is_told, &mut problems);
+        let signing = problems.take(signing);
+        problems.into_result()?;
+        let (Some(assessor), Some(tools), Some(signing)) = (assessor, tools, signing) else {
+            anyhow::bail!("the preflight lost a result")
+        };
         let outcome = match &signing {
             Some(signing) => signing.authority.shown(),
             None => "the result is not signed".to_owned(),
         };
-        Ok(((RescanReady { outside, reader, assessor }, signing), outcome))
+        Ok(((RescanReady { outside, reader, assessor, tools }, signing), outcome))
     }
 
     /// Who signs, if somebody does: that it may, that nothing becomes public unasked, and that the
@@ -364,6 +386,7 @@ impl Rescan<'_> {
         scanned: &[ImageRescan],
         attached: &[ImageRef],
         files: &[String],
+        of_tools: &ToolsOutcome,
     ) -> anyhow::Result<()> {
         let images = told(scanned, attached);
         let times = (self.report.stages(), self.report.elapsed());
@@ -371,9 +394,10 @@ impl Rescan<'_> {
             ResultAttestation::Attest(_) => None,
             ResultAttestation::Not(why) => Some(why.as_str()),
         };
+        let (tallies, passes) = (&of_tools.tallies, of_tools.refusal.is_none());
         RunEnd {
-            outputs: rescanned::outputs(&images, files),
-            summary: Some(rescanned::markdown(&images, why, (&times.0, times.1))),
+            outputs: rescanned::outputs(&images, files, passes),
+            summary: Some(rescanned::markdown(&images, why, tallies, (&times.0, times.1))),
             ..RunEnd::default()
         }
         .tell(self.context, self.report)

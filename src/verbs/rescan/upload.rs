@@ -12,6 +12,7 @@ use crate::inputs::{AutoSwitch, RunSettings};
 use crate::report::Report;
 use crate::scan::report::ImageScan;
 use crate::scan::sarif;
+use crate::scan::tools::ToolRun;
 use crate::text::plural;
 
 /// How often GitHub is asked what became of a file, and how long in all.
@@ -24,7 +25,7 @@ const LOOKS: usize = 60;
 /// With `true`, when GitHub does not take them; with `auto` that is a notice.
 pub(super) async fn upload(
     wanted: AutoSwitch,
-    scans: Vec<ImageScan>,
+    (scans, tools): (Vec<ImageScan>, &[ToolRun]),
     context: &RunContext,
     settings: &RunSettings,
     report: &Report,
@@ -32,7 +33,7 @@ pub(super) async fn upload(
     if wanted == AutoSwitch::Never {
         return Ok(());
     }
-    let uploading = report.stage("upload", uploaded(&scans, context, settings));
+    let uploading = report.stage("upload", uploaded(&scans, tools, context, settings));
     match (uploading.await, wanted) {
         (Ok(()), _) => Ok(()),
         (Err(error), AutoSwitch::Auto) => {
@@ -48,6 +49,7 @@ pub(super) async fn upload(
 
 async fn uploaded(
     scans: &[ImageScan],
+    tools: &[ToolRun],
     context: &RunContext,
     settings: &RunSettings,
 ) -> anyhow::Result<((), String)> {
@@ -55,7 +57,7 @@ async fn uploaded(
         .context("GitHub's API cannot be used")?
         .context("there is no `GITHUB_REPOSITORY` whose code scanning it would be")?;
     anyhow::ensure!(settings.logins.github_token.is_some(), "there is no `github-token`");
-    let documents = sarif::documents(scans, Vec::new())?;
+    let documents = sarif::documents(scans, Vec::new(), tools)?;
     let mut errors = Vec::new();
     for document in &documents {
         let upload = SarifUpload {

@@ -3,6 +3,7 @@
 
 mod packages;
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
@@ -10,11 +11,14 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
+use super::private::temporary;
+use crate::advisories::place::AdvisoryPlace;
 use crate::assess::refused::refusal;
 use crate::assess::{Assessed, Assessor, ScanTerms, TermsAuthor};
 use crate::environment::Environment;
 use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
 use crate::files;
+use crate::github::RunContext;
 use crate::github::network::Network;
 use crate::image::Platform;
 use crate::report::Report;
@@ -34,10 +38,10 @@ pub struct ScanArguments {
     #[arg(long, value_name = "OS/ARCH")]
     platform: Option<Platform>,
     /// Advisories at hand: a directory or an archive of OSV records, such as `supply-action
-    /// advisories update` makes; may be given several times. Then no service is asked, unless
-    /// --osv-url is given
-    #[arg(long, value_name = "PATH")]
-    advisories: Vec<PathBuf>,
+    /// advisories update` makes, or the address of an archive, with its hash after #sha256=; may be
+    /// given several times. Then no service is asked, unless --osv-url is given
+    #[arg(long, value_name = "PATH|URL")]
+    advisories: Vec<AdvisoryPlace>,
     /// The OSV service to ask about packages that --advisories does not cover; it receives names
     /// and versions of packages
     #[arg(long, value_name = "URL")]
@@ -187,14 +191,16 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let started = Timestamp::now();
     let terms = arguments.terms().context(UNSCANNED)?;
-    let assessor = Assessor::open(&terms, &Network::of(env), started).await?;
+    let (network, folder) = (Network::of(env), temporary(&RunContext::new(env)));
+    let assessor = Assessor::open(&terms, &network, started, &folder).await?;
     let listed = packages::of(arguments, started, env, report).await.map_err(|error| {
         let is_said = crate::error::message(&error).starts_with("no sbom was written");
         if is_said { error } else { error.context(UNSCANNED) }
     })?;
     let assessed = assessor.assess(vec![listed], started).await?;
     let assessed = assessed.into_iter().next().context("the scan was lost on the way")?;
-    assessor.remarks(&[&assessed]).iter().for_each(|remark| report.notice(remark));
+    let remarks = assessor.remarks(&[&assessed], &BTreeSet::new());
+    remarks.iter().for_each(|remark| report.notice(remark));
     write(arguments, &assessed.scan, report)?;
     refuse(arguments, &assessed)?;
     known_at_all(&[&assessed.scan], "`--advisories` or `--osv-url`")
@@ -210,7 +216,7 @@ fn write(arguments: &ScanArguments, scan: &ImageScan, report: &Report) -> anyhow
         ResultFormat::Table => shown::table(&[scan], width, is_seen && report.has_colour()),
         ResultFormat::Json => serde_json::to_string_pretty(&shown::json(&[scan]))?,
         ResultFormat::Sarif => {
-            let documents = sarif::documents(std::slice::from_ref(scan), Vec::new())?;
+            let documents = sarif::documents(std::slice::from_ref(scan), Vec::new(), &[])?;
             let document = documents.first().context("nothing was written: no scan was made")?;
             serde_json::to_string_pretty(document)?
         }

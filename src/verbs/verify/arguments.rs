@@ -255,9 +255,11 @@ impl VerifyArguments {
             .max_scan_age
             .map(Check::ScannedWithin)
             .into_iter()
-            .chain(
-                self.fail_on.map(|lowest| Check::NoFinding { lowest, only_fixed: self.only_fixed }),
-            )
+            .chain(self.fail_on.map(|lowest| Check::NoFinding {
+                lowest,
+                only_fixed: self.only_fixed,
+                only_new: false,
+            }))
             .collect();
         let builds: Vec<Check> = self
             .builder_id

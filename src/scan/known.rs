@@ -1,0 +1,127 @@
+//! The signed result of an image that is published → which findings it has, so that only what is new
+//! refuses the next one. It takes no part of a result for the whole, and nothing for what may be.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::attestation::rows_of;
+use super::findings::Finding;
+use super::rows::is_open;
+use crate::image::{Digest, Platform};
+
+/// What an image has that a name points to now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownFindings {
+    pub since: Digest,
+    rows: Vec<KnownRow>,
+}
+
+/// An open finding of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct KnownRow {
+    name: String,
+    ids: BTreeSet<String>,
+    platforms: BTreeSet<String>,
+    is_exploited: bool,
+}
+
+impl KnownFindings {
+    /// Reads a predicate that counts as the result of a scan.
+    ///
+    /// # Errors
+    /// When its rows do not tell packages, ids and platforms.
+    pub fn read(since: &Digest, predicate_type: &str, predicate: &Value) -> Result<Self, String> {
+        let rows = rows_of(predicate_type, predicate).ok_or("it has no rows")?;
+        let open = rows.iter().filter(|row| is_open(row));
+        let read = open.map(|row| {
+            read(row).ok_or("its rows are too short: what people read of them was left out")
+        });
+        Ok(Self { since: since.clone(), rows: read.collect::<Result<_, _>>()? })
+    }
+
+    /// Whether the image has it as well, on the same platform. What is exploited by now and was not
+    /// then is new.
+    pub fn has(&self, finding: &Finding, platform: Option<&Platform>) -> bool {
+        let Some(platform) = platform.map(ToString::to_string) else { return false };
+        self.rows.iter().any(|row| {
+            row.name == finding.name
+                && row.platforms.contains(&platform)
+                && row.ids.iter().any(|id| finding.ids.contains(id))
+                && (finding.kev.is_none() || row.is_exploited)
+        })
+    }
+}
+
+fn read(row: &Value) -> Option<KnownRow> {
+    let facts = row.get("annotations")?.get(0)?;
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let texts = |name: &str| -> Option<BTreeSet<String>> {
+        facts.get(name)?.as_array()?.iter().map(text).collect()
+    };
+    let mut ids = texts("aliases")?;
+    ids.insert(row.get("id").and_then(text)?);
+    Some(KnownRow {
+        name: facts.get("name").and_then(text).filter(|name| !name.is_empty())?,
+        ids,
+        platforms: texts("platforms")?,
+        is_exploited: facts.get("kev")?.as_bool()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::attestation::{lean, predicate};
+    use super::super::sample;
+    use super::*;
+    use crate::evidence::{COSIGN_VULNERABILITIES, IN_TOTO_VULNERABILITIES};
+
+    fn digest() -> Digest {
+        Digest::of(b"released")
+    }
+
+    #[test]
+    fn what_is_open_in_either_form_is_known_and_what_was_accepted_is_not() {
+        let scan = sample::scan("amd64");
+        let platform = scan.platform.as_ref();
+        for kind in [COSIGN_VULNERABILITIES, IN_TOTO_VULNERABILITIES] {
+            let made = predicate(kind, &[&scan], &sample::invocation()).unwrap();
+            let known = KnownFindings::read(&digest(), kind, &made).unwrap();
+            let mut count = 0;
+            for judged in &scan.findings {
+                let is_known = known.has(&judged.finding, platform);
+                assert_eq!(is_known, judged.is_open(), "{:?}", judged.finding);
+                count += usize::from(is_known);
+                assert!(!known.has(&judged.finding, None));
+                assert!(!known.has(&judged.finding, Some(&"linux/arm64".parse().unwrap())));
+            }
+            assert!(count > 0);
+            let why = KnownFindings::read(&digest(), kind, &lean(made)).unwrap_err();
+            assert!(why.contains("too short"), "{why}");
+        }
+        assert!(KnownFindings::read(&digest(), "https://x.example", &Value::Null).is_err());
+    }
+
+    #[test]
+    fn any_shared_id_of_the_same_package_is_the_same_finding() {
+        let mut scan = sample::scan("amd64");
+        let platform = scan.platform.clone();
+        scan.findings.retain(|judged| judged.is_open() && judged.finding.kev.is_none());
+        scan.findings.truncate(1);
+        let mut finding = scan.findings[0].finding.clone();
+        let made = predicate(COSIGN_VULNERABILITIES, &[&scan], &sample::invocation()).unwrap();
+        let known = KnownFindings::read(&digest(), COSIGN_VULNERABILITIES, &made).unwrap();
+        let has = |finding: &Finding| known.has(finding, platform.as_ref());
+        let shared = finding.id.clone();
+        finding.id = "GHSA-other".to_owned();
+        finding.ids = ["GHSA-other".to_owned(), shared].into();
+        finding.version = "99".to_owned();
+        assert!(has(&finding));
+        let other = Finding { name: "another".to_owned(), ..finding.clone() };
+        assert!(!has(&other));
+        let exploited = Finding { kev: Some(Default::default()), ..finding.clone() };
+        assert!(!has(&exploited), "nobody knew that");
+        finding.ids = ["GHSA-other".to_owned()].into();
+        assert!(!has(&finding));
+    }
+}
