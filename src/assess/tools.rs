@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use jiff::civil::Date;
 
+use super::TermsAuthor;
 use super::lists::accepted;
 use super::search::waivers::is_about_secrets;
 use crate::error::{OrRemedy as _, Remedy as _, SeveralFailures, WithExit, exit};
@@ -94,7 +95,7 @@ impl ToolFindings {
         if terms.gate.is_none() {
             return Ok(self);
         }
-        Ok(Self { accepted: accepted(&terms.ignore_files)?, ..self })
+        Ok(Self { accepted: accepted(&terms.ignore_files, TermsAuthor::Action)?, ..self })
     }
 
     pub fn runs(&self) -> &[ToolRun] {
