@@ -154,7 +154,7 @@ go_progress() {
 # What the benches time is built as its makers build it.
 compiled_fast() {
   case $1 in
-    cosign3 | crane | fulcio | registry | rekor2 | syft | timestamp-server) ;;
+    buildx | cosign3 | crane | fulcio | oras | regctl | registry | rekor2 | syft | timestamp-server) ;;
     *) printf -- '-gcflags=all=-dwarf=false -l' ;;
   esac
 }
