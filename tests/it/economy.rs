@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use supply_action::sandbox::Request;
+use supply_action::sandbox::{FaultEffect, Request, SandboxService};
 
-use crate::promote::{Stage, requests, there};
-use crate::support::World;
+use crate::promote::{Stage, has_no_name, requests, says, there};
+use crate::support::{World, always};
 
 /// Requests of copying alone, without those of verification: where nothing is there yet, and where
 /// all is.
@@ -99,11 +99,6 @@ async fn one_look_at_each_end_serves_verification_and_copying() {
 /// changed after they were copied are noticed.
 #[tokio::test]
 async fn what_arrived_is_read_after_it_was_copied() {
-    use supply_action::sandbox::{Fault, FaultEffect, SandboxService};
-
-    use crate::promote::{has_no_name, says};
-    use crate::support::always;
-
     let stage = Stage::new().await;
     let to = World::new().await;
     let run = stage.promoted(&[&to]).await;
@@ -128,12 +123,32 @@ async fn what_arrived_is_read_after_it_was_copied() {
             ),
             false => FaultEffect::Corrupt,
         };
-        let fault: Fault = always(SandboxService::Registry, Some("GET"), &path, effect);
+        let fault = always(SandboxService::Registry, Some("GET"), &path, effect);
         other.sandbox.faults().add(fault);
-        let run = stage.promoted(&[&other]).await;
+        // Of statements in two formats one that is wrong would be enough.
+        let both = [("INPUT_SIGNATURE-FORMATS", "bundle,legacy")];
+        let run = stage.promoted_with(&[&other], &both).await;
         assert!(matches!(run.code, Some(1 | 4)), "{path}: {}", run.log);
         says(&run, &["nothing was tagged"]);
         has_no_name(&other).await;
     }
-    assert!(there(&to).to_string().ends_with("/mirror/app"));
+}
+
+/// Some registries list what they lost. What is not there when it is read back is brought again.
+#[tokio::test]
+async fn what_is_listed_and_not_there_is_brought_once_more() {
+    let (stage, to) = (Stage::new().await, World::new().await);
+    let run = stage.promoted(&[&to]).await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    let subject = stage.digest.parse().unwrap();
+    let listed = to.registry().referrers(&there(&to), &subject).await.unwrap();
+    let kept = to.folder.path().join("sandbox/registry/repositories/mirror/app/_manifests");
+    let lost = kept.join(listed[0].digest.hex());
+    std::fs::remove_file(&lost).unwrap();
+    let still = to.registry().referrers(&there(&to), &subject).await.unwrap();
+    assert_eq!(still.len(), listed.len());
+    let run = stage.promoted(&[&to]).await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    assert!(lost.exists());
+    stage.arrived(&to).await;
 }
