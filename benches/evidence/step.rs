@@ -48,7 +48,11 @@ pub(crate) struct PublishingStep {
 }
 
 /// What all of an image must have, by this signer.
-pub(crate) fn policy(identity: String, issuer: String, formats: &[EvidenceFormat]) -> EvidencePolicy {
+pub(crate) fn policy(
+    identity: String,
+    issuer: String,
+    formats: &[EvidenceFormat],
+) -> EvidencePolicy {
     let platforms = PLATFORMS.map(|platform| platform.parse().unwrap());
     let parts = [EvidencePart::Index, EvidencePart::Platform, EvidencePart::Attestations];
     EvidencePolicy {
@@ -144,8 +148,7 @@ impl PublishingStep {
         };
         let authority = release::SigningAuthority::Oidc(token);
         let policies = std::slice::from_ref(policy);
-        let proving =
-            prove::prove(&outside, &context, authority, vec![built], policies, &means);
+        let proving = prove::prove(&outside, &context, authority, vec![built], policies, &means);
         let (proven, _) = proving.await.unwrap();
         (outside, proven.into_iter().map(|proven| proven.attested).collect())
     }

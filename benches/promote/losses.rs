@@ -9,15 +9,8 @@ use crate::peers::TAG;
 use crate::registry::{StoredManifest, StoredRepository, listed};
 
 /// Columns of the table, in their order.
-pub(crate) const KINDS: [&str; 7] = [
-    "tag, image",
-    "attestations",
-    ".sig",
-    ".att",
-    "of index",
-    "of platforms",
-    "of others",
-];
+pub(crate) const KINDS: [&str; 7] =
+    ["tag, image", "attestations", ".sig", ".att", "of index", "of platforms", "of others"];
 
 /// The parts of each kind, each by who names it and what.
 pub(crate) struct ImageParts([BTreeSet<(String, String)>; 7]);

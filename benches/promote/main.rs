@@ -246,7 +246,10 @@ impl Bench {
                 of_limit <= OF_LIMIT,
                 format!("{at} a cold copy takes {of_limit:.2} times as long as the limit; the bar is {OF_LIMIT}"),
             ));
-            bars.push((cpu <= CPU, format!("{cpu:.2} s of the processor for a GB; the bar is {CPU}")));
+            bars.push((
+                cpu <= CPU,
+                format!("{cpu:.2} s of the processor for a GB; the bar is {CPU}"),
+            ));
             let memory = memory(ours);
             let most = MEMORY >> 20;
             bars.push((
@@ -304,7 +307,10 @@ impl Bench {
         self.source.forget("octo/mirror");
         // Whether the run may push is found out with an empty blob of two bytes.
         let received = run.source.received.saturating_sub(2);
-        (received == 0, format!("inside one registry {received} bytes of blobs are sent; the bar is 0"))
+        (
+            received == 0,
+            format!("inside one registry {received} bytes of blobs are sent; the bar is 0"),
+        )
     }
 
     /// A registry that limits requests, and one whose answers break off.
@@ -320,7 +326,8 @@ impl Bench {
         for copier in Copier::ALL.into_iter().filter(|copier| *copier != Copier::Limit) {
             let name = format!("few/{copier:?}").to_lowercase();
             let mut told = Vec::new();
-            for (at_source, at_other) in [(Trouble::None, Trouble::TooMany(7)), (breaks, Trouble::None)]
+            for (at_source, at_other) in
+                [(Trouble::None, Trouble::TooMany(7)), (breaks, Trouble::None)]
             {
                 self.there.forget(&name);
                 let terms = (Duration::ZERO, at_source, at_other);
@@ -337,7 +344,9 @@ impl Bench {
                     let what = if at_source == Trouble::None { "429" } else { "broken blobs" };
                     bars.push((
                         run.took.ended_well && twice <= TWICE,
-                        format!("{what}: ends well, {twice} bytes were sent twice; the bar is {TWICE}"),
+                        format!(
+                            "{what}: ends well, {twice} bytes were sent twice; the bar is {TWICE}"
+                        ),
                     ));
                 }
             }

@@ -10,7 +10,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE, RETRY_AFTER};
+use axum::http::header::{
+    CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE, RETRY_AFTER,
+};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::serve::ListenerExt as _;
@@ -29,7 +31,10 @@ const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 #[derive(Clone)]
 pub(crate) enum StoredBlob {
     Whole(Bytes),
-    Made { head: Bytes, rest: Bytes },
+    Made {
+        head: Bytes,
+        rest: Bytes,
+    },
     /// It was thrown away.
     Gone(u64),
 }
@@ -54,7 +59,10 @@ impl StoredBlob {
         let rest = rest.slice(of_rest.min(rest.len())..);
         let cut = (0..rest.len()).step_by(PIECE);
         let pieces = cut.map(|at| rest.slice(at..rest.len().min(at + PIECE)));
-        std::iter::once(head.slice(of_head..)).chain(pieces).filter(|piece| !piece.is_empty()).collect()
+        std::iter::once(head.slice(of_head..))
+            .chain(pieces)
+            .filter(|piece| !piece.is_empty())
+            .collect()
     }
 }
 
@@ -81,7 +89,10 @@ pub(crate) enum Trouble {
     /// Every so many requests one is told to wait a second.
     TooMany(usize),
     /// So many large blobs that are fetched end after so many bytes.
-    Breaks { times: usize, after: usize },
+    Breaks {
+        times: usize,
+        after: usize,
+    },
 }
 
 #[derive(Default)]
@@ -222,7 +233,9 @@ impl BenchRegistry {
         let (before, last) = rest.rsplit_once('/').ok_or(StatusCode::NOT_FOUND)?;
         let (name, kind) = before.rsplit_once('/').ok_or(StatusCode::NOT_FOUND)?;
         match (kind, &parts.method) {
-            ("manifests", &Method::PUT) => self.put_manifest(name, last, &parts.headers, body).await,
+            ("manifests", &Method::PUT) => {
+                self.put_manifest(name, last, &parts.headers, body).await
+            }
             ("manifests", &Method::GET | &Method::HEAD) => self.manifest(name, last),
             ("blobs", method @ (&Method::GET | &Method::HEAD)) => {
                 self.blob(name, last, method, &parts.headers)
@@ -283,9 +296,11 @@ impl BenchRegistry {
                 listed.push(entry);
             }
         }
-        let mut answer =
-            (StatusCode::CREATED, [(DIGEST, digest.clone()), (LOCATION, format!("/v2/{name}/manifests/{digest}"))])
-                .into_response();
+        let mut answer = (
+            StatusCode::CREATED,
+            [(DIGEST, digest.clone()), (LOCATION, format!("/v2/{name}/manifests/{digest}"))],
+        )
+            .into_response();
         if let Some(subject) = subject.filter(|_| lists_referrers)
             && let Ok(value) = HeaderValue::from_str(subject)
         {
@@ -314,12 +329,14 @@ impl BenchRegistry {
         let repository = shelves.repositories.get(name).ok_or(StatusCode::NOT_FOUND)?;
         let blob = repository.blobs.get(digest).cloned().ok_or(StatusCode::NOT_FOUND)?;
         let (size, is_large) = (blob.size(), blob.size() > KEPT);
-        let about = [(DIGEST, digest.to_owned()), (CONTENT_TYPE, "application/octet-stream".to_owned())];
+        let about =
+            [(DIGEST, digest.to_owned()), (CONTENT_TYPE, "application/octet-stream".to_owned())];
         if method == Method::HEAD {
             return Ok((about, [(CONTENT_LENGTH, size)], Body::empty()).into_response());
         }
         let range = headers.get(RANGE).and_then(|range| range.to_str().ok());
-        let from = range.and_then(|range| range.strip_prefix("bytes=")?.split('-').next()?.parse().ok());
+        let from =
+            range.and_then(|range| range.strip_prefix("bytes=")?.split('-').next()?.parse().ok());
         let from: u64 = from.unwrap_or_default().min(size);
         let breaks = match &mut shelves.trouble {
             Trouble::Breaks { times, after } if is_large && *times > 0 => {
@@ -362,7 +379,8 @@ impl BenchRegistry {
         {
             let mut shelves = self.shelves();
             let from = from.replace("%2F", "/");
-            let known = shelves.repositories.get(&from).and_then(|it| it.blobs.get(&digest)).cloned();
+            let known =
+                shelves.repositories.get(&from).and_then(|it| it.blobs.get(&digest)).cloned();
             if let Some(blob) = known {
                 let repository = shelves.repositories.entry(name.to_owned()).or_default();
                 repository.blobs.insert(digest.clone(), blob);
@@ -400,8 +418,13 @@ impl BenchRegistry {
         let size = upload.size;
         let Some(digest) = parameter(query, "digest").filter(|_| method == Method::PUT) else {
             self.shelves().uploads.insert(id.to_owned(), upload);
-            let status = if method == Method::GET { StatusCode::NO_CONTENT } else { StatusCode::ACCEPTED };
-            return if is_whole { Ok(placed(status, name, id, size)) } else { Err(StatusCode::BAD_REQUEST) };
+            let status =
+                if method == Method::GET { StatusCode::NO_CONTENT } else { StatusCode::ACCEPTED };
+            return if is_whole {
+                Ok(placed(status, name, id, size))
+            } else {
+                Err(StatusCode::BAD_REQUEST)
+            };
         };
         let blob = match size > KEPT {
             true => StoredBlob::Gone(size),
@@ -415,8 +438,7 @@ impl BenchRegistry {
 }
 
 fn created(name: &str, digest: &str) -> Response {
-    let headers =
-        [(LOCATION, format!("/v2/{name}/blobs/{digest}")), (DIGEST, digest.to_owned())];
+    let headers = [(LOCATION, format!("/v2/{name}/blobs/{digest}")), (DIGEST, digest.to_owned())];
     (StatusCode::CREATED, headers).into_response()
 }
 
@@ -435,7 +457,8 @@ pub(crate) fn listed(repository: &StoredRepository, subject: &str) -> BTreeSet<S
     let own = repository.referrers.get(subject).cloned().unwrap_or_default();
     let tag = subject.replace(':', "-");
     let list = repository.tags.get(&tag).and_then(|digest| repository.manifests.get(digest));
-    let list: Value = list.and_then(|it| serde_json::from_slice(&it.bytes).ok()).unwrap_or_default();
+    let list: Value =
+        list.and_then(|it| serde_json::from_slice(&it.bytes).ok()).unwrap_or_default();
     let of_tag = list["manifests"].as_array().cloned().unwrap_or_default();
     let all = own.iter().chain(&of_tag).filter_map(|entry| entry["digest"].as_str());
     all.filter(|digest| repository.manifests.contains_key(*digest)).map(str::to_owned).collect()

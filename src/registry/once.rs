@@ -107,8 +107,7 @@ mod tests {
         };
         let failed = RegistryError::Absent { what: "it".to_owned() };
         answers.get(1, read(Err(failed))).await.unwrap_err();
-        let (one, two) =
-            tokio::join!(answers.get(1, read(Ok(7))), answers.get(1, read(Ok(8))));
+        let (one, two) = tokio::join!(answers.get(1, read(Ok(7))), answers.get(1, read(Ok(8))));
         assert_eq!((one.unwrap(), two.unwrap()), (7, 7));
         assert_eq!(answers.get(2, read(Ok(9))).await.unwrap(), 9);
         assert_eq!(asked.load(Ordering::Relaxed), 3);

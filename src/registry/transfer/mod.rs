@@ -100,7 +100,8 @@ impl LackingParts {
     /// tag is read. Of `to`, nothing may be known from before.
     pub async fn after(closure: &Closure, to: TransferEnd<'_>) -> RegistryResult<Self> {
         let (order, names) = (order_of(closure)?, DestinationNames::unknown());
-        let present = PresentParts::found(closure, &order, to, &names, PresenceProof::Fetched).await?;
+        let present =
+            PresentParts::found(closure, &order, to, &names, PresenceProof::Fetched).await?;
         Self::beside(present, order, to, names).await
     }
 
