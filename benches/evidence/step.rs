@@ -124,11 +124,11 @@ impl StepPlace<'_> {
             terminal: false,
         };
         let (builder, platforms) = (&inputs.builder.builder, &plan.build.platforms);
-        let buildx = Buildx::set_up(&place, &Credentials::default(), builder, platforms, &|_| {});
-        let buildx = buildx.await.unwrap();
-        let images = plan.release.images();
-        let building = publish::build(&env, &plan.build, &images, registry, buildx, &|_| {});
-        let ((built, _), _) = building.await.unwrap();
+        let buildx =
+            Buildx::set_up(&place, &Credentials::default(), builder, platforms, &|_| {}).await;
+        let (build, images) = (&plan.build, plan.release.images());
+        let built = publish::build(&env, build, &images, registry, buildx.unwrap(), &|_| {}).await;
+        let ((built, _), _) = built.unwrap();
         let http = Network::default().client().unwrap();
         PublishingStep { context, plan, built, outside, http }
     }

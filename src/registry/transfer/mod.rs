@@ -123,8 +123,9 @@ impl LackingParts {
             of.extend(blobs.iter().map(|blob| (&blob.digest, blob)));
         }
         wanted.retain(|digest, _| !vouched.contains_key(digest));
-        let asked = wanted.into_values().map(|blob| async {
-            let is_asked = !names.is_new || blob.size > WORTH_ASKING;
+        let is_new = names.is_new;
+        let asked = wanted.into_values().map(|blob| async move {
+            let is_asked = !is_new || blob.size > WORTH_ASKING;
             Ok((blob, is_asked && registry.has_blob(repository, blob).await?))
         });
         let asked: Vec<(&Descriptor, bool)> =

@@ -75,11 +75,11 @@ impl PresentParts {
         proof: PresenceProof,
     ) -> RegistryResult<Self> {
         let lists = order.referrers.iter().map(|(subject, referrers)| async move {
-            Ok((subject, referrers, listed(to, subject, names).await?))
+            Ok::<_, RegistryError>((subject, referrers, listed(to, subject, names).await?))
         });
         let tags = order.attached.iter().filter(|(tag, _)| names.may_have(tag));
         let tags = tags.map(|(tag, digest)| async move {
-            Ok((tag, digest, to.registry.tagged(to.repository, tag).await?))
+            Ok::<_, RegistryError>((tag, digest, to.registry.tagged(to.repository, tag).await?))
         });
         let mut told: BTreeSet<&Digest> = order.attached.values().collect();
         if proof == PresenceProof::Told {
@@ -131,7 +131,7 @@ async fn there(
             PresenceProof::Told => to.registry.has_manifest(&image).await?,
             PresenceProof::Fetched => to.registry.manifest(&image).await?.is_some(),
         };
-        Ok(is_there.then(|| digest.clone()))
+        Ok::<_, RegistryError>(is_there.then(|| digest.clone()))
     });
     let there: Vec<Option<Digest>> =
         stream::iter(asked).buffer_unordered(SMALL_AT_ONCE).try_collect().await?;

@@ -258,7 +258,8 @@ impl Promote<'_> {
         let (Some(verified), Some(closure), Some(baseline)) = (verified, closure, baseline) else {
             anyhow::bail!("the preflight lost a result")
         };
-        let kept = stages.kept(outside, &verified.evidence().signer, &baseline).await?;
+        let others = baseline.beside(&image.digest);
+        let kept = stages.kept(outside, &verified.evidence().signer, &others).await?;
         let kept = kept.into_iter().flatten().collect();
         self.told(&verified, &lacking);
         let mut outcome = self.to_copy(&lacking);
