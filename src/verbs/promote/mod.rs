@@ -403,11 +403,11 @@ impl Promote<'_> {
         judge: &EvidenceJudge<'_>,
         ready: &PromotionReady,
     ) -> anyhow::Result<(Vec<VerifiedImage>, String)> {
-        let from = ready.verified.image();
+        let from = &ready.verified;
         let mut verified = Vec::new();
         for repository in self.plan.release.images() {
-            verified.push(match repository == from.repository {
-                true => ready.verified.clone(),
+            verified.push(match repository == from.image().repository {
+                true => from.clone(),
                 false => {
                     let lacked = ready.lacking.iter().find(|(place, _)| *place == repository);
                     let (_, lacked) = lacked.context("a destination was lost on the way")?;
@@ -416,7 +416,7 @@ impl Promote<'_> {
             });
         }
         let places = plural(verified.len(), "repository");
-        Ok((verified, format!("{} in {places}", from.digest.short())))
+        Ok((verified, format!("{} in {places}", from.image().digest.short())))
     }
 
     /// The names that do not stay where they are.
@@ -509,19 +509,30 @@ async fn arrived_in(
     (repository, lacked): (&Repository, &LackingParts),
     carry: &CarryOfImage<'_>,
     judge: &EvidenceJudge<'_>,
-    from: &ImageRef,
+    from: &VerifiedImage,
 ) -> anyhow::Result<VerifiedImage> {
-    let image = repository.at(&from.digest);
+    let image = repository.at(&from.image().digest);
     let mut is_first = true;
     loop {
         // Nothing that was read before counts here.
         let reader = carry.to.reading_once();
         let (lacking, verified) = tokio::join!(
             LackingParts::after(carry.closure, TransferEnd { registry: &reader, repository }),
-            judge.copy(&reader, &image, &from.repository),
+            judge.copy(&reader, &image, &from.image().repository),
         );
         let lacking = lacking.remedied()?;
-        let Some(still) = lacking.still(lacked) else { return verified };
+        let Some(still) = lacking.still(lacked) else {
+            let verified = verified?;
+            let lost = from.holding().difference(verified.holding()).count();
+            return match lost {
+                0 => Ok(verified),
+                _ => Err(anyhow::anyhow!(
+                    "`{repository}` took everything, and {} that verify at the source do not verify there",
+                    plural(lost, "statement")
+                ))
+                .hint("run again; if it stays so, this registry changes what it is given"),
+            };
+        };
         if !is_first {
             let message =
                 format!("`{repository}` took everything, and does not have all of it: {still}");
