@@ -335,9 +335,8 @@ impl BenchRegistry {
             return Ok((about, [(CONTENT_LENGTH, size)], Body::empty()).into_response());
         }
         let range = headers.get(RANGE).and_then(|range| range.to_str().ok());
-        let from =
-            range.and_then(|range| range.strip_prefix("bytes=")?.split('-').next()?.parse().ok());
-        let from: u64 = from.unwrap_or_default().min(size);
+        let from = range.and_then(|range| range.strip_prefix("bytes=")?.split('-').next());
+        let from = from.and_then(|from| from.parse::<u64>().ok()).unwrap_or_default().min(size);
         let breaks = match &mut shelves.trouble {
             Trouble::Breaks { times, after } if is_large && *times > 0 => {
                 *times -= 1;
