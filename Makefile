@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help build rehearse test judges e2e bench bench-evidence bench-sbom check docs fuzz cold clean
+.PHONY: help build rehearse test judges e2e bench bench-evidence bench-sbom bench-promote check docs fuzz cold clean
 
 TARGET := $(shell uname -m)-unknown-linux-musl
 BIN_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))/$(TARGET)
@@ -10,6 +10,8 @@ CARGO_TARGET := --locked --target $(TARGET)
 EXAMPLE ?= examples/hello
 # The base images the example builds from: busybox takes seconds to make, all of them minutes.
 IMAGES ?= $(if $(filter %/hello,$(EXAMPLE)),busybox,busybox debian golang)
+# Megabytes of layers that are promoted in the bench.
+MB ?= 1050
 # A static program needs musl's compiler for its C parts.
 export CC_x86_64_unknown_linux_musl ?= musl-gcc
 export CC_aarch64_unknown_linux_musl ?= musl-gcc
@@ -46,7 +48,7 @@ e2e: ## run our workflows and the examples with act, in a Docker engine of their
 	$(call step,building supply-action,cargo build $(CARGO_TARGET))
 	$(call step,cargo test --test e2e,SUPPLY_ACTION_BIN=$(BIN_DIR)/debug/supply-action tools/with-tools tools/with-docker tools/with-buildkit --github cargo test $(CARGO_TARGET) --test e2e)
 
-bench: bench-evidence bench-sbom ## both benches, each beside what others use
+bench: bench-evidence bench-sbom bench-promote ## every bench, each beside what others use
 
 bench-evidence: ## time the evidence stage beside the cosign commands that do the same
 	$(call step,setting up and building,tools/setup oracles -- cargo build $(CARGO_TARGET) --release)
@@ -55,6 +57,11 @@ bench-evidence: ## time the evidence stage beside the cosign commands that do th
 bench-sbom: ## time and weigh SBOMs of real images beside syft's, and compare what they list
 	$(call step,setting up and building,tools/setup sbom -- cargo build $(CARGO_TARGET) --release)
 	$(call step,cargo bench,tools/with-tools --sbom cargo bench $(CARGO_TARGET) --bench sbom)
+
+bench-promote: export SUPPLY_ACTION_PROMOTE_MB = $(MB)
+bench-promote: ## copy an image with its evidence beside the programs that copy images (MB=210 for a fifth of its size)
+	$(call step,setting up and building,tools/setup promote -- cargo build $(CARGO_TARGET) --release)
+	$(call step,cargo bench,tools/with-tools --promote cargo bench $(CARGO_TARGET) --bench promote)
 
 check: ## formatting, lints, documentation and unused dependencies; warnings are errors
 	$(call step,setting up,tools/setup check)

@@ -35,6 +35,13 @@ impl Baseline {
 }
 
 impl Baseline {
+    /// The same, where a name that stands on this image counts as free: nobody needs to be asked
+    /// what it is.
+    pub fn beside(&self, digest: &Digest) -> Self {
+        let other = |found: &Option<Digest>| found.clone().filter(|found| found != digest);
+        Self(self.0.iter().map(|(name, found)| (name.clone(), other(found))).collect())
+    }
+
     /// The image that a name stood on when the plan was made.
     pub fn taken(&self, name: &ImageName) -> Option<ImageRef> {
         Some(name.repository.at(self.0.get(name)?.as_ref()?))

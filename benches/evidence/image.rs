@@ -26,15 +26,29 @@ pub(crate) struct Pushed {
     pub(crate) platforms: Vec<Digest>,
 }
 
+pub(crate) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+
 /// Pushes the same bytes whatever the repository: images, BuildKit's attestation manifests, the
 /// index; no tag.
 pub(crate) async fn push(registry: &Registry, to: &Repository) -> Pushed {
-    let (mut images, mut attestations) = (Vec::new(), Vec::new());
+    let mut layers = Vec::new();
     for platform in PLATFORMS {
+        layers.push(vec![blob(registry, to, platform.as_bytes(), LAYER).await]);
+    }
+    push_of(registry, to, &layers).await
+}
+
+/// The same of layers that are there: those of each platform.
+pub(crate) async fn push_of(
+    registry: &Registry,
+    to: &Repository,
+    layers: &[Vec<Descriptor>],
+) -> Pushed {
+    let (mut images, mut attestations) = (Vec::new(), Vec::new());
+    for (platform, layers) in PLATFORMS.into_iter().zip(layers) {
         let Platform { os, architecture, .. } = platform.parse().unwrap();
-        let layer =
-            blob(registry, to, platform.as_bytes(), "application/vnd.oci.image.layer.v1.tar").await;
-        let config = json!({ "os": os, "architecture": architecture, "rootfs": { "type": "layers", "diff_ids": [layer.digest] } });
+        let diff_ids: Vec<&Digest> = layers.iter().map(|layer| &layer.digest).collect();
+        let config = json!({ "os": os, "architecture": architecture, "rootfs": { "type": "layers", "diff_ids": diff_ids } });
         let config = blob(
             registry,
             to,
@@ -42,7 +56,7 @@ pub(crate) async fn push(registry: &Registry, to: &Repository) -> Pushed {
             "application/vnd.oci.image.config.v1+json",
         )
         .await;
-        let image = json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": [layer] });
+        let image = json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": layers });
         let image = manifest(registry, to, &image, OCI_MANIFEST).await;
         let mut entry = json!(attest(registry, to, platform, &image).await);
         entry["platform"] = json!({ "os": "unknown", "architecture": "unknown" });

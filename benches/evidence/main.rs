@@ -14,36 +14,28 @@
 
 mod image;
 mod rekor2;
+mod step;
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use image::{PLATFORMS, Pushed};
 use rekor2::Rekor2;
 use secrecy::ExposeSecret as _;
+use step::StepPlace;
 use supply_action::attest::provenance;
-use supply_action::attest::sboms::Sboms;
-use supply_action::build::buildx::{BuildFolder, Buildx};
 use supply_action::command::{ChildOutput, Program, Variables};
 use supply_action::environment::{self, Environment};
-use supply_action::evidence::{EvidenceFormat, EvidencePart, SPDX};
+use supply_action::evidence::EvidenceFormat;
 use supply_action::github::RunContext;
-use supply_action::github::facts::GitHubFacts;
 use supply_action::image::{Digest, ImageRef, Repository};
-use supply_action::inputs::Inputs;
-use supply_action::plan::{self, PublishPlan};
 use supply_action::registry::{Credentials, Registry};
 use supply_action::sandbox::{self, Claims, Request, Sandbox, SandboxConfig, SandboxService};
 use supply_action::sigstore::identity;
-use supply_action::sigstore::settled::{SettledTrust, TrustFile};
-use supply_action::sigstore::verifier::{BundleVerifier, Signer};
-use supply_action::verbs::scanning::Scanning;
-use supply_action::verbs::searching::Searching;
-use supply_action::verbs::{outside, prove, publish, release};
-use supply_action::verify::policy::{EvidencePolicy, Requirements};
+use supply_action::sigstore::verifier::BundleVerifier;
+use supply_action::verbs::prove;
+use supply_action::verify::policy::EvidencePolicy;
 use supply_action::{sigstore, verify};
 
 /// How often each side runs at each latency; the median counts.
@@ -203,21 +195,11 @@ impl World {
             .find(|(name, _)| name == "SIGSTORE_ISSUER")
             .unwrap()
             .1;
-        let platforms = PLATFORMS.map(|platform| platform.parse().unwrap());
-        EvidencePolicy {
-            signer: Signer::Keyless { identity: self.claims.identity(), issuer }.into(),
-            requirements: Requirements::new(
-                &platforms,
-                &[SPDX],
-                true,
-                &[EvidencePart::Index, EvidencePart::Platform, EvidencePart::Attestations],
-                if self.log.is_some() {
-                    &[EvidenceFormat::Bundle]
-                } else {
-                    &[EvidenceFormat::Bundle, EvidenceFormat::Legacy]
-                },
-            ),
-        }
+        let formats: &[EvidenceFormat] = match self.log {
+            Some(_) => &[EvidenceFormat::Bundle],
+            None => &[EvidenceFormat::Bundle, EvidenceFormat::Legacy],
+        };
+        step::policy(self.claims.identity(), issuer, formats)
     }
 
     fn signing_config(&self) -> &Path {
@@ -241,106 +223,20 @@ impl World {
         format!("{}/{name}", self.sandbox.registry()).parse().unwrap()
     }
 
-    /// A workflow step that publishes to `repository` with a buildx that only says what was pushed.
-    fn step(&self, repository: &Repository, pushed: &Pushed) -> Environment {
-        let buildx = self.folder.path().join("buildx");
-        std::fs::write(&buildx, format!("#!/bin/sh\ncase $1 in\ninspect) echo 'Driver: remote\nPlatforms: {}' ;;\nbuild) while [ \"$1\" != --metadata-file ]; do shift; done; echo '{{\"containerimage.digest\":\"{}\"}}' >\"$2\" ;;\nesac\n", PLATFORMS.join(", "), pushed.root)).unwrap();
-        std::fs::set_permissions(&buildx, std::fs::Permissions::from_mode(0o700)).unwrap();
-        let mut env: Environment = self.sandbox.environment().into_iter().collect();
-        for (name, value) in [
-            ("RUNNER_TEMP", self.path("")),
-            ("BUILDX", buildx.display().to_string()),
-            ("SUPPLY_ACTION_SCANNER", repository.at(&Digest::of(b"scanner")).to_string()),
-            ("INPUT_IMAGES", repository.to_string()),
-            ("INPUT_TAGS", "v1.2.3".to_owned()),
-            ("INPUT_PLATFORMS", PLATFORMS.join(",")),
-            ("INPUT_CONTEXT", self.path("context")),
-            ("INPUT_BUILDER-ENDPOINT", "unix:///nowhere".to_owned()),
-            ("INPUT_SIGNING-CONFIG", self.signing_config().display().to_string()),
-            ("INPUT_TRUSTED-ROOT", self.trusted_root().display().to_string()),
-        ] {
-            env.insert(name.to_owned(), value);
-        }
-        env
-    }
-
-    #[expect(clippy::too_many_lines, reason = "one run, step by step")]
     async fn ours(&self, name: &str) -> Run {
         let repository = self.repository(name);
         let pushed = image::push(&self.registry, &repository).await;
-        let env = self.step(&repository, &pushed);
-        let context = RunContext::new(&env);
-        let inputs = Inputs::read(&env, &context).unwrap();
-        let file =
-            |path: &Option<PathBuf>| TrustFile { path: path.clone(), ..TrustFile::default() };
-        let trust = SettledTrust::read(
-            file(&inputs.trust.trusted_root),
-            file(&inputs.trust.signing_config),
-            false,
-        )
-        .unwrap();
-        let PublishPlan::Publish(plan) =
-            plan::plan(&inputs, &context, &env, &GitHubFacts::default(), Some(&trust)).unwrap()
-        else {
-            panic!("the step does not publish")
+        let place = StepPlace {
+            sandbox: &self.sandbox,
+            folder: self.folder.path(),
+            signing_config: self.signing_config(),
+            trusted_root: self.trusted_root(),
         };
-        let (http, policy) =
-            (supply_action::github::network::Network::default().client().unwrap(), self.policy());
-        let outside = outside::Outside::new(
-            &inputs.network,
-            &trust,
-            &inputs.signing.signature_annotations,
-            &Credentials::default(),
-        )
-        .unwrap();
-        let place = BuildFolder {
-            env: &env,
-            named: &[],
-            private: self.folder.path(),
-            network: &inputs.network,
-            terminal: false,
-        };
-        let buildx = Buildx::set_up(
-            &place,
-            &Credentials::default(),
-            &inputs.builder.builder,
-            &plan.build.platforms,
-            &|_| {},
-        )
-        .await
-        .unwrap();
-        let ((built, _), _) = publish::build(
-            &env,
-            &plan.build,
-            &plan.release.images(),
-            &self.registry,
-            buildx,
-            &|_| {},
-        )
-        .await
-        .unwrap();
+        let step = place.built(&self.registry, &repository, &pushed).await;
+        let policy = self.policy();
         let before = self.sandbox.requests().len();
         let began = Instant::now();
-        let authority =
-            release::SigningAuthority::Oidc(identity::token(&http, &context, &[]).await.unwrap());
-        let means = prove::EvidenceMeans {
-            sboms: &Sboms::Build,
-            targets: &plan.release.targets,
-            scanning: &Scanning::Not(String::new()),
-            searching: &Searching::Not(String::new()),
-            layers: Arc::default(),
-        };
-        let (proven, _) = prove::prove(
-            &outside,
-            &context,
-            authority,
-            vec![built],
-            std::slice::from_ref(&policy),
-            &means,
-        )
-        .await
-        .unwrap();
-        let attested: Vec<_> = proven.into_iter().map(|proven| proven.attested).collect();
+        let (outside, attested) = step.proven(&policy).await;
         let proven = began.elapsed();
         let _ =
             prove::verify_all(&outside, &attested, std::slice::from_ref(&policy)).await.unwrap();

@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::future::try_join_all;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream, try_join};
 
 use super::manifest::{Descriptor, RegistryManifest};
 use super::names::ATTACHED;
@@ -117,19 +118,19 @@ pub async fn of_image(registry: &Registry, image: &ImageRef) -> RegistryResult<C
 }
 
 /// Whether no tag of the image that is a digest is missing in the list of names: a registry may
-/// hide them there.
+/// hide them there. One that lists any of them hides none.
 async fn lists_attached(
     registry: &Registry,
     image: &ImageRef,
     names: &BTreeSet<Tag>,
 ) -> RegistryResult<bool> {
-    for suffix in ATTACHED {
-        let tag = digest_tag(&image.digest, &format!(".{suffix}"))?;
-        if !names.contains(&tag) && registry.tagged(&image.repository, &tag).await?.is_some() {
-            return Ok(false);
-        }
+    let tags = ATTACHED.map(|suffix| digest_tag(&image.digest, &format!(".{suffix}")));
+    let tags: Vec<Tag> = tags.into_iter().collect::<RegistryResult<_>>()?;
+    if tags.iter().any(|tag| names.contains(tag)) {
+        return Ok(true);
     }
-    Ok(true)
+    let asked = tags.iter().map(|tag| registry.tagged(&image.repository, tag));
+    Ok(try_join_all(asked).await?.iter().all(Option::is_none))
 }
 
 /// Walks from these digests. `names` are all names of the repository, so that nobody is asked for
@@ -228,48 +229,54 @@ async fn visit(
     (digest, known, is_list): WaitingDigest,
     names: Names<'_>,
 ) -> RegistryResult<(Digest, VisitedManifest)> {
-    let manifest = match known {
-        Some(manifest) => Some(manifest),
-        None => registry.manifest(&repository.at(&digest)).await?,
+    let manifest = async {
+        match known {
+            Some(manifest) => Ok(Some(manifest)),
+            None => registry.manifest(&repository.at(&digest)).await,
+        }
     };
+    let under = |suffix: String| {
+        let tag = digest_tag(&digest, &suffix);
+        async move {
+            let Some(tag) = Some(tag?).filter(|tag| names.may_have(tag)) else { return Ok(None) };
+            let named = registry.tagged(repository, &tag).await?;
+            Ok::<_, RegistryError>(named.map(|named| (tag, named)))
+        }
+    };
+    let attached = try_join_all(ATTACHED.map(|suffix| under(format!(".{suffix}"))));
+    let (manifest, listed, list, attached) = try_join!(
+        manifest,
+        registry.referrers_by_api(repository, &digest),
+        under(String::new()),
+        attached
+    )?;
     let Some(manifest) = manifest else { return Ok((digest, VisitedManifest::default())) };
     let mut visited = VisitedManifest {
         parts: named_by(&manifest, repository, is_list)?,
         ..VisitedManifest::default()
     };
-    let mut listed = registry.referrers_by_api(repository, &digest).await?.unwrap_or_default();
-    let tag = |suffix: &str| -> RegistryResult<Option<Tag>> {
-        Ok(Some(digest_tag(&digest, suffix)?).filter(|tag| names.may_have(tag)))
+    let mut listed = listed.unwrap_or_default();
+    let list = list.filter(|(_, list)| list.descriptor.digest != digest);
+    if let Some((_, list)) = list.as_ref().filter(|(_, list)| list.is_index()) {
+        let entries = oci::listed(&list.bytes, "manifests")
+            .map_err(|why| unreadable(repository, &list.descriptor.digest, &why))?;
+        listed.extend(entries.into_iter().flatten());
+    }
+    let kind = |list: &RegistryManifest| match list.is_index() {
+        true => ClosureKind::ReferrerList,
+        false => ClosureKind::Attached,
     };
-    if let Some(tag) = tag("")?
-        && let Some(list) =
-            registry.tagged(repository, &tag).await?.filter(|list| list.descriptor.digest != digest)
-    {
-        let kind = if list.is_index() { ClosureKind::ReferrerList } else { ClosureKind::Attached };
-        if list.is_index() {
-            let entries = oci::listed(&list.bytes, "manifests")
-                .map_err(|why| unreadable(repository, &list.descriptor.digest, &why))?;
-            listed.extend(entries.into_iter().flatten());
-        }
+    let list = list.into_iter().map(|(tag, list)| (kind(&list), tag, list));
+    let attached = attached.into_iter().flatten();
+    let attached = attached.map(|(tag, named)| (ClosureKind::Attached, tag, named));
+    for (kind, tag, named) in list.chain(attached) {
         visited.parts.push(ClosurePart {
             kind,
-            descriptor: list.descriptor.clone(),
+            descriptor: named.descriptor.clone(),
             parent: Some(digest.clone()),
             tag: Some(tag),
         });
-        visited.met.push(list);
-    }
-    for suffix in ATTACHED {
-        let Some(tag) = tag(&format!(".{suffix}"))? else { continue };
-        let Some(attached) = registry.tagged(repository, &tag).await? else { continue };
-        let descriptor = attached.descriptor.clone();
-        visited.parts.push(ClosurePart {
-            kind: ClosureKind::Attached,
-            descriptor,
-            parent: Some(digest.clone()),
-            tag: Some(tag),
-        });
-        visited.met.push(attached);
+        visited.met.push(named);
     }
     about(registry, repository, &digest, listed, &mut visited).await?;
     visited.manifest = Some(manifest);
@@ -294,8 +301,13 @@ async fn about(
     visited: &mut VisitedManifest,
 ) -> RegistryResult<()> {
     let mut known = BTreeSet::new();
-    for entry in listed.into_iter().filter(|entry| known.insert(entry.digest.clone())) {
-        let manifest = registry.manifest(&repository.at(&entry.digest)).await?;
+    let entries = listed.into_iter().filter(|entry| known.insert(entry.digest.clone()));
+    let entries: Vec<Descriptor> = entries.collect();
+    let reads = entries.iter().map(|entry| repository.at(&entry.digest));
+    let reads = reads.map(|entry| async move { registry.manifest(&entry).await });
+    let read: Vec<Option<RegistryManifest>> =
+        stream::iter(reads).buffered(CONCURRENCY).try_collect().await?;
+    for (entry, manifest) in entries.into_iter().zip(read) {
         match manifest.filter(|manifest| subject_of(manifest).as_ref() == Some(subject)) {
             Some(manifest) => {
                 let part = ClosurePart {

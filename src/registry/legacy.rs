@@ -72,7 +72,8 @@ impl Registry {
     ) -> RegistryResult<Vec<Descriptor>> {
         let tag = attached.tag(subject)?;
         for attempt in 1..=RACES {
-            let found: Vec<Descriptor> = match self.tagged(repository, &tag).await? {
+            let reader = if attempt == 1 { self.clone() } else { self.afresh() };
+            let found: Vec<Descriptor> = match reader.tagged(repository, &tag).await? {
                 None => Vec::new(),
                 Some(manifest) => {
                     layers_of(&manifest, repository)?;
@@ -253,6 +254,18 @@ fn layers_of(manifest: &RegistryManifest, repository: &Repository) -> RegistryRe
             &format!("it has {} layers of signatures, more than {LAYERS}", layers.len()),
         )),
         _ => Err(unreadable(repository, &"it has no layers")),
+    }
+}
+
+/// Whether a manifest has all layers of another one, both of which can be read.
+pub(super) fn has_all_of(
+    found: &RegistryManifest,
+    wanted: &RegistryManifest,
+    repository: &Repository,
+) -> bool {
+    match (layers_of(found, repository), layers_of(wanted, repository)) {
+        (Ok(found), Ok(wanted)) => wanted.iter().all(|layer| found.contains(layer)),
+        _ => false,
     }
 }
 

@@ -16,6 +16,7 @@ pub mod legacy;
 pub mod manifest;
 mod memory;
 pub mod names;
+mod once;
 mod referrers;
 mod stream;
 pub mod transfer;
@@ -61,6 +62,8 @@ pub struct SeenTag {
 pub struct Registry {
     transport: Arc<Transport>,
     memory: Arc<memory::RegistryMemory>,
+    /// What was read already, where that is not read again.
+    once: Option<Arc<once::AnswersOnce>>,
 }
 
 type RegistryResult<T> = std::result::Result<T, RegistryError>;
@@ -77,6 +80,7 @@ impl Registry {
         Self {
             transport: Arc::new(Transport::new(line.into(), credentials, false)),
             memory: Arc::default(),
+            once: None,
         }
     }
 
@@ -85,6 +89,7 @@ impl Registry {
         Self {
             transport: Arc::new(Transport::new(line.into(), credentials, true)),
             memory: Arc::default(),
+            once: None,
         }
     }
 
@@ -101,9 +106,7 @@ impl Registry {
 
     /// The manifest of this digest, its bytes hashed; `None` only when the registry says 404.
     pub async fn manifest(&self, image: &ImageRef) -> RegistryResult<Option<RegistryManifest>> {
-        let Some((manifest, _)) =
-            self.fetch_manifest(&image.repository, image.digest.as_str()).await?
-        else {
+        let Some(manifest) = self.read(&image.repository, image.digest.as_str()).await? else {
             return Ok(None);
         };
         if manifest.descriptor.digest != image.digest {
@@ -143,7 +146,25 @@ impl Registry {
         repository: &Repository,
         tag: &Tag,
     ) -> RegistryResult<Option<RegistryManifest>> {
-        Ok(self.fetch_manifest(repository, tag.as_str()).await?.map(|(manifest, _)| manifest))
+        self.read(repository, tag.as_str()).await
+    }
+
+    /// What a digest or tag names; whether the bytes are the digest's is for the caller to see.
+    async fn read(
+        &self,
+        repository: &Repository,
+        reference: &str,
+    ) -> RegistryResult<Option<RegistryManifest>> {
+        let read = async {
+            let fetched = self.fetch_manifest(repository, reference).await?;
+            Ok(fetched.map(|(manifest, _)| manifest))
+        };
+        match &self.once {
+            Some(once) => {
+                once.manifests.get((repository.clone(), reference.to_owned()), read).await
+            }
+            None => read.await,
+        }
     }
 
     /// What a tag names now, so that it can be put on condition that it still does.
@@ -307,6 +328,12 @@ impl Registry {
         limit: usize,
     ) -> RegistryResult<Vec<u8>> {
         let what = || format!("blob `{repository}@{digest}`");
+        if let Some(kept) = self.once.as_ref().and_then(|once| once.blob(repository, digest)) {
+            return match kept.len() <= limit {
+                true => Ok(kept),
+                false => Err(RegistryError::TooLarge { what: what(), limit }),
+            };
+        }
         let answer = self
             .transport
             .send(Method::GET, repository, &format!("blobs/{digest}"), Access::Pull, |request| {
@@ -321,6 +348,7 @@ impl Registry {
         if computed != *digest {
             return Err(RegistryError::Mismatch { what: what(), computed });
         }
+        self.once.iter().for_each(|once| once.keep_blob(repository, digest, &bytes));
         Ok(bytes)
     }
 

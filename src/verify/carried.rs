@@ -116,7 +116,10 @@ impl CarriedEvidence {
     /// The image, with the evidence that it was judged by; every part of it must be there.
     pub fn verified(self, evidence: VerifiedEvidence) -> anyhow::Result<VerifiedImage> {
         let InspectedParts { told, sizes } = self.told.remedied()?;
-        Ok(VerifiedImage { image: self.image, manifest: self.contents.root, evidence, told, sizes })
+        let statements = self.found.iter().flat_map(|found| &found.statements);
+        let holding = statements.map(|statement| statement.bundle.clone()).collect();
+        let (image, manifest) = (self.image, self.contents.root);
+        Ok(VerifiedImage { image, manifest, evidence, told, sizes, holding })
     }
 
     /// What it is, where it is no image.

@@ -17,7 +17,7 @@ pub mod signer;
 pub mod standing;
 pub mod summary;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -49,6 +49,7 @@ pub struct VerifiedImage {
     evidence: VerifiedEvidence,
     told: Vec<String>,
     sizes: Vec<(Digest, u64)>,
+    holding: BTreeSet<Digest>,
 }
 
 impl VerifiedImage {
@@ -73,6 +74,12 @@ impl VerifiedImage {
     /// How large the layers of each image are, as they are fetched.
     pub fn sizes(&self) -> &[(Digest, u64)] {
         &self.sizes
+    }
+
+    /// Every statement about it that verifies, whoever signed it and whether or not it was asked for:
+    /// by its bytes.
+    pub fn holding(&self) -> &BTreeSet<Digest> {
+        &self.holding
     }
 
     /// Whether each of its parts has a signature that says this of it and no more.

@@ -323,6 +323,21 @@ fn what_no_name_leads_to_is_pruned_on_schedule_and_only_told_by_hand() {
     }
 }
 
+/// The environment's reviewers are GitHub's; what comes after them is ours.
+#[test]
+fn a_version_is_staged_and_that_very_image_promoted() {
+    let ended = Workflow::example("promote", "push", "refs/tags/v1.2.3")
+        .replacing("quay.io/${{ github.repository }}", "ghcr.io/example/hello/production")
+        .replacing("registry: quay.io", "certificate-oidc-issuer: https://issuer.example")
+        .run();
+    let digest = published(&ended, "/stage", &["latest", "sha-COMMIT", "v1", "v1.2", "v1.2.3"]);
+    assert_eq!(ended.tags("/production"), ["latest", "v1", "v1.2", "v1.2.3"], "{}", ended.log);
+    let image = ended.image("/production");
+    assert_eq!(ended.digest(&format!("{image}:v1.2.3")), digest);
+    ended.verified_by_cosign(&image, &digest, &BOTH);
+    assert!(ended.summary.contains("## 🚚 "), "{}", ended.summary);
+}
+
 /// None is only for show.
 #[test]
 fn every_example_is_run_here() {

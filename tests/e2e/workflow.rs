@@ -14,6 +14,8 @@ use crate::world::{
 };
 
 const REPOSITORY: &str = "example/hello";
+/// In what a run is told in place of GitHub's: who vouches for its workflow here.
+const ISSUER: &str = "https://issuer.example";
 /// What GitHub's runner sets and act does not, and where our services are. The right to ask for an
 /// OIDC token comes with the permission alone.
 const TOLD: [&str; 9] = [
@@ -143,7 +145,12 @@ impl Workflow {
         // What is published at ghcr.io goes to the sandbox; nothing else changes of an example, or
         // of what started it.
         let file = checkout.join(".github/workflows").join(name);
-        let here = |text: &str| text.replace("ghcr.io/", &format!("{}/", sandbox.registry()));
+        let issuer = sandbox.environment().into_iter().find(|(name, _)| name == "SIGSTORE_ISSUER");
+        let issuer = issuer.map(|(_, issuer)| issuer).unwrap_or_default();
+        let here = |text: &str| {
+            let text = text.replace("ghcr.io/", &format!("{}/", sandbox.registry()));
+            text.replace(ISSUER, &issuer)
+        };
         let told = self.replaced.iter().fold(text.clone(), |text, (from, to)| {
             assert!(text.contains(from), "{from} is not in {text}");
             text.replace(from, to)

@@ -17,6 +17,7 @@ mod consumers;
 mod contract;
 mod documents;
 mod drop_in;
+mod economy;
 mod environment;
 mod evidence_dir;
 mod faults;

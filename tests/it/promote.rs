@@ -578,7 +578,7 @@ async fn a_registry_that_lists_no_names_gets_all_of_it_and_is_asked_for_it() {
     let lost = World::new().await;
     let gone = always(
         SandboxService::Registry,
-        Some("HEAD"),
+        Some("GET"),
         "/manifests/sha256:",
         FaultEffect::Status(404),
     );

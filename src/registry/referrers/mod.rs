@@ -160,6 +160,18 @@ impl Registry {
         repository: &Repository,
         subject: &Digest,
     ) -> RegistryResult<Option<Vec<Descriptor>>> {
+        let read = self.ask_for_referrers(repository, subject);
+        match &self.once {
+            Some(once) => once.referrers.get((repository.clone(), subject.clone()), read).await,
+            None => read.await,
+        }
+    }
+
+    async fn ask_for_referrers(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> RegistryResult<Option<Vec<Descriptor>>> {
         let first = self
             .transport
             .send(
@@ -203,14 +215,16 @@ impl Registry {
         })
     }
 
-    async fn referrers_by_tag(
+    /// The same, as they are listed under the fallback tag.
+    pub(super) async fn referrers_by_tag(
         &self,
         repository: &Repository,
         subject: &Digest,
     ) -> RegistryResult<Vec<Descriptor>> {
         let tag = fallback_tag(subject)?;
         for attempt in 1..=RACES {
-            let found = match self.tagged(repository, &tag).await? {
+            let reader = if attempt == 1 { self.clone() } else { self.afresh() };
+            let found = match reader.tagged(repository, &tag).await? {
                 None => Vec::new(),
                 Some(named) => match FallbackList::of(&named, subject, repository)? {
                     FallbackList::List => listed(&named.bytes, repository)?,
@@ -278,7 +292,7 @@ impl Registry {
                         .lock()
                         .await
                         .insert((repository.clone(), manifest.descriptor.digest.clone()));
-                    let read = self.tagged(repository, &tag).await?;
+                    let read = self.afresh().tagged(repository, &tag).await?;
                     if read.as_ref().is_some_and(|read| read.descriptor.digest == *subject) {
                         aliased += 1;
                     }

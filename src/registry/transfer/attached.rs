@@ -35,7 +35,7 @@ impl LackingParts {
     }
 
     fn is_free(&self, tag: &Tag) -> bool {
-        self.names.as_ref().is_some_and(|names| !names.contains(tag))
+        self.names.names.as_ref().is_some_and(|names| !names.contains(tag))
     }
 
     /// Makes sure of every tag that is not put yet; what a person should know of them.
@@ -45,7 +45,8 @@ impl LackingParts {
         to: TransferEnd<'_>,
         put: &BTreeSet<&Tag>,
     ) -> RegistryResult<Vec<String>> {
-        let left = self.order.attached.iter().filter(|(tag, _)| !put.contains(tag));
+        let stands = |tag: &Tag| put.contains(tag) || self.present.attached.contains(tag);
+        let left = self.order.attached.iter().filter(|(tag, _)| !stands(tag));
         let attach =
             left.map(|(tag, digest)| async move { attached(to, tag, of(closure, digest)?).await });
         let notes: Vec<Option<String>> =

@@ -5,6 +5,7 @@
 mod attached;
 mod lists;
 mod order;
+mod present;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,11 +14,14 @@ use serde::Serialize;
 
 pub use self::lists::entry_of;
 pub use self::order::TransferOrder;
+pub use self::present::DestinationNames;
+use self::present::{PresenceProof, PresentParts};
 use super::closure::Closure;
 use super::copy::{BlobArrival, BlobSource, Meter};
 use super::manifest::{Descriptor, RegistryManifest};
 use super::{Registry, RegistryError, RegistryResult};
 use crate::image::{Digest, ImageRef, Repository, Tag};
+use crate::text::plural;
 
 /// Requests for small things that are under way at once, and large blobs.
 const SMALL_AT_ONCE: usize = 16;
@@ -49,8 +53,8 @@ pub struct LackingParts {
     blobs: Vec<Descriptor>,
     /// How many are there already.
     known: usize,
-    is_new: bool,
-    names: Option<BTreeSet<Tag>>,
+    present: PresentParts,
+    names: DestinationNames,
 }
 
 /// What a transfer did.
@@ -75,39 +79,43 @@ impl LackingParts {
     /// without a name is taken for new, and asked for what is worth it: another run may have begun
     /// there.
     pub async fn of(closure: &Closure, to: TransferEnd<'_>) -> RegistryResult<Self> {
-        Self::asked(closure, to, false).await
+        Self::given(closure, to, DestinationNames::ask(to).await?).await
     }
 
-    /// What it still lacks after all was brought: each part is asked for.
+    /// The same, where its names are known.
+    pub async fn given(
+        closure: &Closure,
+        to: TransferEnd<'_>,
+        names: DestinationNames,
+    ) -> RegistryResult<Self> {
+        let order = order_of(closure)?;
+        let present = match names.is_new {
+            true => PresentParts::default(),
+            false => PresentParts::found(closure, &order, to, &names, PresenceProof::Told).await?,
+        };
+        Self::beside(present, order, to, names).await
+    }
+
+    /// What it still lacks after all was brought: each manifest is fetched and hashed, each list and
+    /// tag is read. Of `to`, nothing may be known from before.
     pub async fn after(closure: &Closure, to: TransferEnd<'_>) -> RegistryResult<Self> {
-        Self::asked(closure, to, true).await
+        let (order, names) = (order_of(closure)?, DestinationNames::unknown());
+        let present =
+            PresentParts::found(closure, &order, to, &names, PresenceProof::Fetched).await?;
+        Self::beside(present, order, to, names).await
     }
 
-    async fn asked(closure: &Closure, to: TransferEnd<'_>, for_all: bool) -> RegistryResult<Self> {
-        let order = TransferOrder::of(closure).map_err(|digest| RegistryError::Absent {
-            what: format!("manifest `{digest}`, which the image or its evidence points to,"),
-        })?;
+    /// What is lacking beside what is there.
+    async fn beside(
+        present: PresentParts,
+        order: TransferOrder,
+        to: TransferEnd<'_>,
+        names: DestinationNames,
+    ) -> RegistryResult<Self> {
         let TransferEnd { registry, repository } = to;
-        let (is_new, names) = match registry.names(repository).await {
-            // Some say so of every repository in which nothing has a name.
-            Ok(None) => (!for_all, Some(BTreeSet::new())),
-            Ok(names) => (false, names),
-            // Nobody may list them, or they are too many: they may be there all the same.
-            Err(RegistryError::Refused { .. } | RegistryError::TooLarge { .. }) => (false, None),
-            Err(error) => return Err(error),
-        };
-        let all: Vec<&Digest> = order.groups.iter().flatten().collect();
-        let manifests: BTreeSet<Digest> = if is_new {
-            all.into_iter().cloned().collect()
-        } else {
-            let asked = all.into_iter().map(|digest| async move {
-                Ok((digest, registry.has_manifest(&to.at(digest)).await?))
-            });
-            let asked: Vec<(&Digest, bool)> =
-                stream::iter(asked).buffer_unordered(SMALL_AT_ONCE).try_collect().await?;
-            let lacking = asked.into_iter().filter(|(_, is_there)| !is_there);
-            lacking.map(|(digest, _)| digest.clone()).collect()
-        };
+        let all = order.groups.iter().flatten();
+        let manifests: BTreeSet<Digest> =
+            all.filter(|digest| !present.manifests.contains(*digest)).cloned().collect();
         let mut vouched: BTreeMap<&Digest, &Descriptor> = BTreeMap::new();
         let mut wanted: BTreeMap<&Digest, &Descriptor> = BTreeMap::new();
         for (manifest, blobs) in &order.blobs {
@@ -115,6 +123,7 @@ impl LackingParts {
             of.extend(blobs.iter().map(|blob| (&blob.digest, blob)));
         }
         wanted.retain(|digest, _| !vouched.contains_key(digest));
+        let is_new = names.is_new;
         let asked = wanted.into_values().map(|blob| async move {
             let is_asked = !is_new || blob.size > WORTH_ASKING;
             Ok((blob, is_asked && registry.has_blob(repository, blob).await?))
@@ -128,7 +137,26 @@ impl LackingParts {
             other.size.cmp(&one.size).then_with(|| one.digest.cmp(&other.digest))
         });
         let known = vouched.len() + there.len();
-        Ok(Self { order, manifests, blobs, known, is_new, names })
+        Ok(Self { order, manifests, blobs, known, present, names })
+    }
+
+    /// What is lacking still, in words; nothing where all is there, listed with its subject and under
+    /// its tag. `before` the copy some tags pointed to something else, and may do so.
+    pub fn still(&self, before: &Self) -> Option<String> {
+        let lists = self.order.referrers.keys();
+        let lists = lists.filter(|subject| !self.present.listed.contains(*subject)).count();
+        let tags = self.order.attached.keys();
+        let tags = tags.filter(|tag| !self.present.attached.contains(*tag));
+        let tags = tags.filter(|tag| !before.present.otherwise.contains(*tag)).count();
+        let counts = [
+            (self.manifests.len(), "manifest"),
+            (self.blobs.len(), "blob"),
+            (lists, "whole referrer list"),
+            (tags, "tag"),
+        ];
+        let lacking = counts.iter().filter(|(count, _)| *count > 0);
+        let lacking: Vec<String> = lacking.map(|(count, what)| plural(*count, what)).collect();
+        (!lacking.is_empty()).then(|| lacking.join(", "))
     }
 
     /// What would be sent at most: the registry may have some of it in another repository.
@@ -146,7 +174,7 @@ impl LackingParts {
 
     /// Whether the registry knows no such repository.
     pub fn is_new(&self) -> bool {
-        self.is_new
+        self.names.is_new
     }
 
     /// Brings what is lacking: blobs, then manifests, each after what it consists of, then what
@@ -219,13 +247,21 @@ impl LackingParts {
 
     /// Makes sure that whoever asks for evidence is told of all of it.
     async fn list(&self, closure: &Closure, to: TransferEnd<'_>) -> RegistryResult<()> {
-        let lists = self.order.referrers.iter().map(|(subject, referrers)| async move {
+        let unlisted = self.order.referrers.iter();
+        let unlisted = unlisted.filter(|(subject, _)| !self.present.listed.contains(*subject));
+        let lists = unlisted.map(|(subject, referrers)| async move {
             let manifests = referrers.iter().map(|digest| of(closure, digest));
             let manifests: Vec<&RegistryManifest> = manifests.collect::<RegistryResult<_>>()?;
             to.registry.ensure_listed(to.repository, subject, &manifests).await
         });
         stream::iter(lists).buffer_unordered(SMALL_AT_ONCE).try_collect().await
     }
+}
+
+fn order_of(closure: &Closure) -> RegistryResult<TransferOrder> {
+    TransferOrder::of(closure).map_err(|digest| RegistryError::Absent {
+        what: format!("manifest `{digest}`, which the image or its evidence points to,"),
+    })
 }
 
 fn of<'a>(closure: &'a Closure, digest: &Digest) -> RegistryResult<&'a RegistryManifest> {

@@ -54,7 +54,8 @@ impl CarryOfImage<'_> {
         Ok((copied, outcome))
     }
 
-    async fn one(
+    /// Copies what one repository lacks.
+    pub(super) async fn one(
         &self,
         from: TransferEnd<'_>,
         repository: &Repository,

@@ -42,7 +42,7 @@ use crate::publish::{
     self, Baseline, KeptName, NamingTerms, OnTagConflict, Published, VerifiedLot,
 };
 use crate::registry::closure::{self, Closure};
-use crate::registry::transfer::{LackingParts, TransferEnd};
+use crate::registry::transfer::{DestinationNames, LackingParts, TransferEnd};
 use crate::registry::{Registry, RegistryError};
 use crate::report::Report;
 use crate::sigstore::settled::SettledTrust;
@@ -122,21 +122,23 @@ impl Promote<'_> {
         let judge = if plan.scan.is_some() { judge.keeping_documents() } else { judge };
         let waiting = source.image(&reader, plan.wait_for_source, report);
         let image = report.stage("source", waiting).await?;
-        let checking = self.preflight(&stages, &outside, &reader, &judge, &image);
+        // One look at the source serves verification and copying.
+        let looking = reader.reading_once();
+        let checking = self.preflight(&stages, &outside, &looking, &judge, &image);
         let (ready, maker) = report.stage("preflight", checking).await?;
         if plan.dry_run {
             return self.rehearsed(&image, &ready, maker.as_ref());
         }
-        let from = TransferEnd { registry: &reader, repository: &image.repository };
+        let from = TransferEnd { registry: &looking, repository: &image.repository };
         let carry = CarryOfImage { closure: &ready.closure, from, to: &outside.registry, report };
         let is_nowhere = plan.release.images().is_empty();
         let (mut copied, mut verified) = (BTreeMap::new(), Vec::new());
         if !is_nowhere {
             copied = report.stage("copy", carry.all(&ready.lacking)).await?;
         }
-        let written = self.written(&reader, &image, &ready.closure).await?;
+        let written = self.written(&looking, &image, &ready.closure).await?;
         if !is_nowhere {
-            verified = report.stage("verify", self.arrived(&outside, &judge, &ready)).await?;
+            verified = report.stage("verify", self.arrived(&carry, &judge, &ready)).await?;
         }
         let in_layouts = self.verified_in(&written, &reader, &judge, &image).await?;
         let summaries = match maker {
@@ -208,12 +210,16 @@ impl Promote<'_> {
         image: &ImageRef,
     ) -> anyhow::Result<((PromotionReady, Option<SummaryMaker<'_>>), String)> {
         let release = &self.plan.release;
-        let (destinations, names) = (release.images(), release.names());
-        let (verified, closure, baseline, maker) = tokio::join!(
+        let (places, names) = (self.places(image), release.names());
+        let there = places.iter().map(|repository| {
+            DestinationNames::ask(TransferEnd { registry: &outside.registry, repository })
+        });
+        let (verified, closure, baseline, maker, there) = tokio::join!(
             judge.image(reader, image),
             closure::of_image(reader, image),
             Baseline::observe(&outside.registry, &names),
             SummaryMaker::of(self, stages, outside, judge, image),
+            join_all(there),
         );
         say_elsewhere(reader, self.report).await;
         say_elsewhere(&outside.registry, self.report).await;
@@ -236,35 +242,54 @@ impl Promote<'_> {
         for problem in baseline.iter().flat_map(|baseline| self.taken(&names, baseline, image)) {
             problems.add(problem);
         }
-        let mut lacking = Vec::new();
-        if let Some(closure) = &closure {
-            for repository in destinations.iter().filter(|to| **to != image.repository) {
-                let to = TransferEnd { registry: &outside.registry, repository };
-                lacking.extend(
-                    problems
-                        .take(LackingParts::of(closure, to).await.remedied())
-                        .map(|lacking| (repository.clone(), lacking)),
-                );
-            }
-        }
+        let there: Vec<(&Repository, Result<DestinationNames, RegistryError>)> =
+            places.iter().zip(there).collect();
+        let looks = self.lacking(outside, closure.as_ref(), there);
+        // Only now, as a repository is made by the first that is pushed to it.
+        let probes = release.images();
+        let probes = probes.iter().map(|repository| self.may_push(outside, repository));
+        let (looked, probes) = tokio::join!(looks, join_all(probes));
+        let lacking: Vec<(Repository, LackingParts)> =
+            looked.into_iter().filter_map(|looked| problems.take(looked)).collect();
         for to in &self.plan.layouts {
             problems.take(layouts::may_write(to));
         }
-        // Only now, as a repository is made by the first that is pushed to it.
-        let probes = destinations.iter().map(|repository| self.may_push(outside, repository));
-        for probe in join_all(probes).await {
+        for probe in probes {
             problems.take(probe.remedied());
         }
         problems.into_result()?;
         let (Some(verified), Some(closure), Some(baseline)) = (verified, closure, baseline) else {
             anyhow::bail!("the preflight lost a result")
         };
-        let kept = stages.kept(outside, &verified.evidence().signer, &baseline).await?;
+        let others = baseline.beside(&image.digest);
+        let kept = stages.kept(outside, &verified.evidence().signer, &others).await?;
         let kept = kept.into_iter().flatten().collect();
         self.told(&verified, &lacking);
         let mut outcome = self.to_copy(&lacking);
         outcome.extend(maker.iter().map(|maker| format!(", {}", maker.shown())));
         Ok(((PromotionReady { verified, closure, lacking, baseline, kept }, maker), outcome))
+    }
+
+    /// The repositories that get a copy.
+    fn places(&self, image: &ImageRef) -> Vec<Repository> {
+        let all = self.plan.release.images().into_iter();
+        all.filter(|repository| *repository != image.repository).collect()
+    }
+
+    /// What each repository lacks, in which these names are.
+    async fn lacking(
+        &self,
+        outside: &Outside,
+        closure: Option<&Closure>,
+        there: Vec<(&Repository, Result<DestinationNames, RegistryError>)>,
+    ) -> Vec<anyhow::Result<(Repository, LackingParts)>> {
+        let Some(closure) = closure else { return Vec::new() };
+        let looks = there.into_iter().map(|(repository, names)| async move {
+            let to = TransferEnd { registry: &outside.registry, repository };
+            let lacking = async { LackingParts::given(closure, to, names?).await };
+            anyhow::Ok((repository.clone(), lacking.await.remedied()?))
+        });
+        join_all(looks).await
     }
 
     /// Whether this run may push there; a rehearsal leaves nothing behind.
@@ -377,33 +402,24 @@ impl Promote<'_> {
     /// and pass the same policy.
     async fn arrived(
         &self,
-        outside: &Outside,
+        carry: &CarryOfImage<'_>,
         judge: &EvidenceJudge<'_>,
         ready: &PromotionReady,
     ) -> anyhow::Result<(Vec<VerifiedImage>, String)> {
-        let digest = &ready.verified.image().digest;
+        let from = &ready.verified;
         let mut verified = Vec::new();
         for repository in self.plan.release.images() {
-            if repository == ready.verified.image().repository {
-                verified.push(ready.verified.clone());
-                continue;
-            }
-            let to = TransferEnd { registry: &outside.registry, repository: &repository };
-            let lacking = LackingParts::after(&ready.closure, to).await.remedied()?;
-            if lacking.manifests() + lacking.blobs() > 0 {
-                return Err(anyhow::anyhow!(
-                    "`{repository}` accepted everything, but now lacks {} and {} of it",
-                    plural(lacking.manifests(), "manifest"),
-                    plural(lacking.blobs(), "blob")
-                ))
-                .hint("run again; if that fails too, this registry drops what it accepts");
-            }
-            let image = repository.at(digest);
-            let from = &ready.verified.image().repository;
-            verified.push(judge.copy(&outside.registry, &image, from).await?);
+            verified.push(match repository == from.image().repository {
+                true => from.clone(),
+                false => {
+                    let lacked = ready.lacking.iter().find(|(place, _)| *place == repository);
+                    let (_, lacked) = lacked.context("a destination was lost on the way")?;
+                    arrived_in((&repository, lacked), carry, judge, from).await?
+                }
+            });
         }
-        let outcome = format!("{} in {}", digest.short(), plural(verified.len(), "repository"));
-        Ok((verified, outcome))
+        let places = plural(verified.len(), "repository");
+        Ok((verified, format!("{} in {places}", from.image().digest.short())))
     }
 
     /// The names that do not stay where they are.
@@ -487,6 +503,46 @@ impl OpenedSource<'_> {
                 Ok((layout.image.clone(), format!("{}, {blobs} hashed", layout.image.digest)))
             }
         }
+    }
+}
+
+/// The image in one repository, read back and verified. What a registry listed and does not have is
+/// brought once more.
+async fn arrived_in(
+    (repository, lacked): (&Repository, &LackingParts),
+    carry: &CarryOfImage<'_>,
+    judge: &EvidenceJudge<'_>,
+    from: &VerifiedImage,
+) -> anyhow::Result<VerifiedImage> {
+    let image = repository.at(&from.image().digest);
+    let mut is_first = true;
+    loop {
+        // Nothing that was read before counts here.
+        let reader = carry.to.reading_once();
+        let (lacking, verified) = tokio::join!(
+            LackingParts::after(carry.closure, TransferEnd { registry: &reader, repository }),
+            judge.copy(&reader, &image, &from.image().repository),
+        );
+        let lacking = lacking.remedied()?;
+        let Some(still) = lacking.still(lacked) else {
+            let verified = verified?;
+            let lost = from.holding().difference(verified.holding()).count();
+            return match lost {
+                0 => Ok(verified),
+                _ => Err(anyhow::anyhow!(
+                    "`{repository}` accepted everything, but {} that verify at the source do not verify there",
+                    plural(lost, "statement")
+                ))
+                .hint("run again; if that fails too, this registry changes what it accepts"),
+            };
+        };
+        if !is_first {
+            let message = format!("`{repository}` accepted everything, but now lacks {still}");
+            return Err(anyhow::anyhow!("{message}"))
+                .hint("run again; if that fails too, this registry drops what it accepts");
+        }
+        is_first = false;
+        carry.one(carry.from, repository, &lacking).await?;
     }
 }
 
