@@ -187,7 +187,7 @@ impl PlatformStatements {
 
 /// A release, or why there is none.
 enum Released {
-    Release(PlannedRelease),
+    Release(Box<PlannedRelease>),
     Nothing(PlanReasons),
 }
 
@@ -379,10 +379,10 @@ impl PlanOutline {
             asked,
             made_in_build: statements.made_in_build,
         };
-        Ok(Released::Release(PlannedRelease {
+        Ok(Released::Release(Box::new(PlannedRelease {
             branch_by_default,
             ..PlannedRelease::of(about, vec![target], inputs, facts)
-        }))
+        })))
     }
 }
 

@@ -111,7 +111,7 @@ pub fn plan(
                     source,
                     layouts: inputs.layouts.clone(),
                     layout_names,
-                    release,
+                    release: *release,
                     policy: inputs.policy.clone(),
                     scan,
                     wait_for_source: inputs.wait_for_source,

@@ -13,7 +13,7 @@ pub fn code(text: &impl ToString) -> String {
 /// nothing becomes a link by itself. What stands between backticks is code, as in all our messages.
 pub fn plain(text: &str) -> String {
     let parts: Vec<&str> = text.split('`').collect();
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return escaped(text);
     }
     let mut written = String::new();
