@@ -71,9 +71,9 @@ check: ## formatting, lints, documentation and unused dependencies; warnings are
 	$(call step,cargo machete,tools/machete)
 	$(call step,cargo doc,RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_TARGET) --no-deps --document-private-items)
 
-docs: ## renew each action.yml and the pages of docs/reference, which are made of tables and --help
+docs: ## renew each action.yml and the pages of docs/reference, which are made of tables and --help, and the golden files
 	$(call step,setting up,tools/setup check)
-	$(call step,renewing docs,RENEW_DOCS=1 cargo test $(CARGO_TARGET) --quiet --test it contract::reference::)
+	$(call step,renewing docs,cargo build $(CARGO_TARGET) --examples && RENEW_DOCS=1 cargo test $(CARGO_TARGET) --quiet --test it -- contract::reference:: golden::)
 
 fuzz: ## feed every reader of foreign bytes made-up input for FUZZ_SECONDS each (20 by default; TARGETS=NAME for one)
 	$(call step,fuzzing,tools/fuzz $(TARGETS))
