@@ -19,7 +19,7 @@ const CHANGING: [(&str, &str); 14] = [
     (r"\b[0-9a-f]{12}  ", "<short>  "),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<time>"),
     (r"\bon \d{4}-\d\d-\d\d\b", "on <date>"),
-    (r" *\d+\.\d\d? s\b", " <seconds>"),
+    (r" *(\d+ min \d\d|\d+\.\d\d?) s\b", " <seconds>"),
     (r" *█+ *", " "),
     (r"/[^\s`']*/\.tmp[A-Za-z0-9]+", "<folder>"),
     (r"supply-action-[0-9a-f]{32}", "<token>"),
