@@ -145,6 +145,7 @@ impl PublishingStep {
             scanning: &Scanning::Not(String::new()),
             searching: &Searching::Not(String::new()),
             layers: Arc::default(),
+            known: &[],
         };
         let authority = release::SigningAuthority::Oidc(token);
         let policies = std::slice::from_ref(policy);

@@ -120,7 +120,7 @@ pub fn plan(
                 names_build_source: inputs.merge.build_source != BuildSource::Run,
             }))
         }
-        Released::Nothing(about) => MergePlan::Nothing(Box::new(about)),
+        Released::Nothing(about) => MergePlan::Nothing(about),
     })
 }
 

@@ -188,7 +188,7 @@ impl PlatformStatements {
 /// A release, or why there is none.
 enum Released {
     Release(Box<PlannedRelease>),
-    Nothing(PlanReasons),
+    Nothing(Box<PlanReasons>),
 }
 
 /// Decides.
@@ -256,7 +256,7 @@ pub fn plan(
                     .extend(unauthenticated_cache(inputs, build.sbom.may_be_of_layers()));
                 PublishPlan::Publish(Publish { release, build })
             }
-            Released::Nothing(about) => return build_only(about, build),
+            Released::Nothing(about) => return build_only(*about, build),
         },
     )
 }
@@ -357,7 +357,7 @@ impl PlanOutline {
             about.reason =
                 "no rule of `tags` gives this ref a tag; `push: true` would make that an error"
                     .to_owned();
-            return Ok(Released::Nothing(about));
+            return Ok(Released::Nothing(Box::new(about)));
         }
         if tags.is_empty() {
             return refuse("input `tags`: there is no tag for this ref")

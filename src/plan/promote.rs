@@ -89,7 +89,7 @@ pub fn plan(
             nothing,
             BuildAsked::Anything,
         )? {
-            Released::Nothing(about) => PromotePlan::Nothing(Box::new(about)),
+            Released::Nothing(about) => PromotePlan::Nothing(about),
             Released::Release(mut release) => {
                 // The name of the commit is how the image was found, and no name of a release.
                 let commit = format!("sha-{}", context.sha);

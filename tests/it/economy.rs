@@ -80,7 +80,6 @@ async fn one_look_at_each_end_serves_verification_and_copying() {
         copying(&cold),
         copying(&again),
     );
-    println!("{told}");
     assert!(alone <= VERIFYING && read_back <= VERIFYING, "{told}");
     assert!(copying(&cold) <= COPYING.0 && copying(&again) <= COPYING.1, "{told}");
     for asked in [&cold.source, &rehearsed.source, &rehearsed.there, &again.source] {
@@ -104,8 +103,9 @@ async fn what_arrived_is_read_after_it_was_copied() {
     assert_eq!(run.code, Some(0), "{}", run.log);
     let read = |method: &str, part: &str| {
         let all = requests(&to).into_iter();
-        let one = all.filter(|it| it.method == method && it.path.contains(part)).map(|it| it.path);
-        one.last().unwrap()
+        let mut one =
+            all.filter(|it| it.method == method && it.path.contains(part)).map(|it| it.path);
+        one.next_back().unwrap()
     };
     let paths = [
         read("GET", "/manifests/sha256:"),
