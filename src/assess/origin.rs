@@ -20,16 +20,23 @@ pub fn tell(scan: &mut ImageScan, image: &BasedImage) {
 
 /// Takes the layers of packages from a catalog of the layers, where the SBOM does not list them.
 pub(super) fn with_layers(scan: &mut ImageScan, subjects: &[ScanSubject]) {
-    let mut known: BTreeMap<(&str, Option<&str>), &ScanSubject> = BTreeMap::new();
+    let mut known: BTreeMap<(&str, &str, Option<&str>), &ScanSubject> = BTreeMap::new();
     for subject in subjects {
-        known.insert((&subject.name, subject.version.as_deref()), subject);
+        known
+            .insert((ecosystem(&subject.purl), &subject.name, subject.version.as_deref()), subject);
     }
     for judged in scan.findings.iter_mut().filter(|judged| judged.finding.layers.is_empty()) {
-        let Finding { name, version, layers, .. } = &mut judged.finding;
-        if let Some(subject) = known.get(&(name.as_str(), Some(version.as_str()))) {
+        let Finding { purl, name, version, layers, .. } = &mut judged.finding;
+        let key = (ecosystem(purl), name.as_str(), Some(version.as_str()));
+        if let Some(subject) = known.get(&key) {
             layers.clone_from(&subject.layers);
         }
     }
+}
+
+/// `pkg:npm` of `pkg:npm/a@1`: packages of two ecosystems may have one name and version.
+fn ecosystem(purl: &str) -> &str {
+    purl.split('/').next().unwrap_or_default()
 }
 
 fn origin(finding: &Finding, image: &BasedImage) -> Option<FindingOrigin> {
@@ -125,16 +132,22 @@ mod tests {
     fn layers_come_from_a_catalog_where_the_document_has_none() {
         let mut scan = scans::scan("amd64");
         scan.findings.iter_mut().for_each(|judged| judged.finding.layers.clear());
-        let catalog = [ScanSubject {
+        let of = |purl: &str, layer: &str| ScanSubject {
+            purl: purl.to_owned(),
             name: "zlib1g".to_owned(),
             version: Some("1.0-1".to_owned()),
-            layers: ["sha256:1".to_owned()].into(),
+            layers: [layer.to_owned()].into(),
             ..ScanSubject::default()
-        }];
-        with_layers(&mut scan, &catalog);
+        };
+        let deb = of("pkg:deb/debian/zlib1g@1.0-1?arch=amd64", "sha256:1");
+        // The same name and version mean something else there.
+        with_layers(&mut scan, &[of("pkg:npm/zlib1g@1.0-1", "sha256:2")]);
+        assert!(scan.findings.iter().all(|judged| judged.finding.layers.is_empty()));
+        with_layers(&mut scan, &[deb, of("pkg:npm/zlib1g@1.0-1", "sha256:2")]);
         for judged in &scan.findings {
             let expected = usize::from(judged.finding.name == "zlib1g");
             assert_eq!(judged.finding.layers.len(), expected, "{}", judged.finding.name);
+            assert!(judged.finding.layers.iter().all(|layer| layer == "sha256:1"));
         }
     }
 }

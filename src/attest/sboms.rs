@@ -25,7 +25,7 @@ use crate::sbom::catalog::Catalog;
 use crate::sbom::exclude::Exclude;
 use crate::sbom::foreign::{self, ForeignFormat, ListedAmount};
 use crate::sbom::image::{CatalogedImage, threads};
-use crate::sbom::layers::{Cache, LayerReading, LayerWatch, Unwatched, collect};
+use crate::sbom::layers::{Cache, LayerReading, LayerWatch, collect};
 use crate::sbom::{cyclonedx, spdx};
 
 /// Where the SBOMs come from.
@@ -236,16 +236,7 @@ async fn held(
     let (digest, platform) = (part.descriptor.digest.clone(), part.platform.clone());
     let work = move |source: &LayerRepository| {
         let image = source.image(&digest, Some(&platform))?;
-        let reading = LayerReading {
-            blobs: source,
-            threads: threads(),
-            cache: None,
-            watcher: &Unwatched,
-            watch: None,
-            files: false,
-            exclude: Exclude::default(),
-            diff_ids: true,
-        };
+        let reading = LayerReading::of(source, threads());
         let collected = collect(&[image.layers], &reading)?;
         let packages: Vec<_> = collected
             .into_iter()

@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::catalog::Catalog;
-use super::exclude::Exclude;
 use super::image;
-use super::layers::{Blob, LayerBlobs, LayerReading, Unwatched, collect};
+use super::layers::{Blob, LayerBlobs, LayerReading, collect};
 use super::licence::Licence;
 use super::source::rootfs::Rootfs;
 use super::spdx::DocumentSubject;
@@ -148,16 +147,7 @@ fn every_case_is_the_same_in_a_layer_and_makes_whole_documents() {
         let diff_id = format!("sha256:{}", hex::encode(Sha256::digest(&one.0)));
         let blob =
             Blob { digest: None, size: None, diff_id, is_foreign: false, is_encrypted: false };
-        let reading = LayerReading {
-            blobs: &one,
-            threads: 1,
-            cache: None,
-            watcher: &Unwatched,
-            watch: None,
-            files: true,
-            exclude: Exclude::default(),
-            diff_ids: true,
-        };
+        let reading = LayerReading { files: true, ..LayerReading::of(&one, 1) };
         let collected = collect(&[vec![blob]], &reading).unwrap().remove(0);
         let found = Catalog::from_collected(collected);
         let purls: Vec<&str> = found.packages.iter().map(|it| it.purl.as_str()).collect();
@@ -221,16 +211,7 @@ fn a_broken_database_among_test_data_is_a_remark() {
 fn an_archive_that_is_compressed_as_a_whole_is_read() {
     let Some(folder) = cases() else { return };
     let local = image::archive(&folder.join("docker.tar.zst"), None, None).unwrap();
-    let reading = LayerReading {
-        blobs: &local,
-        threads: 1,
-        cache: None,
-        watcher: &Unwatched,
-        watch: None,
-        files: false,
-        exclude: Exclude::default(),
-        diff_ids: true,
-    };
+    let reading = LayerReading::of(&local, 1);
     let collected = collect(std::slice::from_ref(&local.image.layers), &reading).unwrap().remove(0);
     let found = Catalog::from_collected(collected).packages;
     let purls: Vec<&str> = found.iter().map(|listed| listed.purl.as_str()).collect();

@@ -29,8 +29,8 @@ use crate::scan::report::ImageScan;
 use crate::scan::sarif::OtherRun;
 use crate::scan::tools::ToolRun;
 use crate::scan::{sarif, shown};
-use crate::text::plural;
 use crate::text::seen::visible;
+use crate::text::{plural, with_lines};
 
 /// What a release is scanned with, or why it is not.
 pub enum Scanning {
@@ -152,14 +152,7 @@ impl Scanning {
 
 /// Why an image is refused, finding by finding; the images whose results are attached to them.
 pub(super) fn refused(refusal: &ScanRefusal, attached: &[&ImageRef]) -> anyhow::Error {
-    const MOST: usize = 40;
-    let mut text = refusal.sentence.clone();
-    for line in refusal.lines.iter().take(MOST) {
-        text.push_str(&format!("\n  {line}"));
-    }
-    if refusal.lines.len() > MOST {
-        text.push_str(&format!("\n  and {} more", refusal.lines.len() - MOST));
-    }
+    let text = with_lines(&refusal.sentence, &refusal.lines);
     let remedy = match refusal.names_findings {
         true => "update what has a fix, or accept a risk with a reason in a file of `ignore-file`",
         false => "name a source that covers these packages by `advisories` or `osv-url`",

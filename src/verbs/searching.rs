@@ -21,8 +21,8 @@ use crate::scan::sarif::OtherRun;
 use crate::secrets::leak::Leak;
 use crate::secrets::sarif;
 use crate::secrets::weakness::Weakness;
-use crate::text::plural;
 use crate::text::seen::visible;
+use crate::text::{plural, with_lines};
 
 /// What a release is searched by, or why it is not.
 pub enum Searching {
@@ -123,14 +123,7 @@ fn tell(image: &ImageRef, summary: &SearchSummary, report: &Report) {
 
 /// Why no image is tagged, secret by secret.
 fn refused(refusal: &SearchRefusal, images: &[(ImageRef, &Searched)]) -> anyhow::Result<()> {
-    const MOST: usize = 40;
-    let mut text = refusal.sentence.clone();
-    for line in refusal.lines.iter().take(MOST) {
-        text.push_str(&format!("\n  {line}"));
-    }
-    if refusal.lines.len() > MOST {
-        text.push_str(&format!("\n  and {} more", refusal.lines.len() - MOST));
-    }
+    let text = with_lines(&refusal.sentence, &refusal.lines);
     let images: Vec<String> = images.iter().map(|(image, _)| format!("`{image}`")).collect();
     let refused: anyhow::Result<()> = Err(anyhow::anyhow!(text));
     if !refusal.names_secrets {

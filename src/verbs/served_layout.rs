@@ -36,7 +36,8 @@ impl ServedLayout {
     /// archive.
     pub(super) async fn open(text: &str) -> anyhow::Result<Self> {
         let (path, name) = split(text);
-        if !path.exists() {
+        let is_there = path.try_exists();
+        if !is_there.with_context(|| format!("layout `{}` cannot be read", path.display()))? {
             let message = format!("layout `{}` is not there", path.display());
             return Err(WithExit { code: exit::BAD_INPUT, message }.into());
         }

@@ -16,6 +16,7 @@ use crate::problems::Problems;
 use crate::report::Report;
 use crate::report::text::visible;
 use crate::scan::tools::gate::ToolRefusal;
+use crate::text::with_lines;
 
 /// Reads the files; what is wrong with them is one of the problems. `is_told`: whether somebody
 /// else says what is wrong with the files of accepted risks.
@@ -69,14 +70,7 @@ pub(super) fn judged(
 
 /// Why no image passes, result by result.
 pub(super) fn refused(refusal: &ToolRefusal) -> anyhow::Error {
-    const MOST: usize = 40;
-    let mut text = refusal.sentence.clone();
-    for line in refusal.lines.iter().take(MOST) {
-        text.push_str(&format!("\n  {line}"));
-    }
-    if refusal.lines.len() > MOST {
-        text.push_str(&format!("\n  and {} more", refusal.lines.len() - MOST));
-    }
+    let text = with_lines(&refusal.sentence, &refusal.lines);
     let refused: anyhow::Result<()> = Err(anyhow::anyhow!(text));
     let refused = refused
         .hint("mend what is named, or accept it by its rule or CVE with a reason in a file of `ignore-file`")

@@ -6,7 +6,7 @@ use supply_action::evidence::{COSIGN_VULNERABILITIES, IN_TOTO_VULNERABILITIES, O
 use supply_action::sandbox::{FaultEffect, OsvHabit, SandboxService};
 
 use crate::bake;
-use crate::support::{Run, World, always};
+use crate::support::{Run, World, always, cyclonedx};
 
 pub(crate) const LOG4J: &str = "pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1";
 const REQUESTS: &str = "pkg:pypi/requests@2.31.0";
@@ -16,16 +16,8 @@ pub(crate) const REPAIRED: &str = "pkg:maven/org.apache.logging.log4j/log4j-core
 async fn world(packages: &[(&str, &[&str])]) -> World {
     let mut world = World::new().await;
     for (architecture, purls) in packages {
-        let component = |purl: &&str| {
-            let name = purl.rsplit('/').next().unwrap().split('@').next().unwrap();
-            json!({ "type": "library", "name": name, "purl": purl })
-        };
-        let document = json!({
-            "bomFormat": "CycloneDX", "specVersion": "1.5",
-            "components": purls.iter().map(component).collect::<Vec<_>>(),
-        });
         let file = world.folder.path().join(format!("sbom.{architecture}.json"));
-        std::fs::write(file, document.to_string()).unwrap();
+        std::fs::write(file, cyclonedx(purls).to_string()).unwrap();
     }
     let sboms = world.folder.path().join("sbom.{arch}.json").display().to_string();
     world.set("INPUT_SBOM", &sboms).set("INPUT_SCAN", "true");

@@ -4,10 +4,9 @@
 use serde_json::{Value, json};
 use supply_action::sandbox::{FaultEffect, SandboxService};
 
-use crate::support::{Run, World, always};
+use crate::support::{Run, World, always, cyclonedx};
 
-const PURLS: [(&str, &str); 2] =
-    [("minimist", "pkg:npm/minimist@1.2.5"), ("requests", "pkg:pypi/requests@2.31.0")];
+const PURLS: [&str; 2] = ["pkg:npm/minimist@1.2.5", "pkg:pypi/requests@2.31.0"];
 
 fn minimist(version: &str) -> Value {
     let manifest = json!({ "name": "minimist", "version": version });
@@ -33,14 +32,8 @@ fn plant(world: &World, of_base: &str) {
 
 /// An SBOM that says nothing of layers.
 fn sbom(world: &World) -> String {
-    let component =
-        |(name, purl): &(&str, &str)| json!({ "type": "library", "name": name, "purl": purl });
-    let document = json!({
-        "bomFormat": "CycloneDX", "specVersion": "1.5",
-        "components": PURLS.iter().map(component).collect::<Vec<_>>(),
-    });
     let file = world.folder.path().join("sbom.json");
-    std::fs::write(&file, document.to_string()).unwrap();
+    std::fs::write(&file, cyclonedx(&PURLS).to_string()).unwrap();
     file.display().to_string()
 }
 

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use supply_action::inputs::Action;
 use supply_action::sandbox::{FaultEffect, OsvHabit, SandboxService};
 use supply_action::summary::declared;
 
-use crate::support::{Run, World, always};
+use crate::support::{Run, World, always, cyclonedx};
 
 const LOG4J: &str = "pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1";
 const TOKEN: (&str, &str) = ("INPUT_GITHUB-TOKEN", "ghs_token");
@@ -37,16 +37,8 @@ async fn published_with(purls: &[&str], inputs: &[(&str, &str)]) -> World {
 
 /// An SBOM that lists these packages.
 fn sbom(world: &World, purls: &[&str]) -> String {
-    let component = |purl: &&str| {
-        let name = purl.rsplit('/').next().unwrap().split('@').next().unwrap();
-        json!({ "type": "library", "name": name, "purl": purl })
-    };
-    let document = json!({
-        "bomFormat": "CycloneDX", "specVersion": "1.5",
-        "components": purls.iter().map(component).collect::<Vec<_>>(),
-    });
     let file = world.folder.path().join("sbom.json");
-    std::fs::write(&file, document.to_string()).unwrap();
+    std::fs::write(&file, cyclonedx(purls).to_string()).unwrap();
     file.display().to_string()
 }
 

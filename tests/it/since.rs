@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::bake;
 use crate::gate::{LOG4J, REPAIRED, alike};
-use crate::support::{Run, World};
+use crate::support::{Run, World, cyclonedx};
 
 /// With one more critical flaw that has a fix.
 const MINIMIST: &str = "pkg:npm/minimist@1.2.5";
@@ -13,16 +13,8 @@ const UNKNOWN: &str = "every finding counts, although `new-since-release` is set
 
 fn write_sboms(world: &World, amd64: &[&str], arm64: &[&str]) {
     for (architecture, purls) in [("amd64", amd64), ("arm64", arm64)] {
-        let component = |purl: &&str| {
-            let name = purl.rsplit('/').next().unwrap().split('@').next().unwrap();
-            json!({ "type": "library", "name": name, "purl": purl })
-        };
-        let document = json!({
-            "bomFormat": "CycloneDX", "specVersion": "1.5",
-            "components": purls.iter().map(component).collect::<Vec<_>>(),
-        });
         let file = world.folder.path().join(format!("sbom.{architecture}.json"));
-        std::fs::write(file, document.to_string()).unwrap();
+        std::fs::write(file, cyclonedx(purls).to_string()).unwrap();
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::sync::OnceLock;
 
+use serde_json::{Value, json};
 use supply_action::environment::Environment;
 use supply_action::evidence::{
     COSIGN_VULNERABILITIES, EvidenceFormat, EvidencePart, IN_TOTO_VULNERABILITIES, SPDX,
@@ -306,4 +307,16 @@ pub(crate) fn parse_outputs(text: &str) -> BTreeMap<String, String> {
         outputs.insert(name.to_owned(), value.join("\n"));
     }
     outputs
+}
+
+/// The least CycloneDX document that lists these packages.
+pub(crate) fn cyclonedx(purls: &[&str]) -> Value {
+    let component = |purl: &&str| {
+        let name = purl.rsplit('/').next().unwrap().split('@').next().unwrap();
+        json!({ "type": "library", "name": name, "purl": purl })
+    };
+    json!({
+        "bomFormat": "CycloneDX", "specVersion": "1.5",
+        "components": purls.iter().map(component).collect::<Vec<_>>(),
+    })
 }

@@ -14,9 +14,8 @@ use crate::image::{Digest, Platform, Repository};
 use crate::registry::Registry;
 use crate::registry::layers::{LayerRepository, reading_for};
 use crate::sbom::catalog::Catalog;
-use crate::sbom::exclude::Exclude;
 use crate::sbom::image::{CatalogedImage, threads};
-use crate::sbom::layers::{Blob, LayerReading, Unwatched, collect};
+use crate::sbom::layers::{Blob, LayerReading, collect};
 use crate::scan::findings::{Finding, ScanSubject};
 use crate::scan::report::{JudgedFinding, NewerBase};
 use crate::scan::subjects;
@@ -169,16 +168,7 @@ fn packages(
             "{UNREAD}: its layers are {bytes} bytes, and at most {MOST_BYTES} are read for that"
         );
     }
-    let reading = LayerReading {
-        blobs: source,
-        threads: threads(),
-        cache: None,
-        watcher: &Unwatched,
-        watch: None,
-        files: false,
-        exclude: Exclude::default(),
-        diff_ids: false,
-    };
+    let reading = LayerReading { diff_ids: false, ..LayerReading::of(source, threads()) };
     let now = jiff::Timestamp::now();
     let collected = collect(&layers, &reading).map_err(image_error)?;
     let subjects = |collected| subjects::of_catalog(&Catalog::from_collected(collected), now);

@@ -89,14 +89,10 @@ pub fn search(images: &[BasedImage], how: &LayerSearch<'_>) -> anyhow::Result<Ve
 
 fn reading<'a>(how: &LayerSearch<'a>) -> LayerReading<'a> {
     LayerReading {
-        blobs: how.blobs,
-        threads: how.threads,
-        cache: None,
         watcher: how.watcher,
         watch: Some(how.layers),
-        files: false,
-        exclude: Exclude::default(),
         diff_ids: false,
+        ..LayerReading::of(how.blobs, how.threads)
     }
 }
 

@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 use super::{LayerOwners, LayerSearch};
 use crate::sbom::SbomError;
 use crate::sbom::catalog::Catalog;
-use crate::sbom::exclude::Exclude;
-use crate::sbom::layers::{Blob, LayerReading, Unwatched, collect};
+use crate::sbom::layers::{Blob, LayerReading, collect};
 use crate::secrets::excuses;
 use crate::secrets::leak::{Confidence, Leak};
 
@@ -38,16 +37,8 @@ pub(super) fn excuse(
 /// Of each file that a package brought, its name. A layer whose packages cannot be understood has
 /// none.
 fn of_layer(layer: &Blob, how: &LayerSearch<'_>) -> Result<BTreeMap<String, String>, SbomError> {
-    let reading = LayerReading {
-        blobs: how.blobs,
-        threads: how.threads,
-        cache: None,
-        watcher: &Unwatched,
-        watch: None,
-        files: true,
-        exclude: Exclude::default(),
-        diff_ids: false,
-    };
+    let reading =
+        LayerReading { files: true, diff_ids: false, ..LayerReading::of(how.blobs, how.threads) };
     let collected = match collect(&[vec![layer.clone()]], &reading) {
         Err(error @ (SbomError::UnreadableLayer { .. } | SbomError::BadLayer { .. })) => {
             return Err(error);

@@ -7,8 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::sbom::exclude::Exclude;
-use crate::sbom::layers::{LayerReading, Unwatched, collect};
+use crate::sbom::layers::{LayerReading, collect};
 
 fn sum(bytes: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
@@ -81,16 +80,7 @@ fn platform(architecture: &str) -> LayoutPlatform {
 }
 
 fn packages(local: &LocalImage) -> Vec<String> {
-    let reading = LayerReading {
-        blobs: local,
-        threads: 1,
-        cache: None,
-        watcher: &Unwatched,
-        watch: None,
-        files: false,
-        exclude: Exclude::default(),
-        diff_ids: false,
-    };
+    let reading = LayerReading { diff_ids: false, ..LayerReading::of(local, 1) };
     let collected =
         collect(std::slice::from_ref(&local.image.layers), &reading).unwrap().pop().unwrap();
     crate::sbom::catalog::Catalog::from_collected(collected)

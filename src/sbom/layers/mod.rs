@@ -99,6 +99,22 @@ pub struct LayerReading<'a> {
     pub diff_ids: bool,
 }
 
+impl<'a> LayerReading<'a> {
+    /// For the packages of layers alone: nothing is kept, and nobody watches.
+    pub fn of(blobs: &'a dyn LayerBlobs, threads: usize) -> Self {
+        Self {
+            blobs,
+            threads,
+            cache: None,
+            watcher: &Unwatched,
+            watch: None,
+            files: false,
+            exclude: Exclude::default(),
+            diff_ids: true,
+        }
+    }
+}
+
 impl LayerReading<'_> {
     fn needs_diff_id(&self, blob: &Blob) -> bool {
         self.diff_ids || self.cache.is_some() || blob.digest.is_none()

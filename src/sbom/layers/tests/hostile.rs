@@ -137,16 +137,7 @@ fn a_failing_source_is_no_damaged_layer() {
         is_foreign: false,
         is_encrypted: false,
     };
-    let reading = LayerReading {
-        blobs: &FailingBlobs,
-        threads: 1,
-        cache: None,
-        watcher: &Unwatched,
-        watch: None,
-        files: false,
-        exclude: Exclude::default(),
-        diff_ids: false,
-    };
+    let reading = LayerReading { diff_ids: false, ..LayerReading::of(&FailingBlobs, 1) };
     let error = collect(&[vec![blob]], &reading).unwrap_err();
     assert!(
         matches!(&error, SbomError::UnreadableLayer { source, .. } if source.to_string() == "cable cut"),
@@ -169,16 +160,7 @@ fn a_foreign_layer_that_is_not_with_the_image_is_called_so() {
         is_foreign,
         is_encrypted: false,
     };
-    let reading = LayerReading {
-        blobs: &BlobsNowhere,
-        threads: 1,
-        cache: None,
-        watcher: &Unwatched,
-        watch: None,
-        files: false,
-        exclude: Exclude::default(),
-        diff_ids: false,
-    };
+    let reading = LayerReading { diff_ids: false, ..LayerReading::of(&BlobsNowhere, 1) };
     let error = |is_foreign| collect(&[vec![blob(is_foreign)]], &reading).unwrap_err();
     assert!(error(true).to_string().contains("is a foreign layer"), "{:?}", error(true));
     assert!(matches!(error(false), SbomError::UnreadableLayer { .. }), "{:?}", error(false));

@@ -133,14 +133,10 @@ impl LayersInMemory {
         cache: Option<&Cache>,
     ) -> Result<CollectedPackages, SbomError> {
         let reading = LayerReading {
-            blobs: self,
-            threads,
             cache,
-            watcher: &Unwatched,
-            watch: None,
             files: self.files,
-            exclude: Exclude::default(),
             diff_ids: self.diff_ids,
+            ..LayerReading::of(self, threads)
         };
         collect(&[image.to_vec()], &reading).map(|mut found| found.pop().unwrap())
     }

@@ -59,16 +59,7 @@ fn layers_that_claim_the_same_diff_id_are_each_read() {
     let other = gzip(&tar_of(&[file("app/package.json", npm("b"))]));
     let liar = Blob { digest: Some(sum(&other)), size: Some(other.len() as u64), ..honest.clone() };
     memory.by_digest.insert(sum(&other), other);
-    let reading = LayerReading {
-        blobs: &memory,
-        threads: 1,
-        cache: None,
-        watcher: &Unwatched,
-        watch: None,
-        files: false,
-        exclude: Exclude::default(),
-        diff_ids: false,
-    };
+    let reading = LayerReading { diff_ids: false, ..LayerReading::of(&memory, 1) };
     let found = collect(&[vec![honest], vec![liar]], &reading).unwrap();
     let names: Vec<_> = found
         .iter()
