@@ -302,6 +302,10 @@ async fn what_a_rehearsal_left_on_disk_is_verified_as_one_in_a_registry() {
     assert!(code != Some(0) && said.contains("there is no image named `v9`"), "{said}");
     let (code, said) = check(&["--layout", "nowhere"]).await;
     assert!(code == Some(2) && said.contains("`nowhere` is not there"), "{said}");
+    let root = ["verify", "--repo", "o/r", "--layout", &layout, "--trusted-root", "/nowhere.json"];
+    let (code, said) = verify(&root).await;
+    let told = "nothing was verified: input `trusted-root`: `/nowhere.json` cannot be read";
+    assert!(code == Some(2) && said.contains(told), "{said}");
     let (code, _) = check(&[]).await;
     assert_eq!(code, Some(2));
     // `sbom` names the image, not its evidence.

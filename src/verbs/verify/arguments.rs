@@ -226,8 +226,7 @@ impl VerifyArguments {
             }
             _ => return Ok(()),
         };
-        Err(WithExit { code: exit::BAD_INPUT, message: format!("nothing was verified: {wrong}") }
-            .into())
+        Err(WithExit { code: exit::BAD_INPUT, message: wrong.to_owned() }.into())
     }
 
     /// What a verification summary must say about what lies in a repository.

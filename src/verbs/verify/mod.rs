@@ -95,7 +95,7 @@ async fn of_wanted(
     env: &Environment,
     report: &Report,
 ) -> anyhow::Result<VerifiedFormats> {
-    let judge = EvidenceJudge::new(arguments)?;
+    let judge = EvidenceJudge::new(arguments).context("nothing was verified")?;
     let repository = wanted.repository();
     let mut context = RunContext::new(env);
     if arguments.allow_http_registry {
