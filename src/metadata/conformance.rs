@@ -175,3 +175,34 @@ fn our_own_inputs_give_what_docker_answered() {
     check(&cases, &defaults);
     assert!(cases.len() >= 80, "only {} cases", cases.len());
 }
+
+#[test]
+fn a_run_without_an_event_knows_the_default_branch_and_an_event_is_read_as_docker_reads_it() {
+    for (event, names) in [
+        ("null", ["main", "edge"].as_slice()),
+        ("{}", &["main", "edge"]),
+        (r#"{"ref": "refs/heads/main"}"#, &["main"]),
+        (r#"{"repository": {"default_branch": "main"}}"#, &["main", "edge"]),
+        (r#"{"repository": {"default_branch": "next"}}"#, &["main"]),
+    ] {
+        let case: MetadataCase = serde_json::from_value(json!({
+            "name": event,
+            "inputs": {
+                "images": "octo/lamp",
+                "tags": "type=raw,value=main\ntype=raw,value=edge,enable={{is_default_branch}}",
+            },
+            "env": {
+                "GITHUB_EVENT_NAME": "push",
+                "GITHUB_REF": "refs/heads/main",
+                "GITHUB_SHA": "c0ffee5e1f3a9b7d2c4e6f8091a3b5c7d9e1f203",
+                "SOURCE_NOW": "2026-02-03T04:05:06.789Z",
+            },
+            "repo": {"default_branch": "main"},
+            "expect": {},
+        }))
+        .unwrap();
+        let event = serde_json::from_str(event).unwrap();
+        let answer = run(&case, &MetadataDefaults { event, repo: Value::Null }).unwrap();
+        assert_eq!(answer.tag_names, names, "{}", case.name);
+    }
+}

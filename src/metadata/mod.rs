@@ -364,10 +364,13 @@ impl MetadataRun<'_> {
         let of_default = ["create", "discussion", "issues", "schedule"]
             .iter()
             .any(|event| self.event_name.contains(event));
-        let is_default = match &self.payload["repository"] {
-            // A rehearsal has no event, and knows it all the same.
-            Value::Null => self.default_branch() == branch,
-            repository => repository["default_branch"] == branch,
+        // A rehearsal has no event, and knows it all the same. An event that names no repository
+        // names no default branch either, as docker/metadata-action reads it.
+        let has_event = self.payload.as_object().is_some_and(|event| !event.is_empty());
+        let is_default = if has_event {
+            self.payload["repository"]["default_branch"] == branch
+        } else {
+            self.default_branch() == branch
         };
         !branch.is_empty() && (is_default || of_default)
     }

@@ -38,11 +38,17 @@ async fn a_rehearsal_plays_the_release_it_is_asked_for_and_keeps_it_outside_of_t
             && out.join("verify.sh").is_file()
     );
     let summary = std::fs::read_to_string(out.join("summary.md")).unwrap();
-    for part in
-        ["## 📦 `127.0.0.1:", "| ref | `refs/heads/main` |", "| linux/arm64 |", "cosign verify "]
-    {
+    for part in [
+        "## 📦 `127.0.0.1:",
+        "| ref | `refs/heads/main` |",
+        "| linux/arm64 |",
+        "sh verify.sh\n",
+        "supply-action verify ",
+        " --trusted-root trusted_root.json --layout image\n",
+    ] {
         assert!(summary.contains(part), "{part} is missing in {summary}");
     }
+    assert!(!summary.contains("supply-action-sandbox-"), "that folder is gone: {summary}");
 
     let inside = context.join("rehearsal");
     let run =

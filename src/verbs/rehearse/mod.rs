@@ -23,6 +23,7 @@ use crate::registry::{Credentials, Registry};
 use crate::report::Report;
 use crate::sandbox::{self, Sandbox};
 use crate::summary;
+use crate::summary::commands::Command;
 use crate::verbs::evidence_dir::{self, EvidenceFile};
 
 /// Where the repository of a rehearsal would lie.
@@ -175,7 +176,11 @@ async fn rehearse(
     let root = world.trusted_root();
     let whose = summary::markdown::SummaryRun { server: SERVER, repository };
     let shown = |published: &Published| {
-        let commands = summary::commands::commands(published, Some(root));
+        // Afterwards nobody serves the image, and what is kept is checked where it lies.
+        let commands = match arguments.serve {
+            true => summary::commands::commands(published, Some(root)),
+            false => kept_commands(published),
+        };
         let (stages, elapsed) = (report.stages(), report.elapsed());
         summary::markdown::summary(published, &commands, &whose, &stages, elapsed)
     };
@@ -203,6 +208,17 @@ async fn rehearse(
         }
     }
     Ok(())
+}
+
+/// What checks a rehearsal that is over, in the folder of its summary.
+fn kept_commands(published: &Published) -> Vec<Command> {
+    let evidence = &published.evidence;
+    let ours = summary::commands::of_layout("image", evidence, Path::new("trusted_root.json"));
+    let of = |checks: &str, text: String| Command { checks: checks.to_owned(), text };
+    vec![
+        of("every bundle, with cosign 3", "sh verify.sh".to_owned()),
+        of("all of it, with this program", ours),
+    ]
 }
 
 /// What lies where, and how it is checked.
