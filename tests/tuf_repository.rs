@@ -2,6 +2,7 @@
 //! to cosign as well. It asserts nothing.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -9,6 +10,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use serde_json::{Value, json};
 use sigstore_crypto::KeyPair;
+use tokio::net::TcpSocket;
 
 pub(crate) const FAR: &str = "2999-01-01T00:00:00Z";
 pub(crate) const TRUSTED_ROOT: &str = "trusted_root.json";
@@ -22,7 +24,9 @@ pub(crate) struct Repository {
     key: KeyPair,
     pub(crate) files: Files,
     pub(crate) url: String,
-    pub(crate) server: tokio::task::JoinHandle<()>,
+    server: tokio::task::JoinHandle<()>,
+    address: SocketAddr,
+    place: Option<TcpSocket>,
 }
 
 fn sha256(bytes: &[u8]) -> String {
@@ -33,10 +37,22 @@ impl Repository {
     pub(crate) async fn start() -> Self {
         let files = Files::default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/tuf", listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap();
+        let url = format!("http://{address}/tuf");
         let router = Router::new().fallback(served).with_state(Arc::clone(&files));
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { key: KeyPair::generate_ecdsa_p256().unwrap(), files, url, server }
+        let key = KeyPair::generate_ecdsa_p256().unwrap();
+        Self { key, files, url, server, address, place: None }
+    }
+
+    /// From now on nobody answers there: the port stays taken, so that no other test's server does.
+    pub(crate) async fn leave(&mut self) {
+        self.server.abort();
+        let _ended = (&mut self.server).await;
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(self.address).unwrap();
+        self.place = Some(socket);
     }
 
     fn signed(&self, signed: &Value) -> Vec<u8> {

@@ -95,9 +95,9 @@ async fn services_and_trust_come_from_the_repository_to_the_byte() {
 
 #[tokio::test]
 async fn without_the_repository_what_was_seen_serves_until_it_expires() {
-    let trusting = Trusting::new().await;
+    let mut trusting = Trusting::new().await;
     trusting.published().await;
-    trusting.repository.server.abort();
+    trusting.repository.leave().await;
     let run = trusting.published().await;
     assert!(
         run.log.contains("cannot be reached") && run.log.contains("the run uses its last metadata"),
@@ -126,19 +126,19 @@ async fn a_repository_that_is_out_of_order_is_as_it_was_and_one_without_metadata
 
 #[tokio::test]
 async fn what_is_kept_expires_too() {
-    let trusting = Trusting::new().await;
+    let mut trusting = Trusting::new().await;
     let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(4);
     trusting.serve(2, &jiff::Timestamp::from_second(soon.as_second()).unwrap().to_string());
     trusting.published().await;
-    trusting.repository.server.abort();
+    trusting.repository.leave().await;
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
     trusting.refused(&["cannot be reached", "timestamp metadata expired at"]).await;
 }
 
 #[tokio::test]
 async fn nothing_kept_and_nobody_there_is_a_failure() {
-    let trusting = Trusting::new().await;
-    trusting.repository.server.abort();
+    let mut trusting = Trusting::new().await;
+    trusting.repository.leave().await;
     trusting
         .refused(&[
             "cannot be reached",

@@ -9,7 +9,7 @@ use crate::tuf_repository::{FAR, Repository, SIGNING_CONFIG, TRUSTED_ROOT};
 #[test]
 fn cosign_initialized_from_the_repository_accepts_what_we_published_with_it() {
     let runtime = Runtime::new().unwrap();
-    let repository = runtime.block_on(Repository::start());
+    let mut repository = runtime.block_on(Repository::start());
     let sandbox = &world().sandbox;
     let read = |file: &std::path::Path| std::fs::read(file).unwrap();
     repository.serve(
@@ -57,5 +57,5 @@ fn cosign_initialized_from_the_repository_accepts_what_we_published_with_it() {
         &[&cosign[..], &["initialize", "--mirror", &repository.url, "--root", root]].concat(),
     );
     accepts("/usr/bin/env".as_ref(), &verify);
-    repository.server.abort();
+    runtime.block_on(repository.leave());
 }
