@@ -275,6 +275,7 @@ fn merge(known: &mut Package, other: Package) {
         known.licence = other.licence;
     }
     known.checksums.extend(other.checksums);
+    known.linked = known.linked.take().zip(other.linked).map(|(one, other)| one.or(other));
     for note in other.notes {
         if !known.notes.contains(&note) {
             known.notes.push(note);
@@ -450,6 +451,23 @@ mod tests {
         let catalog = catalog(&[("x", one.clone()), ("y", one)], &[]);
         assert_eq!(catalog.packages.len(), 1);
         assert_eq!(catalog.packages[0].locations.iter().collect::<Vec<_>>(), ["x", "y"]);
+    }
+
+    #[test]
+    fn of_two_programs_the_linked_packages_of_a_module_are_those_of_both_if_both_tell() {
+        let module = |linked: Option<&str>| {
+            let mut module = Package::named(Ecosystem::Golang, "x.y/z");
+            module.linked = linked.map(|path| [path].iter().collect());
+            packages(&[FoundPackage::alone(module, "")])
+        };
+        let linked = |one: Option<&str>, other: Option<&str>| {
+            let catalog = catalog(&[("a", module(one)), ("b", module(other))], &[]);
+            assert_eq!(catalog.packages.len(), 1);
+            catalog.packages[0].package.linked.clone().map(|linked| linked.written("x.y/z"))
+        };
+        let both = linked(Some("x.y/z/a"), Some("x.y/z/b"));
+        assert_eq!(both.as_deref(), Some("a,b"));
+        assert_eq!((linked(Some("x.y/z/a"), None), linked(None, Some("x.y/z/a"))), (None, None));
     }
 
     #[test]

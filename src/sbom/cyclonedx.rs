@@ -17,6 +17,10 @@ const FAMILY: &str = "https://cyclonedx.org/supply-action";
 const LONGEST_VERSION: usize = 1024;
 const IMAGE: &str = "image";
 const DISTRIBUTION: &str = "distribution";
+/// The property that tells what tells of a package.
+pub(super) const READ_FROM: &str = "read-from";
+/// Behind that, which packages of a Go module programs have.
+pub(super) const LINKED: &str = "; linked: ";
 
 /// The document as JSON text.
 pub fn document(catalog: &Catalog, about: &DocumentSubject) -> String {
@@ -142,7 +146,13 @@ fn component(listed: &CatalogedPackage) -> Value {
     let occurrences: Vec<Value> =
         listed.locations.iter().map(|path| json!({ "location": format!("/{path}") })).collect();
     written["evidence"] = json!({ "occurrences": occurrences });
-    let mut properties = vec![property("read-from", package.told_by())];
+    // A property of its own for each module would be a tenth of the document.
+    let linked = package.linked.as_ref();
+    let read_from = match linked.map(|linked| linked.written(&package.name)) {
+        Some(linked) => format!("{}{LINKED}{linked}", package.told_by()),
+        None => package.told_by().to_owned(),
+    };
+    let mut properties = vec![property(READ_FROM, &read_from)];
     properties.extend(package.notes.iter().map(|note| property("note", note)));
     properties.extend(listed.layers.iter().map(|layer| property("layer", layer)));
     written["properties"] = Value::from(properties);

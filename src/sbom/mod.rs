@@ -18,6 +18,7 @@ pub mod image;
 pub mod index;
 pub mod layers;
 pub mod licence;
+pub mod linked;
 pub mod matchers;
 mod maven;
 mod node_modules;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::licence::Licence;
+use super::linked::LinkedPackages;
 
 /// Where a package comes from; the name is the purl type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -73,6 +74,10 @@ pub struct Package {
     /// For a package of which only an SBOM or a note in the image tells, its purl there.
     #[serde(default)]
     pub stated: Option<String>,
+    /// For a Go module, which of its packages are in the programs that have it, where all of them
+    /// tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linked: Option<LinkedPackages>,
 }
 
 /// The note on a package of which nothing tells the source it was built from.
@@ -291,6 +296,7 @@ impl Package {
             notes: Vec::new(),
             is_locked: false,
             stated: None,
+            linked: None,
         }
     }
 

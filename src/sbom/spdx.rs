@@ -20,6 +20,9 @@ use super::text::Text;
 const NAMESPACE: &str = "https://spdx.org/spdxdocs/supply-action";
 const IMAGE: &str = "SPDXRef-Image";
 pub(super) const UNKNOWN: &str = "NOASSERTION";
+/// How the comment on a Go module begins of which the packages are known that programs have; no note
+/// begins so.
+pub(super) const LINKED: &str = "Linked: `";
 
 /// What the document describes, beyond what is inside.
 #[derive(Debug, Clone, Default)]
@@ -145,8 +148,11 @@ fn package(
     if !checksums.is_empty() {
         written["checksums"] = Value::from(checksums);
     }
-    if !package.notes.is_empty() {
-        written["comment"] = Value::from(package.notes.join(" "));
+    let linked = package.linked.as_ref();
+    let linked = linked.map(|linked| format!("{LINKED}{}`.", linked.written(&package.name)));
+    let told: Vec<&str> = linked.iter().chain(&package.notes).map(String::as_str).collect();
+    if !told.is_empty() {
+        written["comment"] = Value::from(told.join(" "));
     }
     written
 }

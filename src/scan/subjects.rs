@@ -9,6 +9,7 @@ use super::owners::name_owners;
 use crate::sbom::catalog::{Catalog, CatalogedPackage};
 use crate::sbom::foreign::places::Places;
 use crate::sbom::foreign::{self, ForeignError};
+use crate::sbom::linked::LinkedPackages;
 
 /// The packages of an image, each with the distribution's package that brought its files, where the
 /// catalog lists those.
@@ -43,8 +44,10 @@ pub fn of_document(bytes: &[u8], now: Timestamp) -> Result<Vec<ScanSubject>, For
     let places = foreign::places::places(bytes);
     let subject = |(name, purl): &(String, Option<String>)| {
         let purl = purl.as_deref().unwrap_or_default();
-        let Places { paths, layers } = places.get(purl).cloned().unwrap_or_default();
-        ScanSubject { paths, layers, ..ScanSubject::of_purl(purl, name, now) }
+        let Places { paths, layers, linked } = places.get(purl).cloned().unwrap_or_default();
+        let subject = ScanSubject::of_purl(purl, name, now);
+        let linked = linked.and_then(|text| LinkedPackages::read(&text, &subject.name));
+        ScanSubject { paths, layers, linked, ..subject }
     };
     let mut subjects: Vec<ScanSubject> = packages.iter().map(subject).collect();
     name_owners(&mut subjects);
@@ -55,6 +58,8 @@ pub fn of_document(bytes: &[u8], now: Timestamp) -> Result<Vec<ScanSubject>, For
 mod tests {
     use super::*;
     use crate::sbom::package::{Ecosystem, Package};
+    use crate::sbom::spdx::DocumentSubject;
+    use crate::sbom::{cyclonedx, spdx};
 
     fn listed(
         ecosystem: Ecosystem,
@@ -105,5 +110,34 @@ mod tests {
         assert_eq!(named, ["mystery", "openssl"]);
         assert!(subjects[0].inquiry.gap.is_some());
         assert_eq!(subjects[1].inquiry.questions[0].ecosystem, "Debian:12");
+    }
+
+    #[test]
+    fn linked_packages_reach_a_scan_from_a_catalog_and_from_both_documents_of_it() {
+        let mut module = listed(Ecosystem::Golang, "golang.org/x/crypto", &["bin/app"], &[]);
+        let linked: LinkedPackages =
+            ["golang.org/x/crypto/ssh", "golang.org/x/crypto"].iter().collect();
+        module.package.linked = Some(linked.clone());
+        module.package.notes = vec!["The go.sum hash is h1:`abc`.".to_owned()];
+        let unknown = listed(Ecosystem::Golang, "golang.org/x/net", &["bin/app"], &[]);
+        let catalog = Catalog {
+            release: None,
+            packages: vec![module, unknown],
+            dependencies: Default::default(),
+            warnings: Vec::new(),
+            newest: None,
+            files: Default::default(),
+        };
+        let about = DocumentSubject { name: "app".to_owned(), ..DocumentSubject::default() };
+        let now = Timestamp::UNIX_EPOCH;
+        let documents = [spdx::document(&catalog, &about), cyclonedx::document(&catalog, &about)];
+        for document in documents {
+            let subjects = of_document(document.as_bytes(), now).unwrap();
+            let said: Vec<_> = subjects.iter().map(|it| (&*it.name, it.linked.clone())).collect();
+            let expected =
+                [("golang.org/x/crypto", Some(linked.clone())), ("golang.org/x/net", None)];
+            assert_eq!(said, expected, "{document}");
+        }
+        assert_eq!(of_catalog(&catalog, now)[0].linked, Some(linked));
     }
 }

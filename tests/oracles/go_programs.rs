@@ -1,6 +1,6 @@
 //! govulncheck on programs that are built here, beside our scan of the same files and the same
 //! database: what it finds in a linked package we find, and what we find it finds in the module.
-//! It names no flaw itself.
+//! Go's own `nm` says which packages are there. It names no flaw itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
+use supply_action::sbom::linked::LinkedPackages;
 
 use crate::support::{judge, required, tool, world};
 
@@ -139,9 +140,9 @@ fn theirs(program: &Path) -> Levels {
     levels
 }
 
-/// What we find, and what we say is not in the program.
-fn ours(program: &Path, os: &str) -> (BTreeSet<Flaw>, BTreeSet<Flaw>) {
-    let root = program.ancestors().nth(3).unwrap().to_str().unwrap();
+/// What we find of the program, or of an SBOM of it, and what we say is not in it.
+fn ours(what: &Path, os: &str) -> (BTreeSet<Flaw>, BTreeSet<Flaw>) {
+    let root = what.to_str().unwrap();
     let output = Path::new(root).with_extension("json");
     let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
     let platform = format!("{os}/{arch}");
@@ -182,6 +183,106 @@ fn ours(program: &Path, os: &str) -> (BTreeSet<Flaw>, BTreeSet<Flaw>) {
     (flaws.collect(), absent.collect())
 }
 
+/// The folder that a program was built into, as if it were an image.
+fn root(program: &Path) -> &Path {
+    program.ancestors().nth(3).unwrap()
+}
+
+/// Our SBOM of a program, in this format.
+fn sbom(program: &Path, format: &str) -> PathBuf {
+    let root = root(program);
+    let file = root.with_extension(format!("{format}.json"));
+    let arguments =
+        ["--format", format, "--output", file.to_str().unwrap(), root.to_str().unwrap()];
+    let (success, said) =
+        judge(&required("SUPPLY_ACTION_BIN"), &[&["sbom"], &arguments[..]].concat());
+    assert!(success, "{said}");
+    file
+}
+
+/// Of the modules in an SBOM of ours, the packages that it says are linked: all below an `internal`
+/// as that directory, as the document has them.
+fn linked_in(document: &Path) -> BTreeMap<String, LinkedPackages> {
+    let document: Value = serde_json::from_slice(&std::fs::read(document).unwrap()).unwrap();
+    let packages = document["packages"].as_array().unwrap().iter();
+    let linked = packages.filter_map(|package| {
+        let comment = package["comment"].as_str()?.strip_prefix("Linked: `")?;
+        let name = package["name"].as_str().unwrap();
+        let text = comment.split('`').next().unwrap();
+        Some((name.to_owned(), LinkedPackages::read(text, name).unwrap()))
+    });
+    linked.collect()
+}
+
+/// The packages whose functions Go's own `nm` names.
+fn packages_by_nm(program: &Path) -> BTreeSet<String> {
+    let output = Command::new("go")
+        .env_remove("GOROOT")
+        .env("GOTOOLCHAIN", "local")
+        .args(["tool", "nm"])
+        .arg(program)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let functions = text.lines().filter_map(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        (words.next()? == "T").then(|| words.next()).flatten()
+    });
+    let package = |name: &str| {
+        let name = name.split(['(', '[']).next().unwrap();
+        let from = name.rfind('/').map_or(0, |slash| slash + 1);
+        let dot = name[from..].find('.')?;
+        Some(name[..from + dot].replace("%2e", "."))
+    };
+    functions
+        .filter(|name| !name.starts_with("type:") && !name.starts_with("go:"))
+        .filter_map(package)
+        .collect()
+}
+
+/// What is linked is told alike by every kind of file and by one without symbols, and at least what
+/// Go itself names; the list takes a tenth of a document at most.
+#[test]
+fn the_packages_of_a_program_are_those_that_go_names() {
+    let mut all: Vec<BTreeMap<String, LinkedPackages>> = Vec::new();
+    for (name, os, flags) in [
+        ("plain", "linux", &[][..]),
+        ("stripped", "linux", &["-ldflags=-s -w"]),
+        ("pie", "linux", &["-buildmode=pie"]),
+        ("windows", "windows", &[]),
+        ("windows-stripped", "windows", &["-ldflags=-s -w"]),
+        ("macos", "darwin", &[]),
+        ("macos-stripped", "darwin", &["-ldflags=-s -w"]),
+    ] {
+        let program = built(&format!("linked-{name}"), os, flags);
+        let linked = linked_in(&sbom(&program, "spdx-json"));
+        let modules: Vec<&str> = linked.keys().map(String::as_str).collect();
+        let expected = [
+            "example.com/flawed",
+            "golang.org/x/crypto",
+            "golang.org/x/text",
+            "gopkg.in/yaml.v2",
+            "stdlib",
+        ];
+        assert_eq!(modules, expected, "{name}");
+        if !name.ends_with("stripped") {
+            let named = packages_by_nm(&program);
+            assert!(named.len() > 30, "{named:?}");
+            for package in named.iter().filter(|it| *it != "main" && !it.starts_with('_')) {
+                let module =
+                    expected.iter().find(|it| package.starts_with(*it)).unwrap_or(&"stdlib");
+                assert!(linked[*module].has(package), "{name}: {package} in {module}");
+            }
+        }
+        assert!(!linked["golang.org/x/crypto"].has("golang.org/x/crypto/openpgp"), "{name}");
+        all.push(linked);
+    }
+    assert_eq!(all[0], all[1], "stripped or not");
+    assert_eq!(all[3], all[4], "stripped or not, for Windows");
+    assert_eq!(all[5], all[6], "stripped or not, for macOS");
+}
+
 #[test]
 fn govulncheck_finds_what_we_find_in_a_program() {
     let mut linked: BTreeMap<&str, BTreeSet<Flaw>> = BTreeMap::new();
@@ -192,7 +293,11 @@ fn govulncheck_finds_what_we_find_in_a_program() {
     ] {
         let program = built(name, os, flags);
         let levels = theirs(&program);
-        let (ours, absent) = ours(&program, os);
+        let (ours, absent) = self::ours(root(&program), os);
+        for format in ["spdx-json", "cyclonedx-json"] {
+            let of_document = self::ours(&sbom(&program, format), os);
+            assert_eq!(of_document, (ours.clone(), absent.clone()), "{name}: by its SBOM");
+        }
         let own: BTreeSet<Flaw> = levels.package.union(&levels.symbol).cloned().collect();
         // Without a table of symbols it takes all of a module for linked.
         assert_eq!(own.len() < levels.module.len(), name != "stripped", "{levels:?}");
@@ -201,6 +306,7 @@ fn govulncheck_finds_what_we_find_in_a_program() {
         assert!(linked.len() > 10, "{linked:?}");
         let missed: Vec<_> = linked.iter().filter(|it| !ours.contains(*it)).collect();
         assert!(missed.is_empty(), "{name}: linked, and not found by us: {missed:?}");
+        assert!(absent.len() > 10, "{name}: of packages that are not linked: {absent:?}");
         let denied: Vec<_> = absent.iter().filter(|it| linked.contains(*it)).collect();
         assert!(denied.is_empty(), "{name}: linked, and absent for us: {denied:?}");
         let alone: Vec<_> = ours.difference(&levels.module).collect();

@@ -17,7 +17,7 @@ use crate::sbom::exclude::Exclude;
 use crate::sbom::matchers::MATCHERS;
 
 /// Raised when a matcher, or what is kept of a layer, changes without a new version of the program.
-const REVISION: u32 = 5;
+const REVISION: u32 = 6;
 /// A layer with the files of an operating system comes to a few megabytes.
 const LARGEST: u64 = 512 << 20;
 

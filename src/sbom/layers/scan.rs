@@ -15,6 +15,7 @@ use crate::sbom::SbomError;
 use crate::sbom::collect::{
     CollectedPackages, SMALLEST_EXECUTABLE, are_read_alike, is_opened, matching_path, scanner,
 };
+use crate::sbom::linked::LinkedPackages;
 use crate::sbom::matchers::{FileFacts, MATCHERS, MatcherWants, PieceScanner, store};
 use crate::sbom::source::rootfs::NOT_FILES;
 use crate::sbom::source::{
@@ -459,6 +460,8 @@ impl<'a> LayerScan<'a> {
                 continue;
             }
             self.packages += facts.packages.len() + usize::from(facts.sum.is_some());
+            let linked = facts.packages.iter().filter_map(|found| found.package.linked.as_ref());
+            self.names += linked.map(LinkedPackages::bytes).sum::<usize>();
             let told = DatedFacts { facts, modified: entry.modified };
             if name == path {
                 self.layer.facts.insert(name, told)

@@ -1,20 +1,19 @@
 //! Whether a record says that an installed version is affected, and which version repairs it. What
 //! a record does not say is unknown, and neither yes nor no.
 
-use std::cmp::Ordering;
-use std::collections::BTreeSet;
-
 use super::modules::{self, Streams};
 use super::question::AdvisoryQuestion;
 use super::record::{AdvisoryRecord, Affected, GoImport, Range, RangeEvent, RangeKind};
 use super::text::plain;
 use super::versions::{ComparedVersion, VersionOrder};
+use crate::sbom::linked::LinkedPackages;
+use std::cmp::Ordering;
 
 /// What is known of an installed package beside its name and version.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Circumstances<'a> {
     /// The Go packages in the program's function table, where it could be read.
-    pub linked: Option<&'a BTreeSet<String>>,
+    pub linked: Option<&'a LinkedPackages>,
     /// `GOOS` and `GOARCH`.
     pub platform: Option<(&'a str, &'a str)>,
     /// The stream of its module, such as `postgresql:12`.
@@ -301,7 +300,7 @@ fn is_code_absent(imports: &[GoImport], circumstances: Circumstances<'_>) -> boo
             .platform
             .is_none_or(|(os, arch)| names(&import.goos, os) && names(&import.goarch, arch));
         let is_linked = match (&import.path, circumstances.linked) {
-            (Some(path), Some(linked)) => linked.contains(path),
+            (Some(path), Some(linked)) => linked.has(path),
             _ => true,
         };
         is_built && is_linked

@@ -227,9 +227,9 @@ fn a_flaw_in_packages_that_are_not_linked_is_no_finding() {
     );
     let record = record("Go", "golang.org/x/crypto", &entry);
     let question = asked("Go", "golang.org/x/crypto", "0.54.0");
-    let ssh = BTreeSet::from(["golang.org/x/crypto/ssh".to_owned()]);
-    let clearsign = BTreeSet::from(["golang.org/x/crypto/openpgp/clearsign".to_owned()]);
-    let judge = |linked: Option<&BTreeSet<String>>, platform: Option<(&str, &str)>| {
+    let ssh: LinkedPackages = ["golang.org/x/crypto/ssh"].iter().collect();
+    let clearsign: LinkedPackages = ["golang.org/x/crypto/openpgp/clearsign"].iter().collect();
+    let judge = |linked: Option<&LinkedPackages>, platform: Option<(&str, &str)>| {
         record.judge(&question, Circumstances { linked, platform, module_stream: None })
     };
     assert_eq!(judge(Some(&ssh), None), Judgement::CodeAbsent);

@@ -14,6 +14,7 @@ use super::record::AdvisoryRecord;
 use super::records::{AdvisoryRecords, Flaws};
 use super::severity::{Severity, SeverityLevel};
 use super::versions::{VersionOrder, compare};
+use crate::sbom::linked::LinkedPackages;
 use crate::sbom::matchers::os_release::OsRelease;
 use crate::sbom::package::Package;
 
@@ -32,7 +33,7 @@ pub struct ScanSubject {
     /// The place in the list of the distribution's package that owns its files.
     pub owner: Option<usize>,
     /// The Go packages in the program, where its function table could be read.
-    pub linked: Option<BTreeSet<String>>,
+    pub linked: Option<LinkedPackages>,
     /// The stream of its module, such as `postgresql:12`.
     pub module_stream: Option<String>,
 }
@@ -124,6 +125,7 @@ impl ScanSubject {
             version: package.version.clone(),
             inquiry: inquire(package, release, now),
             module_stream: stream.map(|(_, stream)| stream.clone()),
+            linked: package.linked.clone(),
             ..Self::default()
         }
     }

@@ -192,7 +192,7 @@ fn code_that_is_not_linked_is_told_apart() {
     let ghsa = about("GHSA-2", "", ("Go", "golang.org/x/crypto"), ALL, "");
     let mut crypto = subject(Ecosystem::Golang, "golang.org/x/crypto", "v0.54.0", None);
     assert_eq!(found(&[crypto.clone()], &[&go, &ghsa]).findings.len(), 1);
-    crypto.linked = Some(BTreeSet::from(["golang.org/x/crypto/ssh".to_owned()]));
+    crypto.linked = Some(["golang.org/x/crypto/ssh"].iter().collect());
     let findings = found(&[crypto], &[&go, &ghsa]);
     assert_eq!(findings.findings, []);
     let [absent] = &findings.absent[..] else { panic!("one") };

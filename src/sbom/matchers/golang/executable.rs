@@ -1,17 +1,12 @@
-//! The Go build information inside an ELF, PE or Mach-O file. It reads headers and the few places
-//! that matter, never the whole file.
+//! The Go build information inside an ELF, PE or Mach-O file. It reads the few places that matter,
+//! never the whole file.
 
 use std::io::{self, Read as _, SeekFrom};
-use std::ops::Range;
 
 use memchr::memmem;
-use object::read::ReadRef as _;
-use object::read::elf::{FileHeader, ProgramHeader as _, SectionHeader as _};
-use object::read::macho::{MachHeader, Section as _, Segment as _};
-use object::read::pe::{ImageNtHeaders, ImageOptionalHeader as _, optional_header_magic};
-use object::{Endianness, elf, macho, pe};
 
-use crate::sbom::matchers::bounded::{Bounded, bounded, read_at};
+use super::layout::ExecutableLayout;
+use crate::sbom::matchers::bounded::read_at;
 use crate::sbom::source::FileContents;
 
 /// See Go's debug/buildinfo: the magic, pointer size, flags, then either two pointers or, from byte
@@ -34,18 +29,13 @@ pub(super) enum BuildInfoSearch {
     Present(BuildInfo),
 }
 
-/// Judges a file by its first four bytes.
-pub(in crate::sbom::matchers) fn is_executable(start: &[u8]) -> bool {
-    const MACHO: [&[u8]; 4] =
-        [b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe"];
-    start.starts_with(b"\x7fELF") || start.starts_with(b"MZ") || MACHO.contains(&start)
-}
-
 /// Errors are those of reading; a malformed executable is one without build information.
-pub(super) fn build_info(contents: &mut dyn FileContents) -> io::Result<BuildInfoSearch> {
-    let Some(layout) = layout(contents)? else { return Ok(BuildInfoSearch::Absent) };
+pub(super) fn build_info(
+    contents: &mut dyn FileContents,
+    layout: &ExecutableLayout,
+) -> io::Result<BuildInfoSearch> {
     for marked in &layout.marked {
-        if let Some(info) = decode(contents, &layout, marked.start)? {
+        if let Some(info) = decode(contents, layout, marked.start)? {
             return Ok(BuildInfoSearch::Present(info));
         }
     }
@@ -54,136 +44,7 @@ pub(super) fn build_info(contents: &mut dyn FileContents) -> io::Result<BuildInf
             "the section for build information has none that can be read",
         ));
     }
-    scan(contents, &layout)
-}
-
-/// Where things are in the file.
-#[derive(Debug, Default)]
-struct ExecutableLayout {
-    /// Sections named for build information.
-    marked: Vec<Range<u64>>,
-    /// Initialised, writable data: where build information is if nothing is marked.
-    data: Vec<Range<u64>>,
-    /// Address and file range of what gets loaded.
-    loaded: Vec<(u64, Range<u64>)>,
-}
-
-impl ExecutableLayout {
-    /// The file offset of `size` bytes at an address.
-    fn offset(&self, address: u64, size: u64) -> Option<u64> {
-        self.loaded.iter().find_map(|(start, file)| {
-            let distance = address.checked_sub(*start)?;
-            let end = distance.checked_add(size)?;
-            (end <= file.end - file.start).then(|| file.start + distance)
-        })
-    }
-}
-
-fn range(offset: u64, size: u64) -> Option<Range<u64>> {
-    Some(offset..offset.checked_add(size)?).filter(|range| !range.is_empty())
-}
-
-fn layout(contents: &mut dyn FileContents) -> io::Result<Option<ExecutableLayout>> {
-    let mut start = [0; 4];
-    if !read_at(contents, 0, &mut start)? {
-        return Ok(None);
-    }
-    bounded(contents, |data| parse(data, start))
-}
-
-fn parse(data: &Bounded<'_>, start: [u8; 4]) -> Option<ExecutableLayout> {
-    let class = *data.read_bytes_at(4, 1).ok()?.first()?;
-    match (start, class) {
-        ([0x7f, b'E', b'L', b'F'], 1) => elf_layout::<elf::FileHeader32<Endianness>>(data),
-        ([0x7f, b'E', b'L', b'F'], _) => elf_layout::<elf::FileHeader64<Endianness>>(data),
-        ([b'M', b'Z', ..], _) => match optional_header_magic(data).ok()? {
-            pe::IMAGE_NT_OPTIONAL_HDR32_MAGIC => pe_layout::<pe::ImageNtHeaders32>(data),
-            _ => pe_layout::<pe::ImageNtHeaders64>(data),
-        },
-        ([0xfe, 0xed, 0xfa, 0xce] | [0xce, 0xfa, 0xed, 0xfe], _) => {
-            macho_layout::<macho::MachHeader32<Endianness>>(data)
-        }
-        _ => macho_layout::<macho::MachHeader64<Endianness>>(data),
-    }
-}
-
-fn elf_layout<Elf: FileHeader<Endian = Endianness>>(
-    data: &Bounded<'_>,
-) -> Option<ExecutableLayout> {
-    let header = Elf::parse(data).ok()?;
-    let endian = header.endian().ok()?;
-    let mut layout = ExecutableLayout::default();
-    for segment in header.program_headers(endian, data).ok()? {
-        let (offset, size) = segment.file_range(endian);
-        if let Some(file) = range(offset, size).filter(|_| segment.p_type(endian) == elf::PT_LOAD) {
-            let flags = segment.p_flags(endian).0;
-            if flags & (elf::PF_W.0 | elf::PF_X.0) == elf::PF_W.0 {
-                layout.data.push(file.clone());
-            }
-            layout.loaded.push((segment.p_vaddr(endian).into(), file));
-        }
-    }
-    // Without section headers, as after `sstrip`, the data is searched.
-    if let Ok(sections) = header.sections(endian, data) {
-        for section in sections.iter() {
-            if sections.section_name(endian, section).is_ok_and(|name| name == b".go.buildinfo")
-                && let Some((offset, size)) = section.file_range(endian)
-            {
-                layout.marked.extend(range(offset, size));
-            }
-        }
-    }
-    Some(layout)
-}
-
-fn pe_layout<Pe: ImageNtHeaders>(data: &Bounded<'_>) -> Option<ExecutableLayout> {
-    const WRITABLE_DATA: u32 = 0xc000_0040;
-    let dos = pe::ImageDosHeader::parse(data).ok()?;
-    let mut offset = u64::from(dos.nt_headers_offset());
-    let (headers, _) = Pe::parse(data, &mut offset).ok()?;
-    let base = headers.optional_header().image_base();
-    let mut layout = ExecutableLayout::default();
-    for section in headers.sections(data, offset).ok()?.iter() {
-        let (offset, size) = section.pe_file_range();
-        let Some(file) = range(offset.into(), size.into()) else { continue };
-        // Go marks nothing by name in PE.
-        if section.characteristics.get(object::LittleEndian).0 & WRITABLE_DATA == WRITABLE_DATA {
-            layout.data.push(file.clone());
-        }
-        layout.loaded.push((
-            base.saturating_add(section.virtual_address.get(object::LittleEndian).into()),
-            file,
-        ));
-    }
-    Some(layout)
-}
-
-fn macho_layout<Mach: MachHeader<Endian = Endianness>>(
-    data: &Bounded<'_>,
-) -> Option<ExecutableLayout> {
-    let header = Mach::parse(data, 0).ok()?;
-    let endian = header.endian().ok()?;
-    let mut layout = ExecutableLayout::default();
-    let mut commands = header.load_commands(endian, data, 0).ok()?;
-    while let Some(command) = commands.next().ok()? {
-        let Ok(Some((segment, section_data))) = Mach::Segment::from_command(command) else {
-            continue;
-        };
-        let (offset, size) = segment.file_range(endian);
-        let Some(file) = range(offset, size) else { continue };
-        if segment.name() == b"__DATA" {
-            layout.data.push(file.clone());
-        }
-        layout.loaded.push((segment.vmaddr(endian).into(), file));
-        for section in segment.sections(endian, section_data).ok()? {
-            if section.name() == b"__go_buildinfo" {
-                layout
-                    .marked
-                    .extend(range(u64::from(section.offset(endian)), section.size(endian).into()));
-            }
-        }
-    }
-    Some(layout)
+    scan(contents, layout)
 }
 
 /// Looks for the magic in the data, window by window.
@@ -331,7 +192,7 @@ fn pointed_string(
     }
 }
 
-fn word(bytes: &[u8], big_endian: bool) -> u64 {
+pub(super) fn word(bytes: &[u8], big_endian: bool) -> u64 {
     let push = |word: u64, byte: &u8| word << 8 | u64::from(*byte);
     if big_endian { bytes.iter().fold(0, push) } else { bytes.iter().rev().fold(0, push) }
 }
@@ -359,6 +220,7 @@ fn without_sentinels(modules: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::layout::{is_executable, layout};
     use super::*;
     use proptest::prelude::*;
     use std::io::Cursor;
@@ -503,8 +365,15 @@ mod tests {
         (0..16).map(shape).collect()
     }
 
+    fn searched(file: &mut dyn FileContents) -> io::Result<BuildInfoSearch> {
+        match layout(file)? {
+            Some(layout) => build_info(file, &layout),
+            None => Ok(BuildInfoSearch::Absent),
+        }
+    }
+
     fn search(file: &[u8]) -> BuildInfoSearch {
-        build_info(&mut Cursor::new(file)).unwrap()
+        searched(&mut Cursor::new(file)).unwrap()
     }
 
     #[test]
@@ -556,7 +425,7 @@ mod tests {
             }
         }
         for shape in shapes() {
-            let error = build_info(&mut FailingDisk(Cursor::new(shape.elf()))).unwrap_err();
+            let error = searched(&mut FailingDisk(Cursor::new(shape.elf()))).unwrap_err();
             assert_eq!(error.to_string(), "bad sector");
         }
     }

@@ -1,38 +1,56 @@
-//! Go modules, from the build information that the Go linker leaves in executables. It takes the
-//! version of a main module from what its builder stated, and guesses none.
+//! Go modules, from the build information that the Go linker leaves in executables, and which of
+//! their packages are there. It takes the version of a main module from what its builder stated, and
+//! guesses none.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use super::{FileFacts, upx};
+use crate::sbom::linked::STANDARD;
 use crate::sbom::package::{Ecosystem, FoundPackage, Package, PackageNeed};
 use crate::sbom::source::FileContents;
+use attribution::{ImportedModule, attributed};
 use executable::{BuildInfo, BuildInfoSearch};
 
+mod attribution;
 mod executable;
+mod functions;
+mod layout;
 
-pub(super) use executable::is_executable;
+pub(super) use layout::is_executable;
 
 pub(super) fn read(path: &str, contents: &mut dyn FileContents) -> io::Result<FileFacts> {
-    // More than any program has; a hostile one must not fill the memory.
-    const MOST_LINES: usize = 100_000;
     let unlisted = |reason| {
         FileFacts::warning(format!(
             "the Go modules of `{path}`, if it has any, are not listed: {reason}"
         ))
     };
-    Ok(match executable::build_info(contents)? {
+    let Some(layout) = layout::layout(contents)? else { return Ok(FileFacts::default()) };
+    let info = match executable::build_info(contents, &layout)? {
         BuildInfoSearch::Absent if upx::is_packed(contents)? => {
-            FileFacts::warning(format!("`{path}` is packed by UPX, so its content was not read"))
+            let sentence = format!("`{path}` is packed by UPX, so its content was not read");
+            return Ok(FileFacts::warning(sentence));
         }
-        BuildInfoSearch::Absent => FileFacts::default(),
-        BuildInfoSearch::Broken(reason) => unlisted(reason),
+        BuildInfoSearch::Absent => return Ok(FileFacts::default()),
+        BuildInfoSearch::Broken(reason) => return Ok(unlisted(reason)),
         BuildInfoSearch::Present(info) if info.modules.lines().count() > MOST_LINES => {
-            unlisted("they are more than any program has")
+            return Ok(unlisted("they are more than any program has"));
         }
-        BuildInfoSearch::Present(info) => {
-            FileFacts { packages: modules(path, &info), ..FileFacts::default() }
+        BuildInfoSearch::Present(info) => info,
+    };
+    let mut facts = FileFacts::default();
+    let linked = match functions::linked(contents, &layout) {
+        Ok(linked) => linked,
+        Err(error) if functions::is_not_kept(&error) => {
+            facts.warn(format!(
+                "which packages of its Go modules `{path}` has is not listed: it is too large to be held in memory"
+            ));
+            None
         }
-    })
+        Err(error) => return Err(error),
+    };
+    facts.packages = modules(path, &info, linked.as_ref());
+    Ok(facts)
 }
 
 /// One `mod`, `dep` or `=>` line: path, version, checksum.
@@ -78,9 +96,11 @@ impl<'a> GoModuleLine<'a> {
 const MOST_LINES: usize = 100_000;
 
 /// The main module, its dependencies as they were compiled in, and the standard library.
-fn modules(path: &str, info: &BuildInfo) -> Vec<FoundPackage> {
+fn modules(path: &str, info: &BuildInfo, linked: Option<&BTreeSet<String>>) -> Vec<FoundPackage> {
     let mut main: Option<Package> = None;
     let mut packages: Vec<Package> = Vec::new();
+    // As each of them is imported, whatever replaces it.
+    let (mut main_imported, mut imported) = (String::new(), Vec::new());
     for line in info.modules.lines().take(MOST_LINES) {
         let mut fields = line.split('\t');
         let key = fields.next().unwrap_or_default();
@@ -89,8 +109,14 @@ fn modules(path: &str, info: &BuildInfo) -> Vec<FoundPackage> {
             continue;
         }
         match key {
-            "mod" => main = Some(module.package()),
-            "dep" => packages.push(module.package()),
+            "mod" => {
+                module.path.clone_into(&mut main_imported);
+                main = Some(module.package());
+            }
+            "dep" => {
+                imported.push(module.path.to_owned());
+                packages.push(module.package());
+            }
             "=>" => {
                 if let Some(replaced) = packages.last_mut().or(main.as_mut()) {
                     replace(replaced, &module);
@@ -99,7 +125,25 @@ fn modules(path: &str, info: &BuildInfo) -> Vec<FoundPackage> {
             _ => {}
         }
     }
-    packages.push(standard_library(&info.version));
+    let mut standard = standard_library(&info.version);
+    if let Some(linked) = linked {
+        imported.push(main_imported);
+        let all = packages.iter().chain(&main);
+        let modules = all
+            .zip(imported)
+            .map(|(package, imported)| ImportedModule { imported, listed: package.name.clone() });
+        let program = program(&info.modules);
+        let found = attributed(linked, program, &modules.collect::<Vec<_>>());
+        standard.linked = found.standard;
+        for (package, linked) in packages.iter_mut().chain(&mut main).zip(found.modules) {
+            package.linked = linked;
+        }
+        // The program itself is a package of it, and nobody knows which.
+        if let Some(main) = main.as_mut().filter(|_| program.is_none()) {
+            main.linked = None;
+        }
+    }
+    packages.push(standard);
     let requires: Vec<Vec<PackageNeed>> =
         packages.iter().map(|package| vec![PackageNeed::named(package.name.as_str())]).collect();
     let mut found: Vec<FoundPackage> =
@@ -113,6 +157,12 @@ fn modules(path: &str, info: &BuildInfo) -> Vec<FoundPackage> {
         found.push(FoundPackage { requires, ..self::found(path, main) });
     }
     found
+}
+
+/// The import path of the program, where it was built by its name.
+fn program(modules: &str) -> Option<&str> {
+    let path = modules.lines().find_map(|line| line.strip_prefix("path\t"))?.trim();
+    Some(path).filter(|path| !matches!(*path, "" | "command-line-arguments"))
 }
 
 /// What is compiled in is the replacement; of a local one nothing is known but that it is not the
@@ -138,7 +188,7 @@ fn standard_library(go_version: &str) -> Package {
     let version =
         number.starts_with(|letter: char| letter.is_ascii_digit()).then(|| number.to_owned());
     let notes = vec![format!("Compiled by {}.", go_version.trim())];
-    Package { version, notes, ..Package::named(Ecosystem::Golang, "stdlib") }
+    Package { version, notes, ..Package::named(Ecosystem::Golang, STANDARD) }
 }
 
 /// The version of a main module that was not built as a release: what the linker was told, or else
@@ -266,7 +316,33 @@ mod tests {
         build\t-compiler=gc\nbuild\tvcs.revision=0123456789abcdef\nbuild\tvcs.time=2024-02-08T10:11:12Z\nbuild\tvcs.modified=true\n";
 
     fn found_in(version: &str, text: &str) -> Vec<FoundPackage> {
-        modules("usr/bin/app", &BuildInfo { version: version.into(), modules: text.into() })
+        modules("usr/bin/app", &BuildInfo { version: version.into(), modules: text.into() }, None)
+    }
+
+    #[test]
+    fn each_module_has_its_packages_and_a_program_without_a_name_none() {
+        let linked = [
+            "runtime",
+            "main",
+            "example.com/app/own",
+            "github.com/BurntSushi/toml",
+            "example.com/old/x",
+            "example.com/local/y",
+        ];
+        let linked = linked.map(str::to_owned).into();
+        let written = |text: &str| -> Vec<Option<String>> {
+            let info = BuildInfo { version: "go1.26.8".into(), modules: text.into() };
+            let found = modules("usr/bin/app", &info, Some(&linked)).into_iter();
+            let written = |package: Package| Some(package.linked?.written(&package.name));
+            found.map(|found| written(found.package)).collect()
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            written(MODULES),
+            [some("."), some("x"), some("y"), some("runtime"), some("cmd/app,own")]
+        );
+        let nameless = MODULES.replace("example.com/app/cmd/app", "command-line-arguments");
+        assert_eq!(written(&nameless)[4], None);
     }
 
     #[test]
