@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::checks::CALL;
 use super::flags::{Flag, FlagValue, Flags};
 use super::outputs;
 use crate::build::recipe::Build;
@@ -87,6 +88,33 @@ pub fn build<P: AsRef<Path>>(
                 ),
             );
         }
+    }
+    arguments.push(build.flags.context.clone());
+    arguments
+}
+
+/// Asks for the checks of the Dockerfile, with what it takes to read that: of several platforms one,
+/// as all have one Dockerfile.
+pub fn checks<P: AsRef<Path>>(build: &Build, builder: &str, secrets: &[P]) -> Vec<String> {
+    const TAKEN: [&str; 8] = [
+        "--add-host",
+        "--allow",
+        "--build-arg",
+        "--build-context",
+        "--file",
+        "--secret",
+        "--ssh",
+        "--target",
+    ];
+    let mut arguments = ["build", "--builder", builder, "--call", CALL].map(str::to_owned).to_vec();
+    for flag in build.flags.flags.iter().filter(|flag| TAKEN.contains(&flag.name)) {
+        if let Some(value) = value(flag, &build.flags, &Destination::Check, secrets) {
+            arguments.push(flag.name.to_owned());
+            arguments.extend(value);
+        }
+    }
+    if let Some(platform) = build.platforms.first() {
+        arguments.extend(["--platform".to_owned(), platform.to_string()]);
     }
     arguments.push(build.flags.context.clone());
     arguments
@@ -233,6 +261,17 @@ mod tests {
             "--output", "type=local,dest=out", "--platform", "linux/amd64,linux/arm64", "--secret", "id=tok,\"src=/p/s,0\"", "--target", "run",
             "--attest", &format!("type=sbom,generator={scanner},\"SUPPLIER=Octo, Inc\",FILES=owned"), "--metadata-file", "/p/md.json",
             "--output", "type=image,\"name=ghcr.io/o/a,docker.io/o/a\",push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true,compression=zstd", ".",
+        ]);
+    }
+
+    #[test]
+    fn checks_are_told_what_the_dockerfile_needs_and_where_nothing_goes() {
+        let arguments =
+            checks(&made(everything(), Sbom::Ours(Otherwise::Registry)), "b", &["/p/s0"]);
+        #[rustfmt::skip]
+        assert_eq!(arguments, [
+            "build", "--builder", "b", "--call", "check,format=json,ignorestatus=true", "--build-arg", "A=1,2", "--file", "a/Dockerfile",
+            "--secret", "id=tok,src=/p/s0", "--target", "run", "--platform", "linux/amd64", ".",
         ]);
     }
 

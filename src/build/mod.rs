@@ -6,6 +6,7 @@ pub mod bake;
 pub mod builder;
 pub mod buildx;
 pub mod caches;
+pub mod checks;
 pub mod emulation;
 pub mod failure;
 pub mod flags;
@@ -24,6 +25,7 @@ mod withheld;
 
 use anyhow::bail;
 
+use self::checks::DockerfileChecks;
 use self::merge::TakenImage;
 use self::progress::PlatformWork;
 use crate::error::OrRemedy as _;
@@ -46,6 +48,8 @@ pub struct BuiltImage {
     work: Vec<PlatformWork>,
     /// What it was made of that no job of this run built.
     taken: Vec<TakenImage>,
+    /// What BuildKit says of its Dockerfile.
+    checks: DockerfileChecks,
 }
 
 /// What an image must be for.
@@ -81,6 +85,7 @@ impl BuiltImage {
             platforms: contents.platforms,
             work: Vec::new(),
             taken: Vec::new(),
+            checks: DockerfileChecks::NotAsked,
         })
     }
 
@@ -92,6 +97,16 @@ impl BuiltImage {
     fn made_of(mut self, taken: Vec<TakenImage>) -> Self {
         self.taken = taken;
         self
+    }
+
+    /// With what BuildKit says of its Dockerfile.
+    pub fn checked(mut self, checks: DockerfileChecks) -> Self {
+        self.checks = checks;
+        self
+    }
+
+    pub fn checks(&self) -> &DockerfileChecks {
+        &self.checks
     }
 
     pub fn taken(&self) -> &[TakenImage] {

@@ -18,6 +18,7 @@ use crate::build::arguments::Generator;
 use crate::build::bake::Definition;
 use crate::build::builder::RunBuilder;
 use crate::build::buildx::{BuildFolder, Buildx, print_bake};
+use crate::build::checks::DockerfileChecks;
 use crate::build::recipe::Build;
 use crate::build::source::ContextSource;
 use crate::build::{flags, inherited};
@@ -314,10 +315,19 @@ async fn build(
         let file: Value =
             Definition::for_publishing(&plan.definition, &plan.goods, &plan.build, &generator, env);
         let (allow, allowed) = (allowed(&plan.build), &plan.build.allowed);
-        let built = buildx
-            .bake(&outside.registry, (folder, &file), &allow, &plan.goods, allowed, notice)
-            .await?;
-        anyhow::Ok((built, generator))
+        let building =
+            buildx.bake(&outside.registry, (folder, &file), &allow, &plan.goods, allowed, notice);
+        let targets = plan.goods.iter().map(|goods| goods.target.as_str());
+        let checking = async {
+            anyhow::Ok(match plan.release.search.is_wanted() {
+                true => buildx.bake_checks((folder, &file), &allow, targets).await,
+                false => Vec::new(),
+            })
+        };
+        let (built, checks) = futures_util::try_join!(building, checking)?;
+        let checks = checks.into_iter().chain(std::iter::repeat(DockerfileChecks::NotAsked));
+        let built = built.into_iter().zip(checks).map(|(built, checks)| built.checked(checks));
+        anyhow::Ok((built.collect::<Vec<_>>(), generator))
     }
     .await;
     buildx.close().await;

@@ -20,6 +20,7 @@ use crate::attest::provenance::{Foreign, WorkflowOfRun};
 use crate::attest::sboms::Sboms;
 use crate::attest::{self, AcceptedEvidence, AttestedImage};
 use crate::build::BuiltImage;
+use crate::build::checks::DockerfileChecks;
 use crate::error::OrRemedy as _;
 use crate::github::RunContext;
 use crate::image::{Digest, ImageRef, Repository};
@@ -260,9 +261,21 @@ async fn prove_one(
         anyhow::Ok((searched, images))
     };
     let signing = sign_one(outside, opened, workflow, image, means, &gate);
-    let ((attested, scanned, told), (searched, images)) =
+    let ((attested, scanned, told), (mut searched, images)) =
         futures_util::try_join!(signing, searching)?;
+    add_checks(&mut searched, attested.built().checks());
     Ok((Proven { attested, scanned, searched, images }, told))
+}
+
+/// Beside what the layers and the config show, what BuildKit says of the Dockerfile.
+fn add_checks(searched: &mut Searched, checks: &DockerfileChecks) {
+    match checks {
+        DockerfileChecks::NotAsked => {}
+        DockerfileChecks::NotRun(why) => searched.add_checks(&[], Some(why)),
+        DockerfileChecks::Done(report) => {
+            searched.add_checks(&report.weaknesses, report.broken.as_deref());
+        }
+    }
 }
 
 async fn sign_one(

@@ -13,6 +13,7 @@ use super::private::private_folder;
 use super::release::{ReleaseRun, say_elsewhere, sboms, with_consequence};
 use crate::build::arguments::Generator;
 use crate::build::buildx::{BuildFolder, Buildx};
+use crate::build::checks::DockerfileChecks;
 use crate::build::recipe::Build;
 use crate::build::sbom::{Otherwise, Sbom};
 use crate::build::scanner::{self, ScannerImage};
@@ -175,7 +176,7 @@ pub(super) async fn push(
     };
     let buildx = report.stage("preflight", preflight).await?;
     report
-        .stage("build", build(env, &plan.build, &plan.images, &registry, buildx, &notice))
+        .stage("build", build(env, &plan.build, (&plan.images, false), &registry, buildx, &notice))
         .await
         .map(|(built, _)| built)
 }
@@ -218,7 +219,9 @@ pub async fn publish(
         return run.complete(&outside, ready).await?.pop().context("the image was lost on the way");
     }
     let images = plan.release.images();
-    let building = build(env, &plan.build, &images, &outside.registry, buildx, &notice);
+    let is_checked = plan.release.search.is_wanted();
+    let building =
+        build(env, &plan.build, (&images, is_checked), &outside.registry, buildx, &notice);
     let (built, generator) = report.stage("build", building).await?;
     run.conclude(&outside, ready, built, &sboms(&plan.build.sbom, generator, layers)).await
 }
@@ -247,18 +250,29 @@ pub(super) fn build_problems(build: &Build, env: &Environment) -> Problems {
     problems
 }
 
-/// Builds with what the preflight set up; says what made the SBOMs, where the plan left that open.
+/// Builds with what the preflight set up, and lets the Dockerfile be checked meanwhile where that
+/// is wanted; says what made the SBOMs, where the plan left that open.
 pub async fn build(
     env: &Environment,
     build: &Build,
-    to: &[Repository],
+    (to, is_checked): (&[Repository], bool),
     registry: &Registry,
     buildx: Buildx,
     notice: &dyn Fn(&str),
 ) -> anyhow::Result<((BuiltImage, Generator), String)> {
     let built = async {
-        let generator = generator(env, build, &to[0], registry, &buildx, notice).await?;
-        anyhow::Ok((buildx.build(registry, build, to, &generator, notice).await?, generator))
+        let building = async {
+            let generator = generator(env, build, &to[0], registry, &buildx, notice).await?;
+            anyhow::Ok((buildx.build(registry, build, to, &generator, notice).await?, generator))
+        };
+        let checking = async {
+            anyhow::Ok(match is_checked {
+                true => buildx.checks(build).await,
+                false => DockerfileChecks::NotAsked,
+            })
+        };
+        let ((built, generator), checks) = futures_util::try_join!(building, checking)?;
+        anyhow::Ok((built.checked(checks), generator))
     }
     .await;
     buildx.close().await;

@@ -79,6 +79,9 @@ async fn main() -> ExitCode {
         (Some("bake"), _) if arguments.iter().any(|argument| argument == "--print") => {
             print_bake(&arguments)
         }
+        (Some("build" | "bake"), _) if !values(&arguments, "--call").is_empty() => {
+            checked(&arguments)
+        }
         (Some("build" | "bake"), "one-platform-fails") => {
             eprint!("{}", include_str!("failed.txt"));
             ExitCode::FAILURE
@@ -135,6 +138,30 @@ fn late_registry() -> Option<String> {
         "ERROR: failed to build: failed to solve: failed to push r.io/app: unknown: blob `sha256:{}` is not known",
         "0".repeat(64)
     ))
+}
+
+/// What `FAKE_BUILDX_CHECKS`, a file, says of every Dockerfile, or that all is well; of a bake file,
+/// for each target. Without JSON it is why nothing can be said. The arguments are kept for a test.
+fn checked(arguments: &[String]) -> ExitCode {
+    if let Ok(file) = std::env::var("FAKE_BUILDX_CHECKED") {
+        std::fs::write(file, serde_json::to_vec(arguments).unwrap()).unwrap();
+    }
+    let said =
+        std::env::var("FAKE_BUILDX_CHECKS").map(|file| std::fs::read_to_string(file).unwrap());
+    let said = said.unwrap_or_else(|_| json!({ "warnings": [], "sources": [] }).to_string());
+    let Ok(said) = serde_json::from_str::<Value>(&said) else { return fail(&said) };
+    if arguments[0] == "build" {
+        println!("{said}");
+        return ExitCode::SUCCESS;
+    }
+    let definition: Value =
+        serde_json::from_slice(&std::fs::read(values(arguments, "--file")[0]).unwrap()).unwrap();
+    let of_target =
+        |(name, build): (&String, &Value)| (name.clone(), json!({ "build": build, "check": said }));
+    let targets: serde_json::Map<String, Value> =
+        definition["target"].as_object().unwrap().iter().map(of_target).collect();
+    println!("{}", json!({ "group": definition["group"], "target": targets }));
+    ExitCode::SUCCESS
 }
 
 /// The value after each occurrence of an option.

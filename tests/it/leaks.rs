@@ -258,6 +258,84 @@ async fn misconfiguration_refuses_where_that_is_asked() {
     published(&world).await;
 }
 
+/// What BuildKit says of the Dockerfile, as the fake one has it.
+fn checks(world: &mut World, said: &str) {
+    let file = world.folder.path().join("checks.json");
+    std::fs::write(&file, said).unwrap();
+    let kept = world.folder.path().join("checked.json").display().to_string();
+    world.set("FAKE_BUILDX_CHECKS", &file.display().to_string()).set("FAKE_BUILDX_CHECKED", &kept);
+}
+
+fn warned() -> String {
+    json!({
+        "warnings": [
+            { "ruleName": "SecretsUsedInArgOrEnv", "description": "Sensitive data should not be used", "detail": "Do not use ARG (ARG \"KEY\")",
+              "url": "https://docs.docker.com/go/dockerfile/rule/x/", "location": { "ranges": [{ "start": { "line": 3 } }] } },
+            { "ruleName": "FromAsCasing", "description": "casing", "location": { "sourceIndex": -1 } },
+        ],
+        "sources": [{ "filename": "Dockerfile" }],
+    })
+    .to_string()
+}
+
+#[tokio::test]
+async fn the_checks_of_buildkit_are_among_misconfigurations() {
+    let mut world = world(&json!({})).await;
+    checks(&mut world, &warned());
+    world.set("INPUT_ON-TAG-CONFLICT", "overwrite");
+    let run = published(&world).await;
+    assert!(run.summary.contains("Misconfiguration: 0 high, 2 medium, 2 low"), "{}", run.summary);
+    assert!(run.summary.contains("buildkit/FromAsCasing"), "{}", run.summary);
+    let asked = std::fs::read(world.folder.path().join("checked.json")).unwrap();
+    let asked: Vec<String> = serde_json::from_slice(&asked).unwrap();
+    let says = |option: &str| asked.windows(2).find(|pair| pair[0] == option).map(|pair| &*pair[1]);
+    assert_eq!(says("--call"), Some("check,format=json,ignorestatus=true"));
+    assert_eq!(says("--platform"), Some("linux/amd64"));
+    assert!(!asked.iter().any(|it| it.contains("push") || it == "--output" || it == "--attest"));
+    world.set("INPUT_FAIL-ON-MISCONFIG", "medium").set("FAKE_BUILDX_SALT", "2");
+    let risks = world.folder.path().join("risks.yaml");
+    std::fs::write(&risks, "accepted:\n  - id: root-user\n    reason: of the tests\n").unwrap();
+    world.set("INPUT_IGNORE-FILE", &risks.display().to_string());
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(1), "{}", run.log);
+    let place = "buildkit/SecretsUsedInArgOrEnv (medium";
+    tell(
+        &run,
+        &["nothing was tagged: 1 misconfiguration", place, "in Dockerfile:3: Do not use ARG"],
+    );
+
+    let mut world = bake::world().await;
+    checks(&mut world, &warned());
+    world.set("INPUT_FAIL-ON-MISCONFIG", "medium");
+    let risks = risks.display().to_string();
+    world.set("INPUT_IGNORE-FILE", &risks);
+    let run = world.run(&["bake"], &[]).await;
+    assert_eq!(run.code, Some(1), "{}", run.log);
+    tell(&run, &["nothing was tagged: 1 misconfiguration", place]);
+}
+
+/// Nobody takes silence for approval.
+#[tokio::test]
+async fn checks_that_cannot_run_are_said_and_a_run_without_a_search_asks_for_none() {
+    let mut world = world(&json!({})).await;
+    checks(&mut world, "unknown flag: --call");
+    world.set("INPUT_ON-TAG-CONFLICT", "overwrite").set("INPUT_FAIL-ON-MISCONFIG", "high");
+    let told = "nobody knows all that BuildKit's checks would say: `fake-buildx` ended";
+    let run = published(&world).await;
+    tell(&run, &[told, "unknown flag: --call"]);
+    assert!(run.summary.contains("unknown flag: --call"), "{}", run.summary);
+    let broken = json!({ "buildError": { "message": "no such stage", "location": {} } });
+    checks(&mut world, &broken.to_string());
+    world.set("FAKE_BUILDX_SALT", "2");
+    tell(&published(&world).await, &["checks would say: Dockerfile:1: no such stage"]);
+    let asked = world.folder.path().join("checked.json");
+    std::fs::remove_file(&asked).unwrap();
+    world.set("INPUT_FAIL-ON-SECRETS", "skip").set("FAKE_BUILDX_SALT", "3");
+    world.unset("INPUT_FAIL-ON-MISCONFIG");
+    published(&world).await;
+    assert!(!asked.exists());
+}
+
 /// Whoever pushes by digest has a later job judge it.
 #[tokio::test]
 async fn merged_and_baked_images_are_searched_before_the_first_tag() {

@@ -52,6 +52,8 @@ pub struct PlatformSearch {
     pub base: BaseLayers,
     /// Secrets that are not listed, as there are too many.
     pub left_out: u64,
+    /// Why BuildKit's checks of the Dockerfile are not known, or not all of them.
+    pub unchecked: Option<String>,
 }
 
 /// What became of the search of one image of a release.
@@ -68,6 +70,16 @@ impl Searched {
         match self {
             Self::Not(_) => &[],
             Self::Done(platforms) => platforms,
+        }
+    }
+
+    /// Adds what is said of the Dockerfile that all platforms are built from, and why not all of it
+    /// is known.
+    pub fn add_checks(&mut self, said: &[Weakness], unchecked: Option<&str>) {
+        let Self::Done(platforms) = self else { return };
+        for platform in platforms {
+            platform.weaknesses.extend(said.iter().cloned());
+            platform.unchecked = unchecked.map(str::to_owned);
         }
     }
 }

@@ -272,6 +272,9 @@ pub fn gaps(searched: &[&PlatformSearch]) -> Vec<String> {
         for why in &platform.unread {
             say(format!("not searched for secrets: {}", visible(why)));
         }
+        if let Some(why) = &platform.unchecked {
+            say(format!("nobody knows all that BuildKit's checks would say: {}", visible(why)));
+        }
         if let Some(why) = &platform.base.unknown {
             say(format!("every layer counts as the image's own: {}", visible(why)));
         }

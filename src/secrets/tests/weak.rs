@@ -4,7 +4,8 @@ use super::token;
 use crate::secrets::config::RunConfig;
 use crate::secrets::shown;
 use crate::secrets::weakness::{
-    Gravity, LayerEntry, LayerEntryKind, WeakPlace, Weakness, of_config, of_entry, read_lint,
+    Gravity, LayerEntry, LayerEntryKind, LintReport, WeakPlace, Weakness, of_config, of_entry,
+    read_lint,
 };
 
 fn weak(config: serde_json::Value, base: Option<&str>) -> Vec<Weakness> {
@@ -108,21 +109,23 @@ fn the_checks_of_a_build_are_read() {
         "warnings": [
             { "ruleName": "SecretsUsedInArgOrEnv", "description": "Sensitive data", "url": "https://docs.docker.com/go/x",
               "detail": "Do not use ARG\n::error::", "location": { "ranges": [{ "start": { "line": 3 }, "end": { "line": 3 } }] } },
-            { "ruleName": "FromAsCasing", "description": "casing", "location": { "sourceIndex": 5, "ranges": null } },
+            { "ruleName": "FromAsCasing", "description": "casing", "location": { "sourceIndex": -1, "ranges": null } },
         ],
-        "sources": [{ "fileName": "build/Dockerfile", "language": "Dockerfile", "definition": {}, "data": "RlJPTSB4" }],
+        "sources": [{ "filename": "build/Dockerfile", "language": "Dockerfile", "definition": {}, "data": "RlJPTSB4" }],
         "buildError": { "message": "no such stage", "location": {} },
     });
-    let found = read_lint(json.to_string().as_bytes()).unwrap();
-    assert_eq!(
-        rules(&found),
-        ["buildkit/SecretsUsedInArgOrEnv", "buildkit/FromAsCasing", "buildkit/error"]
-    );
+    let LintReport { weaknesses: found, broken } = read_lint(json.to_string().as_bytes()).unwrap();
+    assert_eq!(rules(&found), ["buildkit/SecretsUsedInArgOrEnv", "buildkit/FromAsCasing"]);
+    assert_eq!(broken.as_deref(), Some("build/Dockerfile:1: no such stage"));
     assert_eq!(found[0].place, WeakPlace::Line { file: "build/Dockerfile".to_owned(), line: 3 });
     assert_eq!(found[0].gravity, Gravity::Warning);
     assert!(!found[0].message.contains('\n'));
     assert_eq!(found[1].place, WeakPlace::Line { file: "Dockerfile".to_owned(), line: 1 });
-    assert_eq!((found[1].gravity, found[2].gravity), (Gravity::Note, Gravity::Error));
-    assert_eq!(read_lint(b"{\"warnings\":null}").unwrap(), []);
+    assert_eq!(found[1].gravity, Gravity::Note);
+    assert_eq!(read_lint(b"{\"warnings\":null}").unwrap(), LintReport::default());
+    let many = serde_json::json!({ "warnings": vec![&json["warnings"][0]; 1002] }).to_string();
+    let many = read_lint(many.as_bytes()).unwrap();
+    assert_eq!(many.weaknesses.len(), 1000);
+    assert_eq!(many.broken.as_deref(), Some("2 more of them are not listed"));
     assert!(read_lint(b"[1").is_err());
 }

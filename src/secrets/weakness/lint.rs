@@ -42,10 +42,9 @@ struct LintWarning {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct LintSource {
     #[serde(default)]
-    file_name: String,
+    filename: String,
 }
 
 #[derive(Deserialize)]
@@ -56,11 +55,11 @@ struct LintError {
     location: LintLocation,
 }
 
-/// Go leaves out numbers that are zero.
+/// Go leaves out numbers that are zero. Without a source the index is below that.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct LintLocation {
-    source_index: usize,
+    source_index: i64,
     ranges: Option<Vec<LintRange>>,
 }
 
@@ -73,23 +72,36 @@ struct LintRange {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct LintPosition {
-    line: u32,
+    line: i64,
+}
+
+/// What the checks say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LintReport {
+    /// In the order of the result.
+    pub weaknesses: Vec<Weakness>,
+    /// Why the checks ended early, so that nobody knows of the rest.
+    pub broken: Option<String>,
 }
 
 /// Checks of BuildKit about secrets.
 const SEVERE: [&str; 1] = ["SecretsUsedInArgOrEnv"];
 const LONGEST_TEXT: usize = 500;
+/// More than anybody reads.
+const MOST: usize = 1000;
 
-/// In the order of the result; a build that cannot run at all is one of them.
-pub fn read_lint(json: &[u8]) -> Result<Vec<Weakness>, BadLint> {
+/// Reads one result.
+pub fn read_lint(json: &[u8]) -> Result<LintReport, BadLint> {
     let result: LintResult = serde_json::from_slice(json)
         .map_err(|error| BadLint { line: error.line(), column: error.column() })?;
     let sources = result.sources.unwrap_or_default();
     let place = |location: &LintLocation| {
-        let file = sources.get(location.source_index).map(|it| it.file_name.as_str());
+        let source = usize::try_from(location.source_index).ok();
+        let file = source.and_then(|at| sources.get(at)).map(|it| it.filename.as_str());
         let file = file.filter(|name| !name.is_empty()).unwrap_or("Dockerfile");
-        let first = location.ranges.iter().flatten().next();
-        WeakPlace::Line { file: told(file), line: first.map_or(1, |range| range.start.line.max(1)) }
+        let first = location.ranges.iter().flatten().next().map(|range| range.start.line);
+        let line = first.and_then(|line| u32::try_from(line).ok()).unwrap_or(1).max(1);
+        WeakPlace::Line { file: told(file), line }
     };
     let of_warning = |warning: LintWarning| Weakness {
         rule: Cow::Owned(format!("buildkit/{}", told(&warning.rule_name))),
@@ -108,16 +120,15 @@ pub fn read_lint(json: &[u8]) -> Result<Vec<Weakness>, BadLint> {
         },
         place: place(&warning.location),
     };
-    let mut found: Vec<Weakness> =
-        result.warnings.unwrap_or_default().into_iter().map(of_warning).collect();
-    found.extend(result.error.map(|error| Weakness {
-        rule: Cow::Borrowed("buildkit/error"),
-        gravity: Gravity::Error,
-        message: told(&error.message),
-        hint: "The Dockerfile cannot be built as it is.".to_owned(),
-        place: place(&error.location),
-    }));
-    Ok(found)
+    let warnings = result.warnings.unwrap_or_default();
+    let left_out = warnings.len().saturating_sub(MOST);
+    let broken = match (result.error, left_out) {
+        (Some(error), _) => Some(format!("{}: {}", place(&error.location), told(&error.message))),
+        (None, 0) => None,
+        (None, more) => Some(format!("{more} more of them are not listed")),
+    };
+    let weaknesses = warnings.into_iter().take(MOST).map(of_warning).collect();
+    Ok(LintReport { weaknesses, broken })
 }
 
 fn told(text: &str) -> String {

@@ -11,7 +11,7 @@ use std::fmt;
 use serde::Serialize;
 
 pub use self::entries::{LayerEntry, LayerEntryKind, of_entry};
-pub use self::lint::{BadLint, read_lint};
+pub use self::lint::{BadLint, LintReport, read_lint};
 use super::config::{RunConfig, assignments, is_named, is_secret};
 use super::leak::{Confidence, Leak, LeakPlace};
 use crate::text::seen::visible;

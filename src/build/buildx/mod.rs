@@ -7,13 +7,13 @@ use anyhow::{Context as _, bail};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
-use super::arguments::{self, Destination, Generator};
-use super::bake::{BakedImage, Definition};
-use super::builder::{self, BuilderConfig, Created, Driver, Inspected, RunBuilder};
-use super::progress::BuildProgress;
-use super::source::{RemoteSource, TOKEN_VARIABLE};
-use super::{BuiltImage, Expected, emulation, failure, late, variables, withheld};
+use crate::build::arguments::{self, Destination, Generator};
+use crate::build::bake::{BakedImage, Definition};
+use crate::build::builder::{self, BuilderConfig, Created, Driver, Inspected, RunBuilder};
+use crate::build::progress::BuildProgress;
 use crate::build::recipe::Build;
+use crate::build::source::{RemoteSource, TOKEN_VARIABLE};
+use crate::build::{BuiltImage, Expected, emulation, failure, late, variables, withheld};
 use crate::command::{ChildOutput, FailedCommand, Program, Variables, find};
 use crate::environment::Environment;
 use crate::error::Remedy as _;
@@ -22,6 +22,8 @@ use crate::image::{Digest, Platform, Repository};
 use crate::oci::Allowed;
 use crate::page::RefusalPage;
 use crate::registry::{Credentials, Registry};
+
+mod checking;
 
 /// buildx with private configuration, and the builder it builds with.
 pub struct Buildx {
@@ -347,22 +349,26 @@ impl Buildx {
         destination: &Destination<'_>,
         notice: &dyn Fn(&str),
     ) -> anyhow::Result<BuildProgress> {
-        let secrets = &build.flags.secrets;
-        let files: Vec<PathBuf> =
-            (0..secrets.len()).map(|number| self.folder.join(format!("secret-{number}"))).collect();
-        for (file, secret) in files.iter().zip(secrets) {
-            write_private(file, secret.value.expose_secret().as_bytes())?;
-        }
+        let files = self.secret_files(build, "secret")?;
         let mut arguments = arguments::build(build, &self.builder, destination, &files);
         arguments.insert(1, format!("--progress={}", self.progress()));
         let given = build.flags.values("--file").last();
         let result = late::run(&self.program, &arguments, self.output, notice)
             .await
             .map_err(|error| failure::told(error, given));
-        for file in &files {
-            let _ = std::fs::remove_file(file); // the folder goes at the end in any case
-        }
+        remove(&files);
         result
+    }
+
+    /// Files with the secrets of a build, which only this user can read.
+    fn secret_files(&self, build: &Build, name: &str) -> anyhow::Result<Vec<PathBuf>> {
+        let secrets = build.flags.secrets.iter().enumerate();
+        let written = secrets.map(|(number, secret)| {
+            let file = self.folder.join(format!("{name}-{number}"));
+            write_private(&file, secret.value.expose_secret().as_bytes())?;
+            anyhow::Ok(file)
+        });
+        written.collect()
     }
 
     /// Removes a builder that this run started.
@@ -372,6 +378,12 @@ impl Buildx {
         {
             tracing::warn!(%error, "the builder could not be removed");
         }
+    }
+}
+
+fn remove(files: &[PathBuf]) {
+    for file in files {
+        let _ = std::fs::remove_file(file); // the folder goes at the end in any case
     }
 }
 
