@@ -127,7 +127,7 @@ impl Scanning {
                     for remark in scan.assessor.remarks(&assessed, met) {
                         report.notice(&remark);
                     }
-                    for assessed in assessed {
+                    for assessed in &assessed {
                         report.say(&format!("scan: {}", shown::labelled(&assessed.scan)));
                         if let Some((count, since)) = shown::known(&assessed.scan) {
                             let count = plural(count, "finding");
@@ -135,6 +135,11 @@ impl Scanning {
                                 "  {count} known since `{since}`: no reason to refuse it"
                             ));
                         }
+                    }
+                    let scans: Vec<&ImageScan> = assessed.iter().map(|it| &it.scan).collect();
+                    let width = report.width().unwrap_or(usize::MAX).saturating_sub(INDENT.len());
+                    for line in shown::first_lines(&scans, MOST_FINDINGS, width) {
+                        report.say(&format!("{INDENT}{line}"));
                     }
                 }
                 Scanned::Not(_) => {}
@@ -149,6 +154,10 @@ impl Scanning {
         }
     }
 }
+
+/// Of an image's findings, as many are in the log.
+const MOST_FINDINGS: usize = 20;
+const INDENT: &str = "  ";
 
 /// Why an image is refused, finding by finding; the images whose results are attached to them.
 pub(super) fn refused(refusal: &ScanRefusal, attached: &[&ImageRef]) -> anyhow::Error {

@@ -67,6 +67,30 @@ fn read(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
+/// docs/rehearse.md shows what it says.
+#[tokio::test]
+async fn the_vulnerable_example_has_a_refusal_an_accepted_flaw_and_one_that_is_listed() {
+    let world = World::new().await;
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/vulnerable");
+    let (risks, folder) = (example.join("risks.yaml"), example.display().to_string());
+    let risks = risks.display().to_string();
+    let table = world.folder.path().join("table").display().to_string();
+    let own = ["scan", "--osv-url", world.sandbox.osv(), "--ignore-file", &risks, "-o", &table];
+    let run = world.run(&[&own[..], &[folder.as_str()]].concat(), &[]).await;
+    assert_eq!(run.code, Some(1), "{}", run.log);
+    assert!(run.log.contains("fails: 1 critical vulnerability that has a fix"), "{}", run.log);
+    let page = include_str!("../../docs/rehearse.md");
+    let lines =
+        ["critical  CVE-2021-44906", "medium    CVE-2024-35195", "accepted: CVE-2021-44228"];
+    for start in lines {
+        let shown = page.lines().find(|line| line.trim_start().starts_with(start)).unwrap().trim();
+        // The place of the file of risks is that of this checkout.
+        let shown = shown.split(" (says ").next().unwrap();
+        let table = std::fs::read_to_string(&table).unwrap();
+        assert!(table.contains(shown), "{shown}: {table}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_critical_and_repaired_fails_and_the_rest_is_told() {
     let scanning = Scanning::of(&PURLS).await;

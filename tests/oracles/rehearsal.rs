@@ -59,6 +59,79 @@ fn the_rehearsed_release_checks_itself_with_cosign() {
     assert!(accepts("/bin/sh".as_ref(), &["-c", &ours]).contains("verified   "), "{ours}");
 }
 
+/// docs/rehearse.md shows it.
+#[test]
+fn the_vulnerable_example_is_refused_until_what_has_a_fix_is_updated() {
+    let folder = world().folder.join("vulnerable");
+    let copied = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/vulnerable");
+    let (from, to) = (copied.display().to_string(), folder.display().to_string());
+    accepts("cp".as_ref(), &["-r", &from, &to]);
+    let rehearse = || {
+        let output = Command::new(required("SUPPLY_ACTION_BIN"))
+            .env_clear()
+            .env("PATH", required("PATH"))
+            .env("BUILDX", tool("BUILDX"))
+            .env("SUPPLY_ACTION_BUILDER", required("SUPPLY_ACTION_BUILDER"))
+            .arg("rehearse")
+            .arg(&folder)
+            .arg("--input")
+            .arg(format!("ignore-file={to}/risks.yaml"))
+            .arg("--out")
+            .arg(folder.with_extension("kept"))
+            .arg("--preload")
+            .arg(required("SUPPLY_ACTION_IMAGES").join("busybox"))
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, log) = rehearse();
+    assert_eq!(code, Some(1), "{log}");
+    let page = include_str!("../../docs/rehearse.md");
+    for start in
+        ["  critical  CVE-2021-44906", "  medium    CVE-2024-35195", "  accepted: CVE-2021-44228"]
+    {
+        let shown = page.lines().find(|line| line.starts_with(start)).unwrap();
+        let shown = shown.split(" (says ").next().unwrap();
+        assert!(log.contains(shown), "{shown}: {log}");
+    }
+    assert!(log.contains("1 critical vulnerability that has a fix"), "{log}");
+    assert!(!log.contains("tagged 127."), "{log}");
+    let manifest = folder.join("app/node_modules/minimist/package.json");
+    let text = std::fs::read_to_string(&manifest).unwrap().replace("1.2.5", "1.2.6");
+    std::fs::write(&manifest, text).unwrap();
+    let (code, log) = rehearse();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("/vulnerable:latest"), "{log}");
+}
+
+/// What BuildKit's own checks say, by the real ones.
+#[test]
+fn the_checks_of_a_real_builder_are_among_misconfigurations() {
+    let world = world();
+    let context = world.folder.join("checked");
+    std::fs::create_dir_all(&context).unwrap();
+    let text = "FROM busybox:1.35\nARG API_TOKEN=x\nENV KEY value\nUSER 1\n";
+    std::fs::write(context.join("Dockerfile"), text).unwrap();
+    let image = format!("{}/checked", world.sandbox.registry());
+    let variables =
+        [("INPUT_CONTEXT", context.to_str().unwrap()), ("INPUT_FAIL-ON-MISCONFIG", "medium")];
+    let run = publish("hello", &image, &variables);
+    assert_eq!(run.code, Some(1), "{}", run.log);
+    for part in ["buildkit/SecretsUsedInArgOrEnv (medium", "in Dockerfile:2: "] {
+        assert!(run.log.contains(part), "{part} is missing in {}", run.log);
+    }
+    assert!(!run.log.contains("nobody knows all that BuildKit's checks"), "{}", run.log);
+    let run = publish("hello", &image, &[variables[0], ("INPUT_FAIL-ON-MISCONFIG", "high")]);
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    let summary = run.summary;
+    assert!(summary.contains("buildkit/LegacyKeyValueFormat (low"), "{summary}");
+    // A Dockerfile that cannot be read so far is no image either, and its checks are not passed.
+    std::fs::write(context.join("Dockerfile"), "FROM busybox:1.35\nCOPY --from=none / /\n")
+        .unwrap();
+    let run = publish("hello", &image, &variables);
+    assert_eq!(run.code, Some(1), "{}", run.log);
+}
+
 #[test]
 fn a_real_build_that_fails_on_one_platform_tags_nothing() {
     let world = world();

@@ -1,7 +1,7 @@
 //! Scans → what people and programs read: a table for terminals, Markdown for the job summary, JSON.
 //! It never says that there are no vulnerabilities: none are known in what was assessed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use jiff::tz::TimeZone;
@@ -109,15 +109,8 @@ const HEADINGS: [&str; 6] =
 pub fn table(scans: &[&ImageScan], width: usize, is_coloured: bool) -> String {
     let all = rows(scans);
     let (open, apart): (Vec<_>, Vec<_>) = all.iter().partition(|row| row.judged.is_open());
-    let mut text = String::new();
+    let mut text = lines_of(&open, scans.len(), width, is_coloured).concat();
     if !open.is_empty() {
-        let mut cells: Vec<[String; 6]> = vec![HEADINGS.map(str::to_owned)];
-        cells.extend(open.iter().map(|row| cells_of(row, scans.len()).map(|cell| inert(&cell))));
-        let widths = fitting(&cells, width);
-        let levels = open.iter().map(|row| Some(row.judged.finding.severity.level));
-        for (row, level) in cells.iter().zip(std::iter::once(None).chain(levels)) {
-            text += &line(row, widths, level.filter(|_| is_coloured));
-        }
         text.push('\n');
     }
     for told in below(&apart, scans).into_iter().chain(of_base(scans)) {
@@ -125,6 +118,53 @@ pub fn table(scans: &[&ImageScan], width: usize, is_coloured: bool) -> String {
         text.push('\n');
     }
     text
+}
+
+/// A heading and a line each; nothing where there are none.
+fn lines_of(
+    open: &[&FindingRow<'_>],
+    scans: usize,
+    width: usize,
+    is_coloured: bool,
+) -> Vec<String> {
+    if open.is_empty() {
+        return Vec::new();
+    }
+    let mut cells: Vec<[String; 6]> = vec![HEADINGS.map(str::to_owned)];
+    cells.extend(open.iter().map(|row| cells_of(row, scans).map(|cell| inert(&cell))));
+    let widths = fitting(&cells, width);
+    let levels = open.iter().map(|row| Some(row.judged.finding.severity.level));
+    let levels = std::iter::once(None).chain(levels);
+    cells
+        .iter()
+        .zip(levels)
+        .map(|(row, level)| line(row, widths, level.filter(|_| is_coloured)))
+        .collect()
+}
+
+/// The first findings of all platforms of an image, for a log: those that are open, then those that
+/// were accepted.
+pub fn first_lines(scans: &[&ImageScan], most: usize, width: usize) -> Vec<String> {
+    let all = rows(scans);
+    let open: Vec<&FindingRow<'_>> = all.iter().filter(|row| row.judged.is_open()).collect();
+    let accepted: Vec<String> = all.iter().filter_map(accepted_line).collect();
+    let more = |all: usize| match all.saturating_sub(most) {
+        0 => None,
+        more => Some(format!("and {more} more")),
+    };
+    let shown: Vec<&FindingRow<'_>> = open.iter().take(most).copied().collect();
+    let mut lines: Vec<String> = lines_of(&shown, scans.len(), width, false);
+    lines.iter_mut().for_each(|line| line.truncate(line.trim_end().len()));
+    lines.extend(more(open.len()));
+    lines.extend(accepted.iter().take(most).map(|line| inert(line)));
+    lines.extend(more(accepted.len()));
+    lines
+}
+
+fn accepted_line(row: &FindingRow<'_>) -> Option<String> {
+    let (finding, acceptance) = (&row.judged.finding, row.judged.acceptance.as_ref()?);
+    let (id, name, version) = (&finding.id, &finding.name, &finding.version);
+    Some(format!("accepted: {id} in {name} {version}: {}", acceptance.told()))
 }
 
 fn cells_of(row: &FindingRow<'_>, scans: usize) -> [String; 6] {
@@ -173,15 +213,8 @@ fn below(apart: &[&FindingRow<'_>], scans: &[&ImageScan]) -> Vec<String> {
     let mut lines = Vec::new();
     let mut others: BTreeMap<&str, usize> = BTreeMap::new();
     for row in apart {
-        let finding = &row.judged.finding;
-        match &row.judged.acceptance {
-            Some(acceptance) => lines.push(format!(
-                "accepted: {} in {} {}: {}",
-                finding.id,
-                finding.name,
-                finding.version,
-                acceptance.told()
-            )),
+        match accepted_line(row) {
+            Some(accepted) => lines.push(accepted),
             None => *others.entry(row.judged.kind()).or_default() += 1,
         }
     }
@@ -200,12 +233,25 @@ fn below(apart: &[&FindingRow<'_>], scans: &[&ImageScan]) -> Vec<String> {
             format!("{of}not assessed: {count}: {gap}: {}{more}", names.join(", "))
         }));
     }
+    lines.extend(without_code(scans));
     lines.extend(sentences(scans));
     lines
 }
 
 /// Of packages in one line.
 const MOST_NAMES: usize = 5;
+
+/// What is known of Go packages that no program was built with, in one sentence.
+fn without_code(scans: &[&ImageScan]) -> Option<String> {
+    let absent: BTreeSet<&str> =
+        scans.iter().flat_map(|scan| &scan.absent).map(|it| it.id.as_str()).collect();
+    let names: Vec<&str> = absent.iter().take(MOST_NAMES).copied().collect();
+    let more = if absent.len() > names.len() { ", …" } else { "" };
+    (!absent.is_empty()).then(|| {
+        let count = plural(absent.len(), "known vulnerability");
+        format!("{count} in Go packages that no program has: {}{more}", names.join(", "))
+    })
+}
 
 /// The widest cell of each column, less what would not fit: the widest gives way first.
 fn fitting(rows: &[[String; 6]], width: usize) -> [usize; 6] {
@@ -273,7 +319,7 @@ pub fn markdown(scans: &[&ImageScan], most: usize) -> String {
     for sentence in sentences(scans) {
         let _ = writeln!(text, "- {}", plain(&sentence));
     }
-    for line in of_base(scans) {
+    for line in of_base(scans).into_iter().chain(without_code(scans)) {
         let _ = writeln!(text, "- {}", plain(&line));
     }
     if !open.is_empty() {

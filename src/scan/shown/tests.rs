@@ -41,6 +41,44 @@ fn never_says_that_there_are_no_vulnerabilities() {
 }
 
 #[test]
+fn a_log_has_the_first_findings_and_says_how_many_more_there_are() {
+    let scan = sample::scan("amd64");
+    let lines = first_lines(&[&scan], 20, 110);
+    assert!(lines[0].starts_with("SEVERITY  VULNERABILITY"), "{lines:?}");
+    let accepted = lines.iter().filter(|line| line.starts_with("accepted: ")).count();
+    assert_eq!((lines.len(), accepted), (1 + 3 + 2, 2), "{lines:?}");
+    assert!(lines.iter().all(|line| !line.chars().any(is_unseen)), "{lines:?}");
+    let first = first_lines(&[&scan], 1, 110);
+    assert_eq!(first.iter().filter(|line| line.starts_with("and ")).count(), 2, "{first:?}");
+    assert!(first.contains(&"and 2 more".to_owned()), "{first:?}");
+    let none = scan_without_findings();
+    assert_eq!(first_lines(&[&none], 20, 110), Vec::<String>::new());
+}
+
+fn scan_without_findings() -> super::super::report::ImageScan {
+    let mut scan = sample::scan("amd64");
+    scan.findings.clear();
+    scan
+}
+
+#[test]
+fn flaws_in_packages_that_no_program_has_are_counted() {
+    let mut scan = sample::scan("amd64");
+    scan.absent.truncate(1);
+    let mut line = without_code(&[&scan, &scan]).unwrap();
+    assert!(line.starts_with("1 known vulnerability in Go packages that no program has: "), "{line}");
+    assert!(table(&[&scan], 110, false).contains(&line));
+    for number in 0..9 {
+        let id = format!("CVE-{number}");
+        scan.absent.push(crate::scan::findings::AbsentCode { id, ..scan.absent[0].clone() });
+    }
+    line = without_code(&[&scan]).unwrap();
+    assert!(line.starts_with("10 known vulnerabilities") && line.ends_with(", …"), "{line}");
+    scan.absent.clear();
+    assert_eq!(without_code(&[&scan]), None);
+}
+
+#[test]
 fn a_table_keeps_to_its_width_and_has_colours_where_they_are_asked_for() {
     let scan = sample::scan("amd64");
     for width in [90, 110, 200] {
