@@ -2,14 +2,16 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help build rehearse test judges e2e bench bench-evidence bench-sbom bench-promote check docs fuzz cold clean
+.PHONY: help build rehearse test judges e2e bench bench-evidence bench-sbom bench-scan bench-promote check docs fuzz cold clean
 
 TARGET := $(shell uname -m)-unknown-linux-musl
 BIN_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))/$(TARGET)
 CARGO_TARGET := --locked --target $(TARGET)
 EXAMPLE ?= examples/hello
 # The base images the example builds from: busybox takes seconds to make, all of them minutes.
-IMAGES ?= $(if $(filter %/hello,$(EXAMPLE)),busybox,busybox debian golang)
+IMAGES ?= $(if $(filter %/hello %/vulnerable,$(EXAMPLE)),busybox,busybox debian golang)
+# The risks that an example accepts.
+RISKS = $(wildcard $(EXAMPLE)/risks.yaml)
 # Megabytes of layers that are promoted in the bench.
 MB ?= 1050
 # A static program needs musl's compiler for its C parts.
@@ -30,7 +32,7 @@ build: ## the program as one static file, optimised
 
 rehearse: ## build examples/hello and publish it with all its evidence, offline, to a registry in memory (EXAMPLE=DIR for another)
 	$(call step,setting up and building,tools/setup rehearse $(IMAGES) -- cargo build $(CARGO_TARGET))
-	$(call step,rehearsing a release of $(EXAMPLE),layouts=(); for image in $(IMAGES); do layout=$$(tools/images --path)/$$image; [ ! -d "$$layout" ] || layouts+=(--preload "$$layout"); done; tools/with-buildkit bash -c 'exec "$$@" --registry-port "$$MIRROR_PORT" --out rehearsal' - $(BIN_DIR)/debug/supply-action rehearse $(EXAMPLE) "$${layouts[@]}")
+	$(call step,rehearsing a release of $(EXAMPLE),layouts=(); for image in $(IMAGES); do layout=$$(tools/images --path)/$$image; [ ! -d "$$layout" ] || layouts+=(--preload "$$layout"); done; tools/with-buildkit bash -c 'exec "$$@" --registry-port "$$MIRROR_PORT" --out rehearsal' - $(BIN_DIR)/debug/supply-action rehearse $(EXAMPLE) $(if $(RISKS),--input ignore-file=$(RISKS)) "$${layouts[@]}")
 
 # The judges must be the pinned ones, wherever this runs.
 test judges e2e bench-evidence: export SUPPLY_ACTION_OWN_BUILDKIT := 1
@@ -48,7 +50,7 @@ e2e: ## run our workflows and the examples with act, in a Docker engine of their
 	$(call step,building supply-action,cargo build $(CARGO_TARGET))
 	$(call step,cargo test --test e2e,SUPPLY_ACTION_BIN=$(BIN_DIR)/debug/supply-action tools/with-tools tools/with-docker tools/with-buildkit --github cargo test $(CARGO_TARGET) --test e2e)
 
-bench: bench-evidence bench-sbom bench-promote ## every bench, each beside what others use
+bench: bench-evidence bench-sbom bench-scan bench-promote ## every bench, each beside what others use
 
 bench-evidence: ## time the evidence stage beside the cosign commands that do the same
 	$(call step,setting up and building,tools/setup oracles -- cargo build $(CARGO_TARGET) --release)
@@ -57,6 +59,10 @@ bench-evidence: ## time the evidence stage beside the cosign commands that do th
 bench-sbom: ## time and weigh SBOMs of real images beside syft's, and compare what they list
 	$(call step,setting up and building,tools/setup sbom -- cargo build $(CARGO_TARGET) --release)
 	$(call step,cargo bench,tools/with-tools --sbom cargo bench $(CARGO_TARGET) --bench sbom)
+
+bench-scan: ## time and weigh the scan of 10,000 packages, and scans at hand beside osv-scanner's
+	$(call step,setting up and building,tools/setup scan -- cargo build $(CARGO_TARGET) --release)
+	$(call step,cargo bench,tools/with-tools --scan cargo bench $(CARGO_TARGET) --bench scan)
 
 bench-promote: export SUPPLY_ACTION_PROMOTE_MB = $(MB)
 bench-promote: ## copy an image with its evidence beside the programs that copy images (MB=210 for a fifth of its size)

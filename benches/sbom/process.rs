@@ -32,6 +32,18 @@ pub(crate) fn run(
     environment: &[(&str, &str)],
     out: &Path,
 ) -> Run {
+    run_to(0, python, program, arguments, environment, out)
+}
+
+/// The same, with the code that the program ends with.
+pub(crate) fn run_to(
+    code: i32,
+    python: &Path,
+    program: &Path,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+    out: &Path,
+) -> Run {
     let measure = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/sbom/measure.py");
     let output = Command::new(python)
         .arg(measure)
@@ -43,7 +55,7 @@ pub(crate) fn run(
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{} could not be run: {said}", program.display());
     let took: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(took["code"], 0, "{} {arguments:?} failed: {said}", program.display());
+    assert_eq!(took["code"], code, "{} {arguments:?} failed: {said}", program.display());
     let number = |name: &str| took[name].as_f64().unwrap();
     let bytes = |name: &str| took[name].as_u64().unwrap();
     let document = std::fs::read(out).unwrap();
