@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use supply_action::image::Digest;
-use supply_action::sigstore::artifact::{Artifact, Trusted};
+use supply_action::sigstore::artifact::{SignedArtifact, Trusted};
 use supply_action::sigstore::load_trusted_root;
 use supply_action::sigstore::verifier::BundleVerifier;
 use supply_action::verify::legacy;
@@ -21,7 +21,7 @@ static VERIFIER: LazyLock<BundleVerifier> = LazyLock::new(|| {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/trust/trusted_root.json");
     BundleVerifier::new(&load_trusted_root(Some(&root)).unwrap()).unwrap()
 });
-static ARTIFACT: LazyLock<Artifact> = LazyLock::new(|| {
+static ARTIFACT: LazyLock<SignedArtifact> = LazyLock::new(|| {
     let Ok(artifact) = Digest::of(b"artifact").as_str().parse();
     artifact
 });

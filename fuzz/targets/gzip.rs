@@ -8,7 +8,7 @@ use std::io::{Cursor, Read, Result, Write as _};
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use libfuzzer_sys::fuzz_target;
 use supply_action::image::Digest;
-use supply_action::sbom::layers::{Blob, Blobs, Reading, Unwatched, collect};
+use supply_action::sbom::layers::{Blob, LayerBlobs, LayerReading, Unwatched, collect};
 
 /// An archive that is at its end, so that nobody looks at what follows; it is hashed all the same.
 const NOTHING: [u8; 1024] = [0; 1024];
@@ -17,7 +17,7 @@ const MOST: usize = 4 << 20;
 
 struct One(Vec<u8>);
 
-impl Blobs for One {
+impl LayerBlobs for One {
     fn open(&self, _: &Blob) -> Result<Box<dyn Read + Send>> {
         Ok(Box::new(Cursor::new(self.0.clone())))
     }
@@ -52,7 +52,7 @@ fuzz_target!(|bytes: &[u8]| {
         is_foreign: false,
         is_encrypted: false,
     };
-    let reading = Reading {
+    let reading = LayerReading {
         blobs: &One(layer),
         threads: usize::from(threads & 1) + 1,
         cache: None,

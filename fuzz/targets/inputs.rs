@@ -4,15 +4,15 @@
 
 use libfuzzer_sys::fuzz_target;
 use supply_action::build::builder::{appended_nodes, inspected};
-use supply_action::build::flags::{BuildTexts, Facts, flags};
-use supply_action::github::Environment;
-use supply_action::inputs::csv::{self, Dialect};
+use supply_action::build::flags::{BuildTexts, FlagFacts, flags};
+use supply_action::environment::Environment;
+use supply_action::text::csv::{self, CsvDialect};
 use supply_action::text::lists;
 
 fuzz_target!(|text: &str| {
     for loose_quotes in [false, true] {
         for comments in [false, true] {
-            let _ = csv::read(text, Dialect { loose_quotes, comments });
+            let _ = csv::read(text, CsvDialect { loose_quotes, comments });
         }
     }
     let _ = (
@@ -31,7 +31,12 @@ fuzz_target!(|text: &str| {
     let found = inspected(text);
     assert!(found.missing(&found.platforms).is_empty(), "a builder lacks what it has");
     let (env, event) = (Environment::new(), serde_json::Value::Null);
-    let facts = Facts { env: &env, event: &event, file_exists: &|_| true };
+    let facts = FlagFacts {
+        env: &env,
+        event: &event,
+        file_exists: &|_| true,
+        private: text.len() % 2 == 0,
+    };
     let mut parts = text.split('\0').map(str::to_owned);
     let mut next = || parts.next().unwrap_or_default();
     let texts = BuildTexts {

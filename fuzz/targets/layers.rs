@@ -10,8 +10,8 @@ use std::io::{Cursor, Read, Result, Write as _};
 use libfuzzer_sys::fuzz_target;
 use supply_action::image::Digest;
 use supply_action::sbom::catalog::Catalog;
-use supply_action::sbom::foreign::{self, Format};
-use supply_action::sbom::layers::{Blob, Blobs, Cache, Reading, Unwatched, collect};
+use supply_action::sbom::foreign::{self, ForeignFormat};
+use supply_action::sbom::layers::{Blob, Cache, LayerBlobs, LayerReading, Unwatched, collect};
 use supply_action::sbom::spdx;
 
 const BLOCK: usize = 512;
@@ -20,7 +20,7 @@ const MOST_LAYERS: usize = 4;
 #[derive(Default)]
 struct Memory(BTreeMap<String, Vec<u8>>);
 
-impl Blobs for Memory {
+impl LayerBlobs for Memory {
     fn open(&self, blob: &Blob) -> Result<Box<dyn Read + Send>> {
         Ok(Box::new(Cursor::new(self.0[&blob.diff_id].clone())))
     }
@@ -50,7 +50,7 @@ impl Memory {
         let images = [image.to_vec(), image.to_vec()];
         let found = collect(
             &images,
-            &Reading {
+            &LayerReading {
                 blobs: self,
                 threads,
                 cache,
@@ -63,7 +63,8 @@ impl Memory {
         )
         .map_err(|error| error.to_string())?;
         let mut documents = found.into_iter().map(|collected| {
-            let about = spdx::About { name: "fuzz".into(), ..spdx::About::default() };
+            let about =
+                spdx::DocumentSubject { name: "fuzz".into(), ..spdx::DocumentSubject::default() };
             spdx::document(&Catalog::from_collected(collected), &about)
         });
         let (one, two) = (documents.next().unwrap(), documents.next().unwrap());
@@ -86,7 +87,7 @@ fuzz_target!(|bytes: &[u8]| {
         layers(bytes).iter().map(|layer| memory.add(layer, compressed(*choice, layer))).collect();
     let plain = memory.document(&image, 1, None);
     if let Ok(plain) = &plain {
-        assert_eq!(foreign::check(plain.as_bytes()), Ok(Format::Spdx));
+        assert_eq!(foreign::check(plain.as_bytes()), Ok(ForeignFormat::Spdx));
     }
     if choice % 4 == 3 {
         let folder = tempfile::tempdir().unwrap();

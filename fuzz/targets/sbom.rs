@@ -7,9 +7,9 @@ use std::io::Cursor;
 
 use libfuzzer_sys::fuzz_target;
 use supply_action::sbom::catalog::Catalog;
-use supply_action::sbom::collect::Collected;
-use supply_action::sbom::foreign::Format;
-use supply_action::sbom::source::{Contents, File, Visitor as _};
+use supply_action::sbom::collect::CollectedPackages;
+use supply_action::sbom::foreign::ForeignFormat;
+use supply_action::sbom::source::{FileContents, SourceFile, Visitor as _};
 use supply_action::sbom::{cyclonedx, foreign, spdx, table};
 
 const PATHS: [&str; 50] = [
@@ -68,19 +68,24 @@ const PATHS: [&str; 50] = [
 fuzz_target!(|bytes: &[u8]| {
     let Some((choice, contents)) = bytes.split_first() else { return };
     let path = PATHS[usize::from(choice.wrapping_sub(b'A')) % PATHS.len()];
-    let mut collected = Collected { files: true, ..Collected::default() };
-    let mut open = || Ok(Box::new(Cursor::new(contents.to_vec())) as Box<dyn Contents>);
-    let file =
-        File { path, size: contents.len() as u64, modified: 0, open: &mut open, scanned: None };
+    let mut collected = CollectedPackages { files: true, ..CollectedPackages::default() };
+    let mut open = || Ok(Box::new(Cursor::new(contents.to_vec())) as Box<dyn FileContents>);
+    let file = SourceFile {
+        path,
+        size: contents.len() as u64,
+        modified: 0,
+        open: &mut open,
+        scanned: None,
+    };
     if collected.file(file).is_err() {
         return;
     }
     let catalog = Catalog::from_collected(collected);
-    let about = spdx::About { name: "fuzz".into(), ..spdx::About::default() };
+    let about = spdx::DocumentSubject { name: "fuzz".into(), ..spdx::DocumentSubject::default() };
     let document = spdx::document(&catalog, &about);
     assert_eq!(document, spdx::document(&catalog, &about));
-    assert_eq!(foreign::check(document.as_bytes()), Ok(Format::Spdx));
+    assert_eq!(foreign::check(document.as_bytes()), Ok(ForeignFormat::Spdx));
     let document = cyclonedx::document(&catalog, &about);
-    assert_eq!(foreign::check(document.as_bytes()), Ok(Format::CycloneDx));
+    assert_eq!(foreign::check(document.as_bytes()), Ok(ForeignFormat::CycloneDx));
     let _ = table::table(&catalog, 60);
 });

@@ -9,13 +9,13 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use supply_action::attest::buildkit::{self, Rebuilt};
 use supply_action::attest::lean;
-use supply_action::github::Context;
+use supply_action::github::RunContext;
 use supply_action::image::Repository;
-use supply_action::provenance::{Asked, Run, Slsa, Terms};
+use supply_action::provenance::{BuildAsked, ProvenanceRun, ProvenanceTerms, Slsa};
 use supply_action::registry::contents::PlatformImage;
 use supply_action::registry::manifest::Descriptor;
 use supply_action::sbom::foreign;
-use supply_action::sbom::index::{Detail, Index, Part};
+use supply_action::sbom::index::{DocumentedIndex, IndexDetail, IndexPart};
 
 static REPOSITORY: LazyLock<Repository> = LazyLock::new(|| "r.example/a".parse().unwrap());
 static PART: LazyLock<PlatformImage> = LazyLock::new(|| PlatformImage {
@@ -38,7 +38,10 @@ fuzz_target!(|bytes: &[u8]| {
         b'P' => around("https://slsa.dev/provenance/v1"),
         _ => bytes.to_vec(),
     };
-    let terms = Terms { asked: Asked::Anything, run: Run::of(&Context::default()) };
+    let terms = ProvenanceTerms {
+        asked: BuildAsked::Anything,
+        run: ProvenanceRun::of(&RunContext::default()),
+    };
     of_index(bytes);
     let Ok(Rebuilt { drafts, .. }) =
         buildkit::rebuild(&statement, &REPOSITORY, &PART, &terms, &[Slsa::V1, Slsa::V02])
@@ -61,14 +64,14 @@ fn of_index(document: &[u8]) {
         return;
     };
     let digest = PART.descriptor.digest.as_str();
-    let part = |platform: &str| Part {
+    let part = |platform: &str| IndexPart {
         platform: platform.to_owned(),
         digest: digest.to_owned(),
         documents: vec![text],
     };
     let parts = [part("linux/amd64"), part("linux/arm64")];
-    let index = Index::read(format, "r.example/a", digest, &parts).unwrap();
-    for detail in Detail::ALL {
+    let index = DocumentedIndex::read(format, "r.example/a", digest, &parts).unwrap();
+    for detail in IndexDetail::ALL {
         assert_eq!(foreign::check(index.document(detail).as_bytes()), Ok(format));
     }
 }
