@@ -320,14 +320,14 @@ async fn checks_that_cannot_run_are_said_and_a_run_without_a_search_asks_for_non
     let mut world = world(&json!({})).await;
     checks(&mut world, "unknown flag: --call");
     world.set("INPUT_ON-TAG-CONFLICT", "overwrite").set("INPUT_FAIL-ON-MISCONFIG", "high");
-    let told = "nobody knows all that BuildKit's checks would say: `fake-buildx` ended";
+    let told = "not all of BuildKit's checks of the Dockerfile ran: `fake-buildx` ended";
     let run = published(&world).await;
     tell(&run, &[told, "unknown flag: --call"]);
     assert!(run.summary.contains("unknown flag: --call"), "{}", run.summary);
     let broken = json!({ "buildError": { "message": "no such stage", "location": {} } });
     checks(&mut world, &broken.to_string());
     world.set("FAKE_BUILDX_SALT", "2");
-    tell(&published(&world).await, &["checks would say: Dockerfile:1: no such stage"]);
+    tell(&published(&world).await, &["of the Dockerfile ran: Dockerfile:1: no such stage"]);
     let asked = world.folder.path().join("checked.json");
     std::fs::remove_file(&asked).unwrap();
     world.set("INPUT_FAIL-ON-SECRETS", "skip").set("FAKE_BUILDX_SALT", "3");

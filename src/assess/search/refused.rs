@@ -273,7 +273,7 @@ pub fn gaps(searched: &[&PlatformSearch]) -> Vec<String> {
             say(format!("not searched for secrets: {}", visible(why)));
         }
         if let Some(why) = &platform.unchecked {
-            say(format!("nobody knows all that BuildKit's checks would say: {}", visible(why)));
+            say(format!("not all of BuildKit's checks of the Dockerfile ran: {}", visible(why)));
         }
         if let Some(why) = &platform.base.unknown {
             say(format!("every layer counts as the image's own: {}", visible(why)));
