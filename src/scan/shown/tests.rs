@@ -66,7 +66,10 @@ fn flaws_in_packages_that_no_program_has_are_counted() {
     let mut scan = sample::scan("amd64");
     scan.absent.truncate(1);
     let mut line = without_code(&[&scan, &scan]).unwrap();
-    assert!(line.starts_with("1 known vulnerability in Go packages that no program has: "), "{line}");
+    assert!(
+        line.starts_with("1 known vulnerability in Go packages that no program has: "),
+        "{line}"
+    );
     assert!(table(&[&scan], 110, false).contains(&line));
     for number in 0..9 {
         let id = format!("CVE-{number}");
