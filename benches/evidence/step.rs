@@ -127,7 +127,8 @@ impl StepPlace<'_> {
         let buildx =
             Buildx::set_up(&place, &Credentials::default(), builder, platforms, &|_| {}).await;
         let (build, images) = (&plan.build, plan.release.images());
-        let built = publish::build(&env, build, (&images, false), registry, buildx.unwrap(), &|_| {}).await;
+        let built =
+            publish::build(&env, build, (&images, false), registry, buildx.unwrap(), &|_| {}).await;
         let ((built, _), _) = built.unwrap();
         let http = Network::default().client().unwrap();
         PublishingStep { context, plan, built, outside, http }
