@@ -4,10 +4,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use reqwest::{Client, Url};
+use reqwest::Client;
 
 use super::call::Patience;
+use super::place::{AdvisoryAddress, AdvisoryPlace};
 use crate::github::network::Plain;
+use crate::image::Digest;
 
 /// For a whole list.
 const WITHIN: Duration = Duration::from_secs(180);
@@ -27,22 +29,43 @@ impl FeedError {
 /// that is allowed).
 ///
 /// # Errors
-/// When it cannot be read, or is larger than `limit`.
+/// When it cannot be read, is larger than `limit`, or does not have the hash that is asked for.
 pub async fn bytes(
-    given: &str,
+    place: &AdvisoryPlace,
     limit: usize,
     http: &Client,
     plain: &Plain,
 ) -> Result<Vec<u8>, FeedError> {
-    if !given.contains("://") {
-        return file(Path::new(given), limit);
+    match place {
+        AdvisoryPlace::Path(path) => file(path, limit),
+        AdvisoryPlace::Address(address) => fetched(address, limit, http, plain).await,
     }
-    let url = Url::parse(given).ok().filter(|url| plain.is_safe(url));
-    let url =
-        url.ok_or_else(|| FeedError::new(format!("`{given}` is not an address with https://")))?;
+}
+
+async fn fetched(
+    address: &AdvisoryAddress,
+    limit: usize,
+    http: &Client,
+    plain: &Plain,
+) -> Result<Vec<u8>, FeedError> {
+    if !plain.is_safe(&address.url) {
+        return Err(FeedError::new(format!("`{address}` is not an address with https://")));
+    }
     let patience = Patience::new(WITHIN, WITHIN);
-    let answer = patience.answer(limit, false, || http.get(url.clone()), Ok);
-    answer.await.map_err(|failure| FeedError::new(format!("`{url}`: {failure}")))
+    let answer = patience.answer(limit, false, || http.get(address.url.clone()), Ok).await;
+    let bytes = answer.map_err(|failure| {
+        // The address in it may hold a login.
+        let cause = failure.to_string().replace(address.url.as_str(), &address.to_string());
+        FeedError::new(format!("`{address}`: {cause}"))
+    })?;
+    let found = Digest::of(&bytes);
+    match address.sha256.as_deref().filter(|wanted| *wanted != found.hex()) {
+        Some(wanted) => Err(FeedError::new(format!(
+            "`{address}` is not taken: its SHA-256 is `{}`, and not `{wanted}`",
+            found.hex()
+        ))),
+        None => Ok(bytes),
+    }
 }
 
 fn file(path: &Path, limit: usize) -> Result<Vec<u8>, FeedError> {
@@ -79,17 +102,18 @@ mod tests {
         let file = world.path().join("list");
         std::fs::write(&file, "12345").unwrap();
         let (http, plain, name) = (Client::new(), Plain::default(), file.display().to_string());
-        assert_eq!(bytes(&name, 5, &http, &plain).await.unwrap(), b"12345");
+        let place = name.parse().unwrap();
+        assert_eq!(bytes(&place, 5, &http, &plain).await.unwrap(), b"12345");
         let endless = crate::answer::bad::endless().await;
         for (given, limit, why) in [
             (name.as_str(), 4, "larger than 4 bytes"),
             ("/nowhere/list", 4, "No such file"),
-            ("http://example.com/list", 4, "not an address with https://"),
-            ("ftp://example.com/list", 4, "not an address with https://"),
+            ("http://example.com/list?sig=s3cr3t", 4, "not an address with https://"),
             (endless.as_str(), 1 << 20, "larger than 1048576 bytes"),
         ] {
-            let error = bytes(given, limit, &http, &plain).await.unwrap_err().to_string();
-            assert!(error.contains(why), "{error}");
+            let given = given.parse().unwrap();
+            let error = bytes(&given, limit, &http, &plain).await.unwrap_err().to_string();
+            assert!(error.contains(why) && !error.contains("s3cr3t"), "{error}");
         }
     }
 

@@ -1,5 +1,5 @@
-//! Where advisories at hand are: a folder, an archive, or the address of one. Pure; it shows no part
-//! of an address that may hold a login.
+//! Where advisories at hand are, or a list beside them: a folder, a file, or the address of one.
+//! Pure; it shows no part of an address that may hold a login.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,14 +7,14 @@ use std::str::FromStr;
 
 use reqwest::Url;
 
-/// Where advisories at hand are.
+/// Where advisories at hand are, or a list that is read beside them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AdvisoryPlace {
     Path(PathBuf),
     Address(AdvisoryAddress),
 }
 
-/// The address of an archive, and what it must be.
+/// The address of a file, and what that must be.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AdvisoryAddress {
     pub(super) url: Url,

@@ -8,6 +8,7 @@ use super::{ScanTerms, TermsAuthor};
 use crate::advisories::epss::{self, Scores};
 use crate::advisories::feed;
 use crate::advisories::kev::{self, Catalogue};
+use crate::advisories::place::AdvisoryPlace;
 use crate::error::{WithExit, exit, with_hint};
 use crate::github::network::Network;
 use crate::scan::accepted::AcceptedRisks;
@@ -16,38 +17,39 @@ use crate::scan::record::AdvisoryRecord;
 use crate::scan::records::AdvisoryRecords;
 
 /// No file of accepted risks is larger.
-const LARGEST: u64 = 16 << 20;
+const LARGEST: usize = 16 << 20;
 
 /// What was handed over beside the image.
 pub(super) struct HandedLists {
     pub(super) accepted: AcceptedRisks,
     kev: BTreeMap<String, Kev>,
     /// The scores, to be searched for what is found.
-    epss: Option<(String, Vec<u8>)>,
+    epss: Option<(AdvisoryPlace, Vec<u8>)>,
 }
 
 pub(super) async fn read(terms: &ScanTerms, network: &Network) -> anyhow::Result<HandedLists> {
     let accepted = accepted(&terms.ignore_files, terms.asker)?;
     let mut lists = HandedLists { accepted, kev: BTreeMap::new(), epss: None };
-    for file in &terms.vex {
-        let bytes = bytes(file, terms.asker)?;
-        lists.accepted.add_openvex(&file.display().to_string(), &bytes).map_err(wrong)?;
-    }
     let http = network.client()?;
+    let bytes = async |name: &str, given: &AdvisoryPlace, limit: usize| {
+        let bytes = feed::bytes(given, limit, &http, &network.plain).await;
+        bytes
+            .map_err(|error| wrong(format!("{}: {error}", terms.asker.named(name))))
+            .map_err(|error| unread_list(error, given, terms.asker))
+    };
+    for given in &terms.vex {
+        let document = bytes("vex", given, LARGEST).await?;
+        lists.accepted.add_openvex(&given.to_string(), &document).map_err(wrong)?;
+    }
     if let Some(given) = &terms.kev {
-        let bytes = feed::bytes(given, kev::LARGEST, &http, &network.plain).await;
-        let catalogue = bytes.and_then(|bytes| Catalogue::of(&bytes));
+        let catalogue = Catalogue::of(&bytes("kev", given, kev::LARGEST).await?);
         lists.kev = catalogue
-            .map_err(|error| wrong(format!("{}: {error}", terms.asker.named("kev"))))
-            .map_err(|error| unread_list(error, given, terms.asker))?
+            .map_err(|error| wrong(format!("{}: {error}", terms.asker.named("kev"))))?
             .by_cve;
     }
     if let Some(given) = &terms.epss {
         let named = terms.asker.named("epss");
-        let bytes = feed::bytes(given, epss::LARGEST, &http, &network.plain).await;
-        let bytes = bytes
-            .map_err(|error| wrong(format!("{named}: {error}")))
-            .map_err(|error| unread_list(error, given, terms.asker))?;
+        let bytes = bytes("epss", given, epss::LARGEST).await?;
         Scores::of(&bytes, &BTreeSet::new())
             .map_err(|error| wrong(format!("{named}: `{given}`: {error}")))?;
         lists.epss = Some((given.clone(), bytes));
@@ -116,10 +118,10 @@ pub(super) fn unread(error: anyhow::Error, file: &Path, asker: TermsAuthor) -> a
 }
 
 /// The same of a file or an address.
-fn unread_list(error: anyhow::Error, given: &str, asker: TermsAuthor) -> anyhow::Error {
-    match given.contains("://") {
-        true => error,
-        false => unread(error, Path::new(given), asker),
+fn unread_list(error: anyhow::Error, given: &AdvisoryPlace, asker: TermsAuthor) -> anyhow::Error {
+    match given {
+        AdvisoryPlace::Address(_) => error,
+        AdvisoryPlace::Path(path) => unread(error, path, asker),
     }
 }
 
@@ -127,9 +129,9 @@ fn bytes(file: &Path, asker: TermsAuthor) -> anyhow::Result<Vec<u8>> {
     use std::io::Read as _;
     let mut bytes = Vec::new();
     let read = std::fs::File::open(file)
-        .and_then(|opened| opened.take(LARGEST + 1).read_to_end(&mut bytes));
+        .and_then(|opened| opened.take(LARGEST as u64 + 1).read_to_end(&mut bytes));
     match read {
-        Ok(_) if bytes.len() as u64 > LARGEST => {
+        Ok(_) if bytes.len() > LARGEST => {
             Err(wrong(format!("`{}` is larger than {LARGEST} bytes", file.display())))
         }
         Ok(_) => Ok(bytes),

@@ -48,10 +48,10 @@ pub struct ScanTerms {
     pub max_advisory_age: Option<Age>,
     /// Files of accepted risks, and OpenVEX documents.
     pub ignore_files: Vec<PathBuf>,
-    pub vex: Vec<PathBuf>,
+    pub vex: Vec<AdvisoryPlace>,
     /// Files or addresses.
-    pub kev: Option<String>,
-    pub epss: Option<String>,
+    pub kev: Option<AdvisoryPlace>,
+    pub epss: Option<AdvisoryPlace>,
 }
 
 /// Who set the terms: messages name them as they are written there.
@@ -144,6 +144,31 @@ impl Scanned {
     }
 }
 
+/// What a scan is compared with, so that only what is new refuses.
+#[derive(Debug)]
+pub enum Earlier<'a> {
+    None,
+    /// By the signed result of a published image.
+    Published(&'a KnownFindings),
+    /// The first of the images that are assessed, by its name.
+    First(&'a str),
+}
+
+impl<'a> Earlier<'a> {
+    fn known(&self) -> Option<&'a KnownFindings> {
+        match self {
+            Self::Published(known) => Some(known),
+            Self::None | Self::First(_) => None,
+        }
+    }
+}
+
+impl<'a> From<Option<&'a KnownFindings>> for Earlier<'a> {
+    fn from(known: Option<&'a KnownFindings>) -> Self {
+        known.map_or(Self::None, Self::Published)
+    }
+}
+
 /// Sources and lists, opened before anything is made: what is wrong with them is found here.
 pub struct Assessor {
     terms: ScanTerms,
@@ -188,10 +213,10 @@ impl Assessor {
         images: Vec<ImagePackages>,
         started: Timestamp,
     ) -> anyhow::Result<Vec<Assessed>> {
-        self.assess_new(images, started, None).await
+        self.assess_new(images, started, &Earlier::None).await
     }
 
-    /// The same, where what is `known` of a published image refuses nothing.
+    /// The same, where what the state before has refuses nothing.
     ///
     /// # Errors
     /// When a part went unanswered.
@@ -199,8 +224,9 @@ impl Assessor {
         &self,
         images: Vec<ImagePackages>,
         started: Timestamp,
-        known: Option<&KnownFindings>,
+        earlier: &Earlier<'_>,
     ) -> anyhow::Result<Vec<Assessed>> {
+        let mut of_first = None;
         let (abouts, counts): (Vec<AssessedAbout>, Vec<usize>) =
             images.iter().map(|image| (image.about.clone(), image.subjects.len())).unzip();
         let mut all: Vec<ScanSubject> =
@@ -221,10 +247,13 @@ impl Assessor {
                 finished,
             );
             let sources = sources::named(&self.sources, &self.newest, &records, finished);
-            if let Some(known) = known {
+            if let Some(known) = earlier.known().or(of_first.as_ref()) {
                 verdict.spare(&found, known, about.platform.as_ref());
             }
             let scan = judged::scan(found, &verdict, about, sources, (started, finished));
+            if let Earlier::First(named) = earlier {
+                of_first.get_or_insert_with(|| KnownFindings::of_scan(&scan, named));
+            }
             assessed.push(Assessed { scan, verdict });
         }
         Ok(assessed)

@@ -76,17 +76,17 @@ impl ScanInputs {
                 fail_on_kev: given.switch("fail-on-kev", problems),
                 fail_on_unknown: given.switch("fail-on-unknown", problems),
             },
-            advisories: advisories(given, problems),
+            advisories: places("advisories", given, problems),
             osv_url: given.owned("osv-url").map(|url| url.trim().to_owned()),
             // What other jobs may write decides nothing that is signed.
             advisory_cache: None,
             max_advisory_age: parsed::<Age>("max-advisory-age", given, problems),
             ignore_files: files("ignore-file"),
-            vex: files("vex"),
-            kev: given.owned("kev").map(|place| place.trim().to_owned()),
-            epss: given.owned("epss").map(|place| place.trim().to_owned()),
+            vex: places("vex", given, problems),
+            kev: parsed("kev", given, problems),
+            epss: parsed("epss", given, problems),
         };
-        if terms.rules.fail_on_kev && terms.kev.is_none() {
+        if terms.rules.fail_on_kev && given.get("kev").is_none() {
             problems.say("fail-on-kev", "it needs CISA's catalogue; name that with `kev`");
         }
         let set = given.set_of(super::table::InputGroup::Scan);
@@ -170,15 +170,19 @@ fn fail_on_sarif(
     is_set
 }
 
-fn advisories(given: &InputTexts, problems: &mut InputProblems) -> Vec<AdvisoryPlace> {
+fn places(
+    name: &'static str,
+    given: &InputTexts,
+    problems: &mut InputProblems,
+) -> Vec<AdvisoryPlace> {
     let mut places: Vec<AdvisoryPlace> = Vec::new();
-    for line in lists::lines(given.get("advisories").unwrap_or_default()) {
+    for line in lists::lines(given.get(name).unwrap_or_default()) {
         match line.parse() {
             Ok(place @ AdvisoryPlace::Address(_)) if places.contains(&place) => {
-                problems.say("advisories", format_args!("`{place}` is there twice"));
+                problems.say(name, format_args!("`{place}` is there twice"));
             }
             Ok(place) => places.push(place),
-            Err(why) => problems.say("advisories", why),
+            Err(why) => problems.say(name, why),
         }
     }
     places
@@ -252,7 +256,7 @@ fn parsed<T: FromStr<Err = String>>(
     given: &InputTexts,
     problems: &mut InputProblems,
 ) -> Option<T> {
-    let read = given.get(name)?.parse();
+    let read = given.get(name)?.trim().parse();
     read.map_err(|why| problems.say(name, why)).ok()
 }
 

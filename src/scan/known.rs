@@ -1,5 +1,6 @@
-//! The signed result of an image that is published → which findings it has, so that only what is new
-//! refuses the next one. It takes no part of a result for the whole, and nothing for what may be.
+//! The scan of an earlier state → which findings it has, so that only what is new refuses the next
+//! one: the signed result of a published image, or a scan of this run. It takes no part of a result
+//! for the whole, and nothing for what may be.
 
 use std::collections::BTreeSet;
 
@@ -7,13 +8,14 @@ use serde_json::Value;
 
 use super::attestation::rows_of;
 use super::findings::Finding;
+use super::report::{EarlierState, ImageScan};
 use super::rows::is_open;
 use crate::image::{Digest, Platform};
 
-/// What an image has that a name points to now.
+/// What the state before has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownFindings {
-    pub since: Digest,
+    pub since: EarlierState,
     rows: Vec<KnownRow>,
 }
 
@@ -22,7 +24,8 @@ pub struct KnownFindings {
 struct KnownRow {
     name: String,
     ids: BTreeSet<String>,
-    platforms: BTreeSet<String>,
+    /// `None` where both states are of one platform, or of none.
+    platforms: Option<BTreeSet<String>>,
     is_exploited: bool,
 }
 
@@ -37,16 +40,32 @@ impl KnownFindings {
         let read = open.map(|row| {
             read(row).ok_or("its rows are too short: what people read of them was left out")
         });
-        Ok(Self { since: since.clone(), rows: read.collect::<Result<_, _>>()? })
+        let since = EarlierState::Image(since.clone());
+        Ok(Self { since, rows: read.collect::<Result<_, _>>()? })
     }
 
-    /// Whether the image has it as well, on the same platform. What is exploited by now and was not
-    /// then is new.
+    /// What is open in a scan of what is `named` so, by the same rules.
+    pub fn of_scan(scan: &ImageScan, named: &str) -> Self {
+        let open = scan.findings.iter().filter(|judged| judged.is_open());
+        let rows = open.map(|judged| KnownRow {
+            name: judged.finding.name.clone(),
+            ids: judged.finding.ids.iter().cloned().chain([judged.finding.id.clone()]).collect(),
+            platforms: None,
+            is_exploited: judged.finding.kev.is_some(),
+        });
+        Self { since: EarlierState::Named(named.to_owned()), rows: rows.collect() }
+    }
+
+    /// Whether the state before has it as well, on the same platform. What is exploited by now and
+    /// was not then is new.
     pub fn has(&self, finding: &Finding, platform: Option<&Platform>) -> bool {
-        let Some(platform) = platform.map(ToString::to_string) else { return false };
+        let platform = platform.map(ToString::to_string);
+        let is_there = |platforms: &BTreeSet<String>| {
+            platform.as_ref().is_some_and(|platform| platforms.contains(platform))
+        };
         self.rows.iter().any(|row| {
             row.name == finding.name
-                && row.platforms.contains(&platform)
+                && row.platforms.as_ref().is_none_or(is_there)
                 && row.ids.iter().any(|id| finding.ids.contains(id))
                 && (finding.kev.is_none() || row.is_exploited)
         })
@@ -64,7 +83,7 @@ fn read(row: &Value) -> Option<KnownRow> {
     Some(KnownRow {
         name: facts.get("name").and_then(text).filter(|name| !name.is_empty())?,
         ids,
-        platforms: texts("platforms")?,
+        platforms: Some(texts("platforms")?),
         is_exploited: facts.get("kev")?.as_bool()?,
     })
 }
@@ -100,6 +119,23 @@ mod tests {
             assert!(why.contains("too short"), "{why}");
         }
         assert!(KnownFindings::read(&digest(), "https://x.example", &Value::Null).is_err());
+    }
+
+    #[test]
+    fn of_a_scan_of_this_run_what_is_open_is_known_on_any_platform() {
+        let scan = sample::scan("amd64");
+        let known = KnownFindings::of_scan(&scan, "base");
+        assert_eq!(known.since.to_string(), "base");
+        let arm: Platform = "linux/arm64".parse().unwrap();
+        for judged in &scan.findings {
+            for platform in [None, scan.platform.as_ref(), Some(&arm)] {
+                let is_known = known.has(&judged.finding, platform);
+                assert_eq!(is_known, judged.is_open(), "{:?}", judged.finding);
+            }
+        }
+        let Some(open) = scan.findings.iter().find(|judged| judged.is_open()) else { panic!() };
+        let other = Finding { name: "another".to_owned(), ..open.finding.clone() };
+        assert!(!known.has(&other, None));
     }
 
     #[test]

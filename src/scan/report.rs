@@ -2,6 +2,7 @@
 //! All outputs are made of it; it judges nothing itself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::findings::{AbsentCode, Finding, FindingKind, Findings, Unassessed};
 use super::severity::SeverityLevel;
 use crate::image::{Digest, Platform};
+use crate::text::seen::visible;
 
 /// Whose statements these are.
 pub const SCANNER: &str = env!("CARGO_PKG_REPOSITORY");
@@ -81,9 +83,26 @@ pub struct JudgedFinding {
     /// Whether it is a reason to refuse the image.
     pub refuses: bool,
     pub origin: Option<FindingOrigin>,
-    /// The image that a name pointed to before, where it has it as well and only what is new
-    /// refuses.
-    pub known_since: Option<Digest>,
+    /// The state before, where it has it as well and only what is new refuses.
+    pub known_since: Option<EarlierState>,
+}
+
+/// The state that a scan is compared with.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EarlierState {
+    /// The image that a tag pointed to before.
+    Image(Digest),
+    /// What the command line names, by the name there.
+    Named(String),
+}
+
+impl fmt::Display for EarlierState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Image(digest) => digest.fmt(f),
+            Self::Named(name) => visible(name).fmt(f),
+        }
+    }
 }
 
 /// Who says that a finding is no reason to refuse an image.

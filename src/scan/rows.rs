@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::report::{
-    AcceptedStatus, FindingAcceptance, FindingTally, ImageScan, JudgedFinding, LEVELS, MALICIOUS,
-    RowCount, ScanSummary, VULNERABILITY, as_count,
+    AcceptedStatus, EarlierState, FindingAcceptance, FindingTally, ImageScan, JudgedFinding,
+    LEVELS, MALICIOUS, RowCount, ScanSummary, VULNERABILITY, as_count,
 };
 use super::severity::SeverityLevel;
 use crate::image::Digest;
@@ -34,7 +34,7 @@ struct RowKey<'a> {
     level: SeverityLevel,
     kind: &'static str,
     acceptance: Option<&'a FindingAcceptance>,
-    since: Option<&'a Digest>,
+    since: Option<&'a EarlierState>,
 }
 
 /// What to do first comes first.

@@ -76,7 +76,7 @@ impl Scanning {
         let started = Timestamp::now();
         let listed =
             tokio::task::block_in_place(|| vulnerabilities::listed(parts, drafts, started))?;
-        match scan.assessor.assess_new(listed, started, known).await {
+        match scan.assessor.assess_new(listed, started, &known.into()).await {
             Ok(assessed) => {
                 let scans: Vec<&ImageScan> = assessed.iter().map(|it| &it.scan).collect();
                 let drafts = vulnerabilities::drafts(parts, &scans, &scan.signed, limit)?;

@@ -86,11 +86,17 @@ impl Searching {
         };
         let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
         let mut outcome = SearchOutcome::default();
+        let mut lines = Vec::new();
         for (image, searched) in images {
             let platforms: Vec<&PlatformSearch> = searched.platforms().iter().collect();
             let verdict = judge(&platforms, rules, today);
             let summary = SearchSummary::of(searched.platforms(), &verdict);
             tell(image, &summary, report);
+            let refusing = verdict.refusal().map(|refusal| refusal.lines).unwrap_or_default();
+            lines.extend(refusing.into_iter().map(|line| match images.len() {
+                1 => line,
+                _ => format!("{}: {line}", image.repository),
+            }));
             outcome.runs.push(run(image, &verdict, rules, &summary));
             outcome.summaries.push(Some(summary));
         }
@@ -98,7 +104,9 @@ impl Searching {
             images.iter().flat_map(|(_, searched)| searched.platforms()).collect();
         let verdict = judge(&all, rules, today);
         verdict.remarks(rules).iter().for_each(|remark| report.notice(remark));
-        let refusal = verdict.refusal().map_or(Ok(()), |refusal| refused(&refusal, images));
+        // One list of what refuses, in which each line says of which image it is.
+        let refusal = verdict.refusal().map(|refusal| SearchRefusal { lines, ..refusal });
+        let refusal = refusal.map_or(Ok(()), |refusal| refused(&refusal, images));
         (outcome, refusal)
     }
 }

@@ -90,6 +90,7 @@ mod tests {
     use crate::evidence::COSIGN_VULNERABILITIES;
     use crate::image::Digest;
     use crate::scan::attestation::{ScanStatement, lean, predicate};
+    use crate::scan::report::EarlierState;
     use crate::scan::sample;
     use crate::sigstore::source::CertificateSource;
     use crate::verify::sample::statement;
@@ -150,7 +151,10 @@ mod tests {
     fn a_result_of_this_workflow_counts_and_no_other() {
         let (tag, main) = ("refs/tags/v1.1.0", "refs/heads/main");
         let of = |workflow: &str, git_ref: &str| [result(workflow, git_ref, "28", false)];
-        assert_eq!(told(&of(WORKFLOW, tag), "refs/tags/v1.2.0").unwrap().since, Digest::of(b"x"));
+        assert_eq!(
+            told(&of(WORKFLOW, tag), "refs/tags/v1.2.0").unwrap().since,
+            EarlierState::Image(Digest::of(b"x"))
+        );
         told(&of(WORKFLOW, main), main).unwrap();
         let other = WORKFLOW.replace("release", "evil");
         for (found, git_ref) in [

@@ -521,7 +521,7 @@ fn every_recorded_answer_is_found_among_real_records() {
 #[tokio::test]
 async fn lists_beside_the_advisories_come_from_addresses_too() {
     let asking = Asking::of(&[]).await;
-    let address = format!("{}/list", asking.world.sandbox.osv());
+    let address = format!("{}/list", asking.world.sandbox.osv()).parse().unwrap();
     let http = Network::default().client().unwrap();
     let list = "#model_version:v1,score_date:2026-11-28T00:00:00Z\ncve,epss,percentile\nCVE-2021-44228,0.9,0.99\n";
     asking.fault_once("/list", FaultEffect::Status(503));

@@ -157,3 +157,51 @@ async fn a_release_fetches_them_once_for_all_that_it_scans() {
     assert_eq!(run.code, Some(2), "{}", run.log);
     assert!(run.log.contains("input `advisories`: the address holds a login"), "{}", run.log);
 }
+
+/// An OpenVEX document at an address, held to its hash, in the program and in the action.
+#[tokio::test]
+async fn an_openvex_document_at_an_address_accepts_what_it_says_and_no_other_document_does() {
+    let mut world = alike(&[LOG4J]).await;
+    let document = json!({
+        "@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://vex.example/1",
+        "author": "security@example.com", "timestamp": "2026-11-01T00:00:00Z", "version": 1,
+        "statements": [{
+            "vulnerability": { "name": "CVE-2021-44228" }, "products": [{ "@id": LOG4J }],
+            "status": "not_affected", "justification": "vulnerable_code_not_in_execute_path",
+        }],
+    });
+    let document = document.to_string();
+    let length = document.len();
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+    let address = format!("{}/vex.json?sig=s3cr3t", serving((head + &document).into_bytes()).await);
+    let hash = hex::encode(Sha256::digest(&document));
+    let (pinned, wrong) =
+        (format!("{address}#sha256={hash}"), format!("{address}#sha256={}", "0".repeat(64)));
+
+    let file = sbom(&world).await;
+    let osv = world.sandbox.osv().to_owned();
+    let scan =
+        async |vex: &str| world.run(&["scan", "--osv-url", &osv, "--vex", vex, &file], &[]).await;
+    for vex in [&address, &pinned] {
+        let run = scan(vex).await;
+        assert_eq!(run.code, Some(0), "{}", run.log);
+    }
+    let refused = scan(&wrong).await;
+    assert_eq!(refused.code, Some(2), "{}", refused.log);
+    assert!(refused.log.contains("is not taken: its SHA-256 is"), "{}", refused.log);
+    let away = redirecting("http://other.example/vex.json").await;
+    assert_eq!(scan(&away).await.code, Some(2));
+    let run = scan("https://s3cr3t@vex.example/1").await;
+    assert_eq!(run.code, Some(2), "{}", run.log);
+    assert!(!(run.log + &refused.log).contains("s3cr3t"));
+
+    // A release asks before it builds.
+    world.set("INPUT_VEX", &wrong);
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(1), "{}", run.log);
+    assert!(run.log.contains("input `vex`: "), "{}", run.log);
+    assert!(world.tags().await.is_empty(), "{}", run.log);
+    world.set("INPUT_VEX", &pinned);
+    let run = world.publish().await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+}

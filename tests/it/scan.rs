@@ -91,6 +91,71 @@ async fn the_vulnerable_example_has_a_refusal_an_accepted_flaw_and_one_that_is_l
     }
 }
 
+/// Lock files of two checkouts: the state before has minimist, the change adds pyyaml.
+#[tokio::test]
+async fn only_what_a_change_brings_fails_it() {
+    let scanning = Scanning::of(&[]).await;
+    let lock = |packages: &[(&str, &str)]| {
+        let of = |(name, version): &(&str, &str)| {
+            (format!("node_modules/{name}"), json!({ "version": version }))
+        };
+        let packages: serde_json::Map<String, Value> = packages.iter().map(of).collect();
+        json!({ "name": "app", "lockfileVersion": 3, "packages": packages }).to_string()
+    };
+    for folder in ["base", "head"] {
+        std::fs::create_dir(scanning.path(folder)).unwrap();
+    }
+    let [base, head] = ["base", "head"].map(|folder| scanning.path(folder));
+    scanning.write("base/package-lock.json", &lock(&[("minimist", "1.2.5")]));
+    scanning.write("head/package-lock.json", &lock(&[("minimist", "1.2.4")]));
+    let osv = scanning.world.sandbox.osv();
+    let own = ["scan", "--osv-url", osv, "--fail-on", "low", "--new-since"];
+    let scan = async |earlier: &str, more: &[&str]| {
+        scanning.world.run(&[&own[..], &[earlier], more, &[&head]].concat(), &[]).await
+    };
+    let run = scan(&base, &[]).await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    assert!(run.log.contains(&format!("known since `{base}`: no reason to fail")), "{}", run.log);
+    assert!(run.log.contains("CVE-2021-44906"), "{}", run.log);
+
+    // Another package is new, and so is everything beside an empty directory.
+    std::fs::write(scanning.path("head/requirements.txt"), "requests==2.31.0\n").unwrap();
+    let result = scanning.path("result.json");
+    let run = scan(&base, &["--format", "json", "-o", &result]).await;
+    assert_eq!(run.code, Some(1), "{}", run.log);
+    assert!(run.log.contains("fails: 1 medium vulnerability"), "{}", run.log);
+    let found = read(Path::new(&result)).to_string();
+    assert!(found.contains(&format!(r#""knownSince":"{base}""#)), "{found}");
+    std::fs::create_dir(scanning.path("empty")).unwrap();
+    let run = scan(&scanning.path("empty"), &[]).await;
+    assert_eq!(run.code, Some(1), "{}", run.log);
+    assert!(run.log.contains("1 critical vulnerability"), "{}", run.log);
+
+    // What cannot be read is not "nothing was there", nor is the same compared with itself.
+    let run = scan(&scanning.path("nowhere"), &[]).await;
+    assert_eq!(run.code, Some(2), "{}", run.log);
+    let run = scan(&format!("dir:{head}"), &[]).await;
+    assert_eq!(run.code, Some(2), "{}", run.log);
+    assert!(run.log.contains("`--new-since` names what is scanned"), "{}", run.log);
+    let run = scan(&base, &["--fail-on", "none"]).await;
+    assert_eq!(run.code, Some(2), "{}", run.log);
+}
+
+#[tokio::test]
+async fn an_sbom_of_before_serves_as_well() {
+    let scanning = Scanning::of(&PURLS).await;
+    let before = scanning.path("before.cdx.json");
+    let component = json!({ "type": "library", "name": "log4j-core", "purl": PURLS[0] });
+    let document =
+        json!({ "bomFormat": "CycloneDX", "specVersion": "1.5", "components": [component] });
+    std::fs::write(&before, document.to_string()).unwrap();
+    let run = scanning.scan(&["--new-since", &before]).await;
+    assert_eq!(run.code, Some(0), "{}", run.log);
+    let run = scanning.scan(&["--new-since", &before, "--fail-on", "low"]).await;
+    assert_eq!(run.code, Some(1), "{}", run.log);
+    assert!(!run.log.contains("critical vulnerability"), "{}", run.log);
+}
+
 #[tokio::test]
 async fn what_is_critical_and_repaired_fails_and_the_rest_is_told() {
     let scanning = Scanning::of(&PURLS).await;

@@ -174,7 +174,9 @@ pub(super) const SCANNING: &[Input] = &[
         name: "vex",
         group: InputGroup::Scan,
         of: OF_FILES_AND_PROMOTE,
-        description: "OpenVEX documents whose authors you trust, one file of the workspace a line.",
+        description: "\
+            OpenVEX documents whose authors you trust, one file of the workspace a line. Or the \
+            https address of one, with its hash after #sha256=.",
         ..ROW
     },
     Input {

@@ -10,8 +10,9 @@ use jiff::tz::TimeZone;
 use super::accepted::{AcceptedRisk, AcceptedRisks, Product, Status};
 use super::findings::{Finding, FindingKind, Findings};
 use super::known::KnownFindings;
+use super::report::EarlierState;
 use super::severity::SeverityLevel;
-use crate::image::{Digest, Platform};
+use crate::image::Platform;
 
 /// What is a reason to refuse an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +46,8 @@ impl Default for GateRules {
 pub struct GateVerdict {
     /// In the order of the findings; without one the image passes.
     pub reasons: Vec<Reason>,
-    /// Findings that an image has as well which is published, and that image: no reasons.
-    pub known: BTreeMap<usize, Digest>,
+    /// Findings that the state before has as well, and that state: no reasons.
+    pub known: BTreeMap<usize, EarlierState>,
     /// In the order of the findings.
     pub accepted: Vec<Acceptance>,
     /// Rules of findings at hand that no longer hold.
@@ -108,7 +109,7 @@ impl GateVerdict {
         self.reasons.is_empty()
     }
 
-    /// Takes what is known of a published image for no reason any more; `findings` are those that
+    /// Takes what is known of the state before for no reason any more; `findings` are those that
     /// were judged.
     pub fn spare(
         &mut self,

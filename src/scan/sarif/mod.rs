@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::{Value, json};
 
 use super::findings::{Finding, FindingKind};
-use super::report::{ImageScan, JudgedFinding, SCANNER, SCANNER_VERSION};
+use super::report::{EarlierState, ImageScan, JudgedFinding, SCANNER, SCANNER_VERSION};
 use super::severity::SeverityLevel;
 use super::shown;
 use super::tools::ToolRun;
@@ -385,11 +385,15 @@ fn message(judged: &JudgedFinding) -> String {
         FindingKind::Informational(word) => format!("no vulnerability, but {word}"),
         _ => format!("{} severity, {fixed}", finding.severity.level),
     };
-    let since = judged
-        .known_since
-        .as_ref()
-        .map(|since| format!(" The image {since} has it as well, which a tag pointed to before."));
-    let since = since.unwrap_or_default();
+    let since = match &judged.known_since {
+        None => String::new(),
+        Some(EarlierState::Image(digest)) => {
+            format!(" The image {digest} has it as well, which a tag pointed to before.")
+        }
+        Some(named @ EarlierState::Named(_)) => {
+            format!(" {named} has it as well, which this was compared with.")
+        }
+    };
     format!(
         "{} {}{of} has {} ({what}){told}.{within}{since}",
         finding.name, finding.version, finding.id

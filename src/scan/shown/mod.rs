@@ -7,10 +7,9 @@ use std::fmt::Write as _;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::report::{ImageScan, JudgedFinding, ScannedBase, gaps};
+use super::report::{EarlierState, ImageScan, JudgedFinding, ScannedBase, gaps};
 use super::rows::{FindingRow, rows, summary};
 use super::severity::SeverityLevel;
-use crate::image::Digest;
 use crate::text::markdown::{code, plain};
 use crate::text::plural;
 use crate::text::seen::inert;
@@ -198,12 +197,15 @@ fn wheres(row: &FindingRow<'_>, scans: usize) -> String {
 }
 
 /// `known since sha256:0123456789ab`.
-pub(super) fn known_since(since: &Digest) -> String {
-    format!("known since sha256:{}", since.short())
+pub(super) fn known_since(since: &EarlierState) -> String {
+    match since {
+        EarlierState::Image(digest) => format!("known since sha256:{}", digest.short()),
+        EarlierState::Named(_) => format!("known since {since}"),
+    }
 }
 
-/// What refuses nothing because an image has it that is published: how much, and which image.
-pub fn known(scan: &ImageScan) -> Option<(usize, &Digest)> {
+/// What refuses nothing because the state before has it: how much, and which state.
+pub fn known(scan: &ImageScan) -> Option<(usize, &EarlierState)> {
     let known = || scan.findings.iter().filter_map(|judged| judged.known_since.as_ref());
     Some((known().count(), known().next()?))
 }

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::private::temporary;
 use crate::advisories::place::AdvisoryPlace;
 use crate::assess::refused::refusal;
-use crate::assess::{Assessed, Assessor, ScanTerms, TermsAuthor};
+use crate::assess::{Assessed, Assessor, Earlier, ImagePackages, ScanTerms, TermsAuthor};
 use crate::environment::Environment;
 use crate::error::{OrRemedy as _, Remedy as _, WithExit, exit};
 use crate::files;
@@ -61,6 +61,9 @@ pub struct ScanArguments {
     /// Fail if nothing is known about a package
     #[arg(long)]
     fail_on_unassessed: bool,
+    /// Fail only on findings that this one does not have: the state before, named as IMAGE|SBOM is
+    #[arg(long, value_name = "IMAGE|SBOM")]
+    new_since: Option<packages::NamedTarget>,
     /// Fail on vulnerabilities that CISA lists as exploited (needs --kev), with or without a fix
     #[arg(long, requires = "kev")]
     fail_on_kev: bool,
@@ -69,17 +72,18 @@ pub struct ScanArguments {
     fail_on_unknown: bool,
     /// CISA's catalogue of exploited vulnerabilities, in JSON
     #[arg(long, value_name = "FILE|URL")]
-    kev: Option<String>,
+    kev: Option<AdvisoryPlace>,
     /// FIRST's EPSS scores, in CSV or compressed by gzip
     #[arg(long, value_name = "FILE|URL")]
-    epss: Option<String>,
+    epss: Option<AdvisoryPlace>,
     /// Accepted risks, each with a reason: a YAML file of ours, .trivyignore, .grype.yaml or
     /// osv-scanner.toml; may be given several times
     #[arg(long, alias = "ignore", value_name = "FILE")]
     ignore_file: Vec<PathBuf>,
-    /// OpenVEX documents whose authors you trust; may be given several times
-    #[arg(long, value_name = "FILE")]
-    vex: Vec<PathBuf>,
+    /// OpenVEX documents whose authors you trust, each with its hash after #sha256= if it is at an
+    /// address; may be given several times
+    #[arg(long, value_name = "FILE|URL")]
+    vex: Vec<AdvisoryPlace>,
     /// How the result is written
     #[arg(long, value_enum, default_value_t = ResultFormat::Table)]
     format: ResultFormat,
@@ -91,7 +95,7 @@ pub struct ScanArguments {
     cache: Option<PathBuf>,
     /// An SBOM (SPDX 2 or CycloneDX in JSON), or an image as `supply-action sbom` takes it
     #[arg(value_name = "IMAGE|SBOM")]
-    target: Option<packages::ScanTarget>,
+    target: Option<packages::NamedTarget>,
     /// Without IMAGE: an input of scan/action.yml as NAME=VALUE; stands for the variable INPUT_NAME
     #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = super::input, conflicts_with = "target")]
     inputs: Vec<(String, String)>,
@@ -103,6 +107,7 @@ const EXAMPLES: &str = "Name IMAGE as for `supply-action sbom`, whose help expla
   supply-action scan ghcr.io/octo/app:v1.2.3
   supply-action advisories update --ecosystem Debian,Go --to advisories
   supply-action scan --advisories advisories --fail-on high app.spdx.json
+  supply-action scan --new-since base --fail-on high head
   supply-action scan --format sarif -o scan.sarif --ignore-file risks.yaml oci-layout:out
 
 If a service is asked, names and versions of packages leave this machine; with --advisories alone, nothing does.
@@ -180,7 +185,27 @@ impl ScanArguments {
             return Err(WithExit { code: exit::BAD_INPUT, message: message.to_owned() })
                 .hint("leave it out, or name the service with `--osv-url`");
         }
+        self.check_new_since(&terms.rules)?;
         Ok(terms)
+    }
+
+    /// A comparison that could never refuse anything, or that has nothing to spare.
+    fn check_new_since(&self, rules: &GateRules) -> anyhow::Result<()> {
+        let (Some(earlier), Some(target)) = (&self.new_since, &self.target) else { return Ok(()) };
+        let wrong = |message: &str| WithExit { code: exit::BAD_INPUT, message: message.to_owned() };
+        if earlier.is(target) {
+            return Err(wrong(
+                "option `--new-since` names what is scanned: no finding could be new",
+            ))
+            .hint("name the state before, such as a checkout of the base branch");
+        }
+        if rules.fail_on.is_none() && !rules.fail_on_unknown && !rules.fail_on_kev {
+            return Err(wrong(
+                "option `--new-since` has no effect: with `--fail-on none` no finding fails",
+            ))
+            .hint("leave it out, or choose a level with `--fail-on`");
+        }
+        Ok(())
     }
 }
 
@@ -193,17 +218,39 @@ pub async fn run(
     let terms = arguments.terms().context(UNSCANNED)?;
     let (network, folder) = (Network::of(env), temporary(&RunContext::new(env)));
     let assessor = Assessor::open(&terms, &network, started, &folder).await?;
-    let listed = packages::of(arguments, started, env, report).await.map_err(|error| {
-        let is_said = crate::error::message(&error).starts_with("no sbom was written");
-        if is_said { error } else { error.context(UNSCANNED) }
-    })?;
-    let assessed = assessor.assess(vec![listed], started).await?;
-    let assessed = assessed.into_iter().next().context("the scan was lost on the way")?;
+    let listed = listed(arguments, started, env, report).await?;
+    let earlier = arguments.new_since.as_ref().map(|earlier| earlier.name.as_str());
+    let earlier = earlier.map_or(Earlier::None, Earlier::First);
+    let mut assessed = assessor.assess_new(listed, started, &earlier).await?;
+    let assessed = assessed.pop().context("the scan was lost on the way")?;
     let remarks = assessor.remarks(&[&assessed], &BTreeSet::new());
     remarks.iter().for_each(|remark| report.notice(remark));
+    if let Some((count, since)) = shown::known(&assessed.scan) {
+        let count = crate::text::plural(count, "finding");
+        report.notice(&format!("{count} known since `{since}`: no reason to fail"));
+    }
     write(arguments, &assessed.scan, report)?;
     refuse(arguments, &assessed)?;
     known_at_all(&[&assessed.scan], "`--advisories` or `--osv-url`")
+}
+
+/// The packages of the state before, where one is named, and of what is scanned.
+async fn listed(
+    arguments: &ScanArguments,
+    started: Timestamp,
+    env: &Environment,
+    report: &Report,
+) -> anyhow::Result<Vec<ImagePackages>> {
+    let target = arguments.target.as_ref().context("no image is named")?;
+    let mut listed = Vec::new();
+    for target in arguments.new_since.iter().chain([target]) {
+        let packages = packages::of(target, arguments, started, env, report).await;
+        listed.push(packages.map_err(|error| {
+            let is_said = crate::error::message(&error).starts_with("no sbom was written");
+            if is_said { error } else { error.context(UNSCANNED) }
+        })?);
+    }
+    Ok(listed)
 }
 
 const UNSCANNED: &str = "nothing was scanned";

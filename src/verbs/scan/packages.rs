@@ -21,33 +21,60 @@ use crate::verbs::sbom::{self, is_json};
 /// No document is larger.
 const LARGEST: u64 = 512 << 20;
 
-/// What is scanned.
+/// What is scanned, as it is written on the command line.
 #[derive(Debug, Clone)]
-pub(super) enum ScanTarget {
+pub(super) struct NamedTarget {
+    pub(super) name: String,
+    target: ScanTarget,
+}
+
+/// A document or an image.
+#[derive(Debug, Clone)]
+enum ScanTarget {
     Document(PathBuf),
     Image(sbom::SbomSubject),
 }
 
-impl FromStr for ScanTarget {
+impl FromStr for NamedTarget {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let path = Path::new(text);
-        match path.is_file() && is_json(path) {
-            true => Ok(Self::Document(path.to_owned())),
-            false => text.parse().map(Self::Image),
-        }
+        let target = match path.is_file() && is_json(path) {
+            true => ScanTarget::Document(path.to_owned()),
+            false => text.parse().map(ScanTarget::Image)?,
+        };
+        Ok(Self { name: text.to_owned(), target })
+    }
+}
+
+impl NamedTarget {
+    /// Whether both are the same file, directory or reference.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.name == other.name || self.place().is_some_and(|own| other.place() == Some(own))
+    }
+
+    /// Where it is on this machine, and what is named in it.
+    fn place(&self) -> Option<(PathBuf, Option<&str>)> {
+        let (path, reference) = match &self.target {
+            ScanTarget::Document(path) => (path, &None),
+            ScanTarget::Image(sbom::SbomSubject::Directory(path)) => (path, &None),
+            ScanTarget::Image(sbom::SbomSubject::Layout(path, reference))
+            | ScanTarget::Image(sbom::SbomSubject::Archive(path, reference)) => (path, reference),
+            ScanTarget::Image(sbom::SbomSubject::Registry(_)) => return None,
+        };
+        Some((path.canonicalize().ok()?, reference.as_deref()))
     }
 }
 
 pub(super) async fn of(
+    target: &NamedTarget,
     arguments: &ScanArguments,
     now: Timestamp,
     env: &Environment,
     report: &Report,
 ) -> anyhow::Result<ImagePackages> {
-    let target = arguments.target.as_ref().context("no image is named")?;
-    let subject = match target {
+    let subject = match &target.target {
         ScanTarget::Document(path) => return of_document(path, arguments, now),
         ScanTarget::Image(subject) => subject,
     };
