@@ -198,7 +198,7 @@ async fn an_openvex_document_at_an_address_accepts_what_it_says_and_no_other_doc
     // A release asks before it builds.
     world.set("INPUT_VEX", &wrong);
     let run = world.publish().await;
-    assert_eq!(run.code, Some(1), "{}", run.log);
+    assert_eq!(run.code, Some(2), "{}", run.log);
     assert!(run.log.contains("input `vex`: "), "{}", run.log);
     assert!(world.tags().await.is_empty(), "{}", run.log);
     world.set("INPUT_VEX", &pinned);

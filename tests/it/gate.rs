@@ -185,7 +185,7 @@ async fn what_is_wrong_with_the_terms_is_told_before_anything_is_built() {
     for (input, value, why) in [
         ("INPUT_IGNORE-FILE", no_reason.as_str(), "accepts nothing"),
         ("INPUT_IGNORE-FILE", "/nowhere/risks.yaml", "`/nowhere/risks.yaml` cannot be read"),
-        ("INPUT_VEX", "/nowhere/app.json", "`/nowhere/app.json` cannot be read"),
+        ("INPUT_VEX", "/nowhere/app.json", "input `vex`: `/nowhere/app.json`"),
         ("INPUT_KEV", "/nowhere/kev.json", "input `kev`: `/nowhere/kev.json`"),
         ("INPUT_EPSS", "/nowhere/epss.csv", "input `epss`: `/nowhere/epss.csv`"),
         ("INPUT_ADVISORIES", old.as_str(), "more than 7d ago"),

@@ -116,7 +116,6 @@ async fn only_what_a_change_brings_fails_it() {
     let run = scan(&base, &[]).await;
     assert_eq!(run.code, Some(0), "{}", run.log);
     assert!(run.log.contains(&format!("known since `{base}`: no reason to fail")), "{}", run.log);
-    assert!(run.log.contains("CVE-2021-44906"), "{}", run.log);
 
     // Another package is new, and so is everything beside an empty directory.
     std::fs::write(scanning.path("head/requirements.txt"), "requests==2.31.0\n").unwrap();

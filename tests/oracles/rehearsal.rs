@@ -124,11 +124,11 @@ fn the_checks_of_a_real_builder_are_among_misconfigurations() {
     let run = publish("hello", &image, &[variables[0], ("INPUT_FAIL-ON-MISCONFIG", "high")]);
     assert_eq!(run.code, Some(0), "{}", run.log);
     let summary = run.summary;
-    assert!(summary.contains("buildkit/LegacyKeyValueFormat (low"), "{summary}");
+    assert!(summary.contains(r"buildkit/LegacyKeyValueFormat \(low"), "{summary}");
     // A Dockerfile that cannot be read so far is no image either, and its checks are not passed.
     std::fs::write(context.join("Dockerfile"), "FROM busybox:1.35\nCOPY --from=none / /\n")
         .unwrap();
-    let run = publish("hello", &image, &variables);
+    let run = publish("hello", &format!("{image}-not"), &variables);
     assert_eq!(run.code, Some(1), "{}", run.log);
 }
 

@@ -4,6 +4,7 @@
 mod packages;
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
@@ -40,8 +41,8 @@ pub struct ScanArguments {
     /// Advisories at hand: a directory or an archive of OSV records, such as `supply-action
     /// advisories update` makes, or the address of an archive, with its hash after #sha256=; may be
     /// given several times. Then no service is asked, unless --osv-url is given
-    #[arg(long, value_name = "PATH|URL")]
-    advisories: Vec<AdvisoryPlace>,
+    #[arg(long, value_name = "PATH|URL", value_parser = given_place)]
+    advisories: Vec<GivenPlace>,
     /// The OSV service to ask about packages that --advisories does not cover; it receives names
     /// and versions of packages
     #[arg(long, value_name = "URL")]
@@ -71,19 +72,19 @@ pub struct ScanArguments {
     #[arg(long)]
     fail_on_unknown: bool,
     /// CISA's catalogue of exploited vulnerabilities, in JSON
-    #[arg(long, value_name = "FILE|URL")]
-    kev: Option<AdvisoryPlace>,
+    #[arg(long, value_name = "FILE|URL", value_parser = given_place)]
+    kev: Option<GivenPlace>,
     /// FIRST's EPSS scores, in CSV or compressed by gzip
-    #[arg(long, value_name = "FILE|URL")]
-    epss: Option<AdvisoryPlace>,
+    #[arg(long, value_name = "FILE|URL", value_parser = given_place)]
+    epss: Option<GivenPlace>,
     /// Accepted risks, each with a reason: a YAML file of ours, .trivyignore, .grype.yaml or
     /// osv-scanner.toml; may be given several times
     #[arg(long, alias = "ignore", value_name = "FILE")]
     ignore_file: Vec<PathBuf>,
     /// OpenVEX documents whose authors you trust, each with its hash after #sha256= if it is at an
     /// address; may be given several times
-    #[arg(long, value_name = "FILE|URL")]
-    vex: Vec<AdvisoryPlace>,
+    #[arg(long, value_name = "FILE|URL", value_parser = given_place)]
+    vex: Vec<GivenPlace>,
     /// How the result is written
     #[arg(long, value_enum, default_value_t = ResultFormat::Table)]
     format: ResultFormat,
@@ -113,6 +114,23 @@ const EXAMPLES: &str = "Name IMAGE as for `supply-action sbom`, whose help expla
 If a service is asked, names and versions of packages leave this machine; with --advisories alone, nothing does.
 
 Exit codes: 0 nothing fails, 1 something fails, 2 the arguments are wrong, 4 it could not be found out (a source did not answer, or none covers any of the packages)";
+
+/// A place, or why it is none. clap quotes what it cannot read, and an address may hold a login.
+type GivenPlace = Result<AdvisoryPlace, String>;
+
+fn given_place(text: &str) -> Result<GivenPlace, Infallible> {
+    Ok(text.parse())
+}
+
+fn places(option: &str, given: &[GivenPlace]) -> anyhow::Result<Vec<AdvisoryPlace>> {
+    let read = |place: &GivenPlace| {
+        place.clone().map_err(|why| {
+            let message = format!("option `--{option}`: {why}");
+            WithExit { code: exit::BAD_INPUT, message }.into()
+        })
+    };
+    given.iter().map(read).collect()
+}
 
 /// An option says how an image is scanned that is named here; an action has inputs for it.
 fn of_image(option: clap::Arg) -> clap::Arg {
@@ -171,14 +189,14 @@ impl ScanArguments {
                 fail_on_kev: self.fail_on_kev,
                 fail_on_unknown: self.fail_on_unknown,
             },
-            advisories: self.advisories.clone(),
+            advisories: places("advisories", &self.advisories)?,
             osv_url: self.osv_url.clone(),
             advisory_cache: self.advisory_cache.clone(),
             max_advisory_age: self.max_advisory_age,
             ignore_files: self.ignore_file.clone(),
-            vex: self.vex.clone(),
-            kev: self.kev.clone(),
-            epss: self.epss.clone(),
+            vex: places("vex", &self.vex)?,
+            kev: places("kev", self.kev.as_slice())?.pop(),
+            epss: places("epss", self.epss.as_slice())?.pop(),
         };
         if terms.advisory_cache.is_some() && !terms.asks_service() {
             let message = "option `--advisory-cache` has no effect: with `--advisories` alone no service is asked";

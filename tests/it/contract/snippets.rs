@@ -312,6 +312,10 @@ impl Stage {
         let start = read("examples/workflows/start.yml");
         std::fs::write(clone.join(".github/workflows/publish.yml"), start).unwrap();
         std::fs::write(clone.join("Dockerfile"), "FROM scratch\n").unwrap();
+        for checkout in ["base", "head"].map(|name| clone.join(name)) {
+            std::fs::create_dir(&checkout).unwrap();
+            std::fs::write(checkout.join("requirements.txt"), "requests==2.31.0\n").unwrap();
+        }
         std::fs::write(clone.join("app.tar.gz"), "an archive").unwrap();
         let root = stage.world.sandbox.trusted_root();
         std::fs::copy(root, clone.join("trusted_root.json")).unwrap();
