@@ -93,6 +93,8 @@ pub(crate) enum Trouble {
         times: usize,
         after: usize,
     },
+    /// The first byte of large blobs is another one.
+    Changes,
 }
 
 #[derive(Default)]
@@ -344,6 +346,7 @@ impl BenchRegistry {
             }
             _ => None,
         };
+        let is_changed = shelves.trouble == Trouble::Changes && is_large && from == 0;
         drop(shelves);
         let left = size - from;
         let (mut told, registry) = (0, self.clone());
@@ -351,6 +354,10 @@ impl BenchRegistry {
             if breaks.is_some_and(|after| told >= after) {
                 return Err(std::io::Error::other("it breaks off"));
             }
+            let piece = match told == 0 && is_changed {
+                true => changed(&piece),
+                false => piece,
+            };
             told += piece.len();
             registry.shelves().sent += piece.len() as u64;
             Ok(piece)
@@ -434,6 +441,14 @@ impl BenchRegistry {
         repository.blobs.insert(digest.clone(), blob);
         Ok(created(name, &digest))
     }
+}
+
+fn changed(piece: &[u8]) -> Bytes {
+    let mut bytes = piece.to_vec();
+    if let Some(first) = bytes.first_mut() {
+        *first ^= 1;
+    }
+    bytes.into()
 }
 
 fn created(name: &str, digest: &str) -> Response {
