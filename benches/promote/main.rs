@@ -36,7 +36,7 @@ use source::SourceImage;
 use supply_action::sandbox::{self, Sandbox, SandboxConfig};
 
 /// How often each runs at each latency.
-const RUNS: usize = 3;
+const RUNS: usize = 5;
 const LATENCIES: [Duration; 2] = [Duration::ZERO, Duration::from_millis(30)];
 /// Megabytes of layers, where `SUPPLY_ACTION_PROMOTE_MB` does not say otherwise; and of the image
 /// that is copied under difficulties.

@@ -5,6 +5,7 @@ pub mod artifact;
 mod form;
 pub mod identity;
 pub mod key;
+mod remembered;
 pub mod session;
 pub mod settled;
 pub mod source;

@@ -16,6 +16,7 @@ use sigstore_verify::{
     PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult, Verifier,
 };
 
+use super::remembered::{CheckedBefore, SignatureQuestion, SignedThing};
 use super::source::CertificateSource;
 use super::{form, key};
 use crate::image::Digest;
@@ -125,6 +126,7 @@ pub struct BundleVerifier {
     pub(super) has_log: bool,
     pub(super) logs: Vec<LogKeyId>,
     ignores_logs: bool,
+    before: CheckedBefore,
 }
 
 impl BundleVerifier {
@@ -137,6 +139,7 @@ impl BundleVerifier {
             has_log: !root.tlogs.is_empty(),
             logs: root.tlogs.iter().map(|log| log.log_id.key_id.clone()).collect(),
             ignores_logs: false,
+            before: CheckedBefore::default(),
         })
     }
 
@@ -188,7 +191,8 @@ impl BundleVerifier {
     ) -> Result<CheckedStatement, BundleError> {
         let unreadable = |error: &dyn std::fmt::Display| BundleError::Unreadable(error.to_string());
         let digest = Sha256Hash::from_hex(subject.hex()).map_err(|error| unreadable(&error))?;
-        let (bundle, signed) = self.checked(bundle, digest, None, key)?;
+        let question = SignatureQuestion { bundle, about: SignedThing::Subject(subject), key };
+        let (bundle, signed) = self.checked(&question, digest, None)?;
         let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
             return Err(BundleError::Refused("it signs bytes, not a statement".to_owned()));
         };
@@ -213,7 +217,8 @@ impl BundleVerifier {
         payload: &[u8],
         key: Option<&DerPublicKey>,
     ) -> Result<CheckedSignature, BundleError> {
-        let (bundle, signed) = self.checked(bundle, payload, Some(payload), key)?;
+        let question = SignatureQuestion { bundle, about: SignedThing::Bytes(payload), key };
+        let (bundle, signed) = self.checked(&question, payload, Some(payload))?;
         if !matches!(bundle.content, SignatureContent::MessageSignature(_)) {
             return Err(BundleError::Refused("it signs a statement, not bytes".to_owned()));
         }
@@ -224,16 +229,16 @@ impl BundleVerifier {
     /// `payload`: what it signs, where it is no envelope.
     fn checked<'a>(
         &self,
-        bundle: &[u8],
+        question: &SignatureQuestion<'_>,
         artifact: impl Into<sigstore_types::Artifact<'a>>,
         payload: Option<&[u8]>,
-        key: Option<&DerPublicKey>,
     ) -> Result<(Bundle, CheckedSignature), BundleError> {
-        let whole = self
-            .read(bundle, key)
-            .and_then(|bundle| self.signed(artifact, &bundle, key).map(|signed| (bundle, signed)));
-        match (whole, key) {
-            (Err(_), Some(key)) if self.ignores_logs => by_key_alone(bundle, payload, key),
+        let whole = self.read(question.bundle, question.key).and_then(|bundle| {
+            let check = || self.signed(artifact, &bundle, question.key);
+            self.before.or_check(question, check).map(|signed| (bundle, signed))
+        });
+        match (whole, question.key) {
+            (Err(_), Some(key)) if self.ignores_logs => by_key_alone(question.bundle, payload, key),
             (whole, _) => whole,
         }
     }
