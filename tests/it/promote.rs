@@ -483,11 +483,17 @@ async fn bytes_that_are_not_the_images_get_no_name() {
 async fn whichever_request_fails_nothing_is_named_too_early() {
     let stage = Stage::new().await;
     let to = World::new().await;
-    for skip in [0, 1, 7, 25, 60, 90] {
+    for (skip, effect) in [
+        (0, FaultEffect::Drop),
+        (1, FaultEffect::Status(500)),
+        (7, FaultEffect::Status(403)),
+        (25, FaultEffect::Drop),
+        (60, FaultEffect::Status(401)),
+        (90, FaultEffect::Status(503)),
+    ] {
         let world = World::new().await;
-        let fault = always(SandboxService::Registry, None, "/v2/", FaultEffect::Status(404));
-        let fault = Fault { skip, effect: FaultEffect::Drop, ..fault };
-        world.sandbox.faults().add(fault);
+        let fault = always(SandboxService::Registry, None, "/v2/", effect);
+        world.sandbox.faults().add(Fault { skip, ..fault });
         let run = stage.promoted(&[&world]).await;
         assert!(matches!(run.code, Some(1 | 4)), "{skip}: {}", run.log);
         says(&run, &["nothing was tagged"]);

@@ -39,8 +39,11 @@ pub(super) fn attributed(
         };
         match owner(path, &known) {
             Some(at) => drop(of.entry(at).or_default().insert(renamed(path, modules.get(at)))),
-            // No package of the standard library has a dot in its path, and all others have a host.
-            None if !path.contains('.') => drop(standard.insert(path.to_owned())),
+            // No package of the standard library has a dot in its path but those of others that it
+            // brings along, and all others have a host.
+            None if !path.contains('.') || path.starts_with("vendor/") => {
+                standard.insert(path.to_owned());
+            }
             None => {}
         }
     }
@@ -87,6 +90,7 @@ mod tests {
         let paths = [
             "runtime",
             "net/http",
+            "vendor/golang.org/x/net/http2/hpack",
             "main",
             "a.b/c",
             "a.b/c/d/e",
@@ -114,7 +118,8 @@ mod tests {
                 None,
             ]
         );
-        assert_eq!(found.standard, some(&["runtime", "net/http"]));
+        assert_eq!(found.standard, some(&["runtime", "net/http", "vendor/golang.org/x/net"]));
+        assert!(found.standard.unwrap().has("vendor/golang.org/x/crypto/chacha20"));
         assert_eq!(attributed(&paths, None, &modules).modules[0], some(&["app/own"]));
         assert_eq!(attributed(&BTreeSet::new(), None, &modules[..1]).modules, [None]);
     }
