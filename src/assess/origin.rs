@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::bases::BasedImage;
-use crate::scan::findings::{Finding, ScanSubject};
+use crate::scan::findings::{Finding, ScanSubject, ecosystem};
 use crate::scan::report::{FindingOrigin, ImageScan, ScannedBase};
 
 /// Letters of a hash that tell layers of one image apart.
@@ -32,11 +32,6 @@ pub(super) fn with_layers(scan: &mut ImageScan, subjects: &[ScanSubject]) {
             layers.clone_from(&subject.layers);
         }
     }
-}
-
-/// `pkg:npm` of `pkg:npm/a@1`: packages of two ecosystems may have one name and version.
-fn ecosystem(purl: &str) -> &str {
-    purl.split('/').next().unwrap_or_default()
 }
 
 fn origin(finding: &Finding, image: &BasedImage) -> Option<FindingOrigin> {

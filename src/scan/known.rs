@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::attestation::rows_of;
-use super::findings::Finding;
+use super::findings::{Finding, ecosystem};
 use super::report::{EarlierState, ImageScan};
 use super::rows::is_open;
 use crate::image::{Digest, Platform};
@@ -22,6 +22,7 @@ pub struct KnownFindings {
 /// An open finding of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct KnownRow {
+    ecosystem: String,
     name: String,
     ids: BTreeSet<String>,
     /// `None` where both states are of one platform, or of none.
@@ -48,6 +49,7 @@ impl KnownFindings {
     pub fn of_scan(scan: &ImageScan, named: &str) -> Self {
         let open = scan.findings.iter().filter(|judged| judged.is_open());
         let rows = open.map(|judged| KnownRow {
+            ecosystem: ecosystem(&judged.finding.purl).to_owned(),
             name: judged.finding.name.clone(),
             ids: judged.finding.ids.iter().cloned().chain([judged.finding.id.clone()]).collect(),
             platforms: None,
@@ -64,7 +66,8 @@ impl KnownFindings {
             platform.as_ref().is_some_and(|platform| platforms.contains(platform))
         };
         self.rows.iter().any(|row| {
-            row.name == finding.name
+            row.ecosystem == ecosystem(&finding.purl)
+                && row.name == finding.name
                 && row.platforms.as_ref().is_none_or(is_there)
                 && row.ids.iter().any(|id| finding.ids.contains(id))
                 && (finding.kev.is_none() || row.is_exploited)
@@ -81,6 +84,7 @@ fn read(row: &Value) -> Option<KnownRow> {
     let mut ids = texts("aliases")?;
     ids.insert(row.get("id").and_then(text)?);
     Some(KnownRow {
+        ecosystem: ecosystem(&facts.get("package").and_then(text)?).to_owned(),
         name: facts.get("name").and_then(text).filter(|name| !name.is_empty())?,
         ids,
         platforms: Some(texts("platforms")?),
@@ -136,6 +140,9 @@ mod tests {
         let Some(open) = scan.findings.iter().find(|judged| judged.is_open()) else { panic!() };
         let other = Finding { name: "another".to_owned(), ..open.finding.clone() };
         assert!(!known.has(&other, None));
+        // A crate is not the distribution's package of the same name, whatever flaw they share.
+        let purl = "pkg:other/x@1".to_owned();
+        assert!(!known.has(&Finding { purl, ..open.finding.clone() }, None));
     }
 
     #[test]
@@ -153,6 +160,8 @@ mod tests {
         finding.ids = ["GHSA-other".to_owned(), shared].into();
         finding.version = "99".to_owned();
         assert!(has(&finding));
+        let purl = "pkg:other/x@1".to_owned();
+        assert!(!has(&Finding { purl, ..finding.clone() }));
         let other = Finding { name: "another".to_owned(), ..finding.clone() };
         assert!(!has(&other));
         let exploited = Finding { kev: Some(Default::default()), ..finding.clone() };

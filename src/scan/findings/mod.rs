@@ -455,5 +455,10 @@ fn first_things_first(one: &Finding, other: &Finding) -> Ordering {
         .then_with(|| names(one).cmp(&names(other)))
 }
 
+/// `pkg:npm` of `pkg:npm/a@1`: packages of two ecosystems may have one name and version.
+pub fn ecosystem(purl: &str) -> &str {
+    purl.split('/').next().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests;
